@@ -1,0 +1,113 @@
+"""The seam between the library and a model: `Backend`, what it can do, and what a call has used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tts.messages import Completion, Request, Usage
+
+__all__ = ["Backend", "Capabilities", "Meter", "Price", "prompt_bytes"]
+
+
+class Capabilities(BaseModel):
+    """What a backend can do; a pipeline that needs more is refused before the first call."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: bool = False
+    """Same request and seed, same text."""
+    logprobs: bool = False
+    """Log-probabilities of the sampled tokens."""
+    top_logprobs: int = 0
+    """Most alternatives given for each token."""
+    score: bool = False
+    """Log-probabilities of a given text."""
+    fork: bool = False
+    """A prompt shared by several calls is computed once."""
+    context: Annotated[int, Field(ge=1)] | None = None
+    """Most tokens of prompt and completion together; None where unknown."""
+
+
+class Price(BaseModel):
+    """Dollars per million tokens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: Annotated[float, Field(ge=0.0)]
+    output: Annotated[float, Field(ge=0.0)]
+
+    def of(self, usage: Usage) -> float:
+        """Return the dollars that these tokens cost."""
+        return (
+            usage.prompt_tokens * self.input + usage.completion_tokens * self.output
+        ) / 1_000_000
+
+
+@dataclass(slots=True)
+class Meter:
+    """What one call has used so far.
+
+    A backend advances it while it works, so that a call that is cancelled or fails is still
+    charged for what it spent.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    @property
+    def usage(self) -> Usage:
+        """What was used, as a value."""
+        return Usage(
+            prompt_tokens=self.prompt_tokens, completion_tokens=self.completion_tokens
+        )
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A model that completes requests. Layers are backends around backends."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model, for traces and messages."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the model can do."""
+        ...
+
+    @property
+    def price(self) -> Price | None:
+        """Dollars per million tokens; None where unknown, never a guess."""
+        ...
+
+    def prompt_tokens(self, request: Request) -> int:
+        """Return the prompt's tokens: exact where the backend can tell, else an upper bound.
+
+        With `request.given`, the given text's tokens count as prompt.
+        """
+        ...
+
+    async def generate(self, request: Request, meter: Meter) -> Completion:
+        """Complete one request.
+
+        Args:
+            request: What is asked.
+            meter: Advanced while tokens are spent.
+
+        Raises:
+            BackendError: If the call failed; `retryable` says whether to ask again.
+        """
+        ...
+
+
+def prompt_bytes(request: Request) -> int:
+    """Bound the prompt's tokens without a tokenizer: its UTF-8 bytes, and 16 a message.
+
+    No byte-level tokenizer makes more tokens than bytes; the 16 cover the chat template.
+    """
+    texts = [message.content for message in request.messages]
+    return sum(len(text.encode()) + 16 for text in [*texts, request.given or ""])

@@ -1,0 +1,126 @@
+"""The errors of the library: each names who must act.
+
+TTSError
+├ ConfigError            you: a pipeline, flag, argument or file is wrong
+├ BackendError           the model's side: `retryable` says whether asking again can help
+│ ├ RateLimited          wait `retry_after` seconds
+│ ├ BackendTimeout       no answer in time
+│ ├ BackendUnavailable   the server cannot be reached or failed
+│ ├ AuthenticationError  you: the key is missing or wrong
+│ ├ ContextLengthExceeded  you: the prompt and `max_tokens` do not fit the model
+│ └ InvalidResponse      the answer could not be understood
+└ BudgetExceeded         you: the budget does not allow another call
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "AuthenticationError",
+    "BackendError",
+    "BackendTimeout",
+    "BackendUnavailable",
+    "BudgetExceeded",
+    "ConfigError",
+    "ContextLengthExceeded",
+    "InvalidResponse",
+    "RateLimited",
+    "TTSError",
+]
+
+
+class TTSError(Exception):
+    """Base of every error that the library raises on purpose."""
+
+
+class ConfigError(TTSError, ValueError):
+    """Something the caller wrote is wrong; nothing was spent.
+
+    Attributes:
+        path: File the mistake stands in, or None.
+        line: Line in that file, from 1, or None.
+        column: Column in that line, from 1, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
+        where = ":".join(str(part) for part in (path, line, column) if part is not None)
+        super().__init__(f"{where}: {message}" if where else message)
+        self.message = message
+        self.path, self.line, self.column = path, line, column
+
+
+class BackendError(TTSError):
+    """A model call failed.
+
+    Attributes:
+        retryable: True if the same request may succeed later.
+        status: HTTP status, or None where there was no response.
+    """
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RateLimited(BackendError):
+    """The provider asks to slow down.
+
+    Attributes:
+        retry_after: Seconds the provider asks to wait, or None.
+    """
+
+    retryable = True
+
+    def __init__(
+        self, message: str, *, status: int | None = 429, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, status=status)
+        self.retry_after = retry_after
+
+
+class BackendTimeout(BackendError):
+    """No answer came in time."""
+
+    retryable = True
+
+
+class BackendUnavailable(BackendError):
+    """The server cannot be reached, or failed while it answered."""
+
+    retryable = True
+
+
+class AuthenticationError(BackendError):
+    """The key is missing, wrong, or not allowed to use this model."""
+
+
+class ContextLengthExceeded(BackendError):
+    """The prompt and the tokens asked for do not fit the model's context."""
+
+
+class InvalidResponse(BackendError):
+    """The provider's answer could not be understood."""
+
+
+class BudgetExceeded(TTSError):
+    """The budget does not allow another call.
+
+    Attributes:
+        kind: What ran out: "tokens", "calls", "seconds", "usd", or "interrupt".
+        spent: How much of it is spent.
+        limit: How much of it was allowed.
+    """
+
+    def __init__(self, kind: str, *, spent: float, limit: float) -> None:
+        super().__init__(f"budget of {limit:g} {kind} does not allow another call ({spent:g} spent)")
+        self.kind, self.spent, self.limit = kind, spent, limit

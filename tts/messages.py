@@ -1,0 +1,97 @@
+"""What crosses the wire: a `Request` goes down the stack of layers, a `Completion` comes up."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Completion", "Message", "Request", "Sampling", "TokenLogprob", "Usage"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Message(_Frozen):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Sampling(_Frozen):
+    """How tokens are drawn."""
+
+    temperature: Annotated[float, Field(ge=0.0, le=10.0)] = 0.8
+    """0 is greedy."""
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Smallest set of tokens with this probability mass; 1 keeps all."""
+    top_k: Annotated[int, Field(ge=1)] | None = None
+    """The k most probable tokens; None keeps all."""
+    max_tokens: Annotated[int, Field(ge=1)] = 1024
+    """Most tokens a completion may have."""
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """The completion ends before the first of these; it is not part of the text."""
+
+
+class Request(Sampling):
+    """One call of a model."""
+
+    messages: Annotated[tuple[Message, ...], Field(min_length=1)]
+    seed: int | None = None
+    """Seed of the draw, in [0, 2**31); None leaves it to the backend."""
+    logprobs: bool = False
+    """Ask for each token's log-probability."""
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] = 0
+    """Ask for the most probable alternatives of each token."""
+    given: str | None = None
+    """Sample nothing: return this text with its log-probabilities (ability `score`)."""
+    timeout: Annotated[float, Field(gt=0.0)] = 600.0
+    """Seconds after which the call is given up."""
+    role: str = "solve"
+    """For the trace: which part of the strategy asks."""
+    span: str = ""
+    """For the trace: where in the run the call stands."""
+    ticket: int = 0
+    """For the trace: the call's place in submission order within its span."""
+
+
+class TokenLogprob(_Frozen):
+    """A token with its natural-log probability under the model at temperature 1."""
+
+    token: str
+    logprob: Annotated[float, Field(le=0.0)]
+    top: tuple[tuple[str, float], ...] = ()
+    """Most probable tokens at this place with their log-probabilities, best first."""
+
+
+class Usage(_Frozen):
+    """Tokens of one call, or of many."""
+
+    prompt_tokens: Annotated[int, Field(ge=0)] = 0
+    completion_tokens: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Prompt and completion tokens together."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+class Completion(_Frozen):
+    """A model's answer to one request."""
+
+    text: str
+    finish_reason: Literal["stop", "length"] = "stop"
+    usage: Usage
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    """One entry a token of the text; None when not asked for."""
+    model: str
+    """Name of the model that answered."""
+
+    @property
+    def mean_logprob(self) -> float | None:
+        """Mean log-probability of the tokens, or None without log-probabilities."""
+        if not self.logprobs:
+            return None
+        return sum(entry.logprob for entry in self.logprobs) / len(self.logprobs)
