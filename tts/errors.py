@@ -122,5 +122,7 @@ class BudgetExceeded(TTSError):
     """
 
     def __init__(self, kind: str, *, spent: float, limit: float) -> None:
-        super().__init__(f"budget of {limit:g} {kind} does not allow another call ({spent:g} spent)")
+        super().__init__(
+            f"budget of {limit:g} {kind} does not allow another call ({spent:g} spent)"
+        )
         self.kind, self.spent, self.limit = kind, spent, limit

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["Completion", "Message", "Request", "Sampling", "TokenLogprob", "Usage"]
+
+
+_REASONING = re.compile(r"<think>.*?(?:</think>|$)", re.DOTALL)
 
 
 class _Frozen(BaseModel):
@@ -88,6 +92,11 @@ class Completion(_Frozen):
     """One entry a token of the text; None when not asked for."""
     model: str
     """Name of the model that answered."""
+
+    @property
+    def visible(self) -> str:
+        """The text without raw reasoning (`<think>` blocks), as it may enter another prompt."""
+        return _REASONING.sub("", self.text).strip()
 
     @property
     def mean_logprob(self) -> float | None:

@@ -1,1 +1,5 @@
-"""TODO"""
+"""Models behind one protocol; one module a provider."""
+
+from tts.backends.base import Backend, Capabilities, Given, Meter, Price, Provider, prompt_bytes
+
+__all__ = ["Backend", "Capabilities", "Given", "Meter", "Price", "Provider", "prompt_bytes"]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tts.messages import Completion, Request, Usage
+from tts.messages import Completion, Request, Sampling, Usage
+from tts.registry import Component
 
-__all__ = ["Backend", "Capabilities", "Meter", "Price", "prompt_bytes"]
+__all__ = ["Backend", "Capabilities", "Given", "Meter", "Price", "Provider", "prompt_bytes"]
 
 
 class Capabilities(BaseModel):
@@ -56,13 +60,17 @@ class Meter:
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    started: bool = False
+    """True once the call has left for the model; one that never left costs nothing."""
+
+    def settle(self, usage: Usage) -> None:
+        """Take over what the finished call reports."""
+        self.prompt_tokens, self.completion_tokens = usage.prompt_tokens, usage.completion_tokens
 
     @property
     def usage(self) -> Usage:
         """What was used, as a value."""
-        return Usage(
-            prompt_tokens=self.prompt_tokens, completion_tokens=self.completion_tokens
-        )
+        return Usage(prompt_tokens=self.prompt_tokens, completion_tokens=self.completion_tokens)
 
 
 @runtime_checkable
@@ -102,6 +110,36 @@ class Backend(Protocol):
             BackendError: If the call failed; `retryable` says whether to ask again.
         """
         ...
+
+
+class Provider(Component, group="tts.backends", choice="backend"):
+    """The settings of a model: what stands under a name in a pipeline's `models`."""
+
+    sampling: Sampling = Sampling()
+    """How this model samples where a call does not say."""
+    concurrency: Annotated[int, Field(ge=1)] = 64
+    """Most calls in flight at once."""
+
+    @abstractmethod
+    def open(self) -> AbstractAsyncContextManager[Backend]:
+        """Open the backend; leaving the context closes it.
+
+        Raises:
+            ConfigError: If a setting, a file or an environment variable is missing or wrong.
+        """
+
+
+class Given(Provider, name="given"):
+    """A backend that the caller built; it is used as it is and not closed."""
+
+    backend: Backend
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Backend]:
+        """Yield the backend."""
+        yield self.backend
 
 
 def prompt_bytes(request: Request) -> int:

@@ -1,0 +1,48 @@
+"""Self-consistency: sample reasoning paths, answer with the majority."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import PositiveInt
+
+from tts.problem import Problem, Solution
+from tts.run import Run
+from tts.stopping import Dominance, StoppingRule
+from tts.strategy import Strategy
+from tts.votes import Plurality, Tally, Vote
+
+__all__ = ["SelfConsistency"]
+
+
+class SelfConsistency(Strategy, name="self_consistency"):
+    """Sample reasoning paths and answer with the majority: argmax_a sum_i w_i 1[a_i = a].
+
+    Cost: at most `samples` completions, one call deep if the rule is `never`, else one round deep
+    for each time the rule had to look.
+    Source: Wang et al. 2022, arXiv:2203.11171, section 2.
+    """
+
+    samples: PositiveInt = 16
+    """Most reasoning paths."""
+    stop: StoppingRule = Dominance()
+    """When the rest of the paths is not worth drawing."""
+    vote: Vote = Plurality()
+    """What each path's answer weighs."""
+    quorum: PositiveInt = 1
+    """Paths that must survive failing calls."""
+
+    def needs(self) -> Mapping[str, frozenset[str]]:
+        """Return what the vote needs of the sampled model."""
+        return {"solve": self.vote.needs}
+
+    async def solve(self, problem: Problem, run: Run) -> Solution:
+        """Sample, count, stop, answer."""
+        votes = Tally(self.vote)
+        prompt = run.prompt("solve", problem=problem)
+        async with run.sample(
+            prompt, self.samples, stop=self.stop, votes=votes, quorum=self.quorum
+        ) as candidates:
+            async for candidate in candidates:
+                votes.add(candidate)
+        return votes.solution()

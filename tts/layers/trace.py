@@ -1,0 +1,129 @@
+"""What happened in a run, as a stream of flat records: one JSON object a line in a trace file.
+
+run    trace_id, version, started_at, seed, strategy
+call   span, ticket, role, model, prompt_digest, start, end, outcome, tokens; texts on request
+span   path, start, end, critical_tokens: a piece of the run, written when it ends
+stop   span, ticket, rule, reason, guarantee: a stopping rule ended a sample
+end    status, answer, usage: written last
+
+Times are seconds since the run began. A span's parent is its path up to the last slash.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+from tts.backends.base import Backend, Meter
+from tts.errors import TTSError
+from tts.layers.base import Layer
+from tts.messages import Completion, Request
+
+__all__ = ["Record", "Trace", "Traced", "trace_file"]
+
+Record: TypeAlias = dict[str, Any]
+"""One event of a trace; its key `event` says which."""
+
+
+class Trace:
+    """Stamps records with the time and hands them to a sink.
+
+    Args:
+        sink: Called with each record; None throws them away.
+        texts: Record prompts and completions in full; without it only the prompts' digests.
+    """
+
+    def __init__(
+        self, sink: Callable[[Record], None] | None = None, *, texts: bool = False
+    ) -> None:
+        self.id = uuid4().hex
+        self.sink = sink
+        self.texts = texts
+        self._began = time.perf_counter()
+
+    @property
+    def now(self) -> float:
+        """Seconds since the trace began."""
+        return time.perf_counter() - self._began
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Record an event."""
+        if self.sink is not None:
+            self.sink({"event": event, **fields})
+
+    def begin(self, **fields: Any) -> None:
+        """Record the head of the trace."""
+        started = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self.write("run", trace_id=self.id, started_at=started, **fields)
+
+
+@contextmanager
+def trace_file(path: Path) -> Iterator[Callable[[Record], None]]:
+    """Open a sink that writes JSON lines; what was written survives a crash of the run."""
+    with path.open("w", encoding="utf-8", buffering=1) as file:
+        yield lambda record: print(json.dumps(record, ensure_ascii=False), file=file)
+
+
+class Traced(Layer):
+    """Records each call that left for the model, however it ended."""
+
+    def __init__(self, inner: Backend, trace: Trace) -> None:
+        super().__init__(inner)
+        self.trace = trace
+
+    async def generate(self, request: Request, meter: Meter) -> Completion:
+        """Pass the request on and record it."""
+        if self.trace.sink is None:
+            return await self.inner.generate(request, meter)
+        start, outcome, completion = self.trace.now, "cancelled", None
+        try:
+            completion = await self.inner.generate(request, meter)
+            meter.settle(completion.usage)
+            outcome = completion.finish_reason
+            return completion
+        except TTSError as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            if meter.started:
+                self._record(request, meter, start, outcome, completion)
+
+    def _record(
+        self,
+        request: Request,
+        meter: Meter,
+        start: float,
+        outcome: str,
+        completion: Completion | None,
+    ) -> None:
+        record: Record = {
+            "event": "call",
+            "span": request.span,
+            "ticket": request.ticket,
+            "role": request.role,
+            "model": self.name,
+            "prompt_digest": _digest(request),
+            "seed": request.seed,
+            "start": start,
+            "end": self.trace.now,
+            "outcome": outcome,
+            "prompt_tokens": meter.prompt_tokens,
+            "completion_tokens": meter.completion_tokens,
+        }
+        if self.trace.texts:
+            record["prompt"] = [message.model_dump() for message in request.messages]
+            record["text"] = completion.text if completion else None
+        assert self.trace.sink is not None
+        self.trace.sink(record)
+
+
+def _digest(request: Request) -> str:
+    text = "\x1e".join(f"{message.role}\x1f{message.content}" for message in request.messages)
+    return blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,111 @@
+"""What a run costs, told twice: all tokens, and the tokens of the longest chain of calls.
+
+The critical path is a logical clock (Lamport 1978): a call advances its task's clock by its
+tokens, a child task starts at its parent's time, and a parent that consumes a child's result
+moves on to the later of the two. Nobody declares anything: the run forks and joins clocks where
+it starts and consumes concurrent work.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tts.backends.base import Price
+from tts.messages import Usage
+
+__all__ = ["Clock", "Ledger", "RunUsage"]
+
+_Count = Annotated[int, Field(ge=0)]
+
+
+class RunUsage(BaseModel):
+    """The cost of a run; the keys are those that `tts run --json` prints."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    calls: _Count = 0
+    """Calls that were started."""
+    cancelled_calls: _Count = 0
+    """Calls that were cancelled before they finished; their tokens are counted."""
+    prompt_tokens: _Count = 0
+    completion_tokens: _Count = 0
+    total_tokens: _Count = 0
+    critical_tokens: _Count = 0
+    """Prompt and completion tokens on the longest happens-before chain of consumed calls."""
+    critical_completion_tokens: _Count = 0
+    """Completion tokens on that chain."""
+    cost_usd: Annotated[float, Field(ge=0.0)] | None = 0.0
+    """None if the price of any call is unknown."""
+    wall_seconds: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+class Clock(NamedTuple):
+    """The longest chain of calls up to here; clocks join by `max`."""
+
+    tokens: int = 0
+    """Prompt and completion tokens on the chain."""
+    completion_tokens: int = 0
+
+    def since(self, start: Clock) -> Clock:
+        """Return what the chain has grown by since an earlier time on it."""
+        return Clock(self.tokens - start.tokens, self.completion_tokens - start.completion_tokens)
+
+    def after(self, usage: Usage) -> Clock:
+        """Return the time after a call of that size."""
+        return Clock(
+            self.tokens + usage.prompt_tokens + usage.completion_tokens,
+            self.completion_tokens + usage.completion_tokens,
+        )
+
+
+class Ledger:
+    """Sums the calls of a run; what a child run spends is also its parents'."""
+
+    __slots__ = (
+        "_parent",
+        "calls",
+        "cancelled",
+        "completion_tokens",
+        "cost_usd",
+        "failed",
+        "prompt_tokens",
+    )
+
+    def __init__(self, parent: Ledger | None = None) -> None:
+        self._parent = parent
+        self.calls = self.cancelled = self.failed = 0
+        self.prompt_tokens = self.completion_tokens = 0
+        self.cost_usd: float | None = 0.0
+
+    def book(
+        self, usage: Usage, price: Price | None, ending: Literal["ok", "cancelled", "failed"]
+    ) -> None:
+        """Book a call that left for the model, however it ended."""
+        ledger: Ledger | None = self
+        while ledger is not None:
+            ledger.calls += 1
+            ledger.cancelled += ending == "cancelled"
+            ledger.failed += ending == "failed"
+            ledger.prompt_tokens += usage.prompt_tokens
+            ledger.completion_tokens += usage.completion_tokens
+            if price is None or ledger.cost_usd is None:
+                ledger.cost_usd = None
+            else:
+                ledger.cost_usd += price.of(usage)
+            ledger = ledger._parent
+
+    def usage(self, elapsed: Clock, wall_seconds: float) -> RunUsage:
+        """Return the sums with the critical path that the run measured."""
+        return RunUsage(
+            calls=self.calls,
+            cancelled_calls=self.cancelled,
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            total_tokens=self.prompt_tokens + self.completion_tokens,
+            critical_tokens=elapsed.tokens,
+            critical_completion_tokens=elapsed.completion_tokens,
+            cost_usd=self.cost_usd,
+            wall_seconds=wall_seconds,
+        )

@@ -1,0 +1,162 @@
+"""Pipelines: models, a strategy, roles and a budget, as one frozen object or one YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+from tts.answers import AnswerFormat
+from tts.backends.base import Provider
+from tts.errors import ConfigError
+from tts.layers import Budget
+from tts.problem import Problem
+from tts.registry import nearest
+from tts.strategy import Strategy
+
+__all__ = ["Pipeline", "describe", "read_text"]
+
+Location = tuple[int | str, ...]
+
+
+class Pipeline(BaseModel):
+    """Everything a solve needs but the problem and the seed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: Annotated[dict[str, Provider], Field(min_length=1)]
+    """Models by name; the first one plays every role that is not assigned."""
+    strategy: Strategy
+    roles: dict[str, str] = {}
+    """Role to model name."""
+    budget: Budget = Budget()
+    """The most that one problem may cost."""
+    answer: AnswerFormat = AnswerFormat()
+    """How to find the answer in a completion."""
+    prompts: dict[str, str] = {}
+    """Templates that replace the strategies' own, by role."""
+
+    _marks: dict[Location, tuple[int, int]] = PrivateAttr(default_factory=dict)
+    _path: str | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _roles_name_models(self) -> Self:
+        names = tuple(self.models)
+        for role, name in self.roles.items():
+            if name not in self.models:
+                raise ValueError(f"role {role!r} names the model {name!r}; {nearest(name, names)}")
+        return self
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a pipeline file.
+
+        Raises:
+            ConfigError: With file, line and column, if the file cannot be read or is wrong.
+        """
+        text = read_text(path)
+        values, marks = _parse_yaml(text, str(path))
+        try:
+            pipeline = cls.model_validate(values)
+        except ValidationError as error:
+            raise _first_mistake(error, str(path), marks) from error
+        pipeline._marks, pipeline._path = marks, str(path)
+        return pipeline
+
+    def problem(self, text: str, id: str | None = None) -> Problem:  # noqa: A002  # the field's name
+        """Return a problem with this pipeline's answer format.
+
+        Raises:
+            ConfigError: If the text is empty.
+        """
+        try:
+            return Problem(text=text, answer_format=self.answer, id=id)
+        except ValidationError as error:
+            raise ConfigError(describe(error)) from error
+
+    def mistake(self, message: str, *location: int | str) -> ConfigError:
+        """Return an error that points at a place in the file this pipeline was read from."""
+        return _error(message, self._path, self._marks, location)
+
+
+def read_text(path: str | Path) -> str:
+    """Read a UTF-8 file.
+
+    Raises:
+        ConfigError: If it cannot be read, or is not UTF-8.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"not UTF-8 at byte {error.start}", path=str(path)) from error
+    except OSError as error:
+        raise ConfigError(f"cannot read: {error.strerror}", path=str(path)) from error
+
+
+def _parse_yaml(text: str, path: str) -> tuple[Any, dict[Location, tuple[int, int]]]:
+    """Return the file's values, and where each of them stands (line and column from 1)."""
+    loader = yaml.SafeLoader(text)
+    marks: dict[Location, tuple[int, int]] = {}
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            raise ConfigError("the file is empty", path=path, line=1, column=1)
+        _mark(node, (), marks, path)
+        return loader.construct_document(node), marks
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = {"line": mark.line + 1, "column": mark.column + 1} if mark else {}
+        raise ConfigError(f"not YAML: {error.problem}", path=path, **where) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"not YAML: {error}", path=path) from error
+    finally:
+        loader.dispose()
+
+
+def _mark(
+    node: yaml.Node, location: Location, marks: dict[Location, tuple[int, int]], path: str
+) -> None:
+    marks.setdefault(location, (node.start_mark.line + 1, node.start_mark.column + 1))
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _mark(item, (*location, index), marks, path)
+    elif isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            line, column = key.start_mark.line + 1, key.start_mark.column + 1
+            if key.value in seen:
+                raise ConfigError(f"{key.value!r} twice", path=path, line=line, column=column)
+            seen.add(key.value)
+            marks[(*location, key.value)] = (line, column)
+            _mark(value, (*location, key.value), marks, path)
+
+
+def _first_mistake(
+    error: ValidationError, path: str, marks: Mapping[Location, tuple[int, int]]
+) -> ConfigError:
+    return _error(describe(error), path, marks, error.errors()[0]["loc"])
+
+
+def describe(error: ValidationError) -> str:
+    """One line for the first mistake, in a user's words."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {name!r}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{name}: {message[0].lower()}{message[1:]}" if name else message
+
+
+def _error(
+    message: str,
+    path: str | None,
+    marks: Mapping[Location, tuple[int, int]],
+    location: Location,
+) -> ConfigError:
+    while location and location not in marks:
+        location = location[:-1]
+    line, column = marks.get(location, (None, None))
+    return ConfigError(message, path=path, line=line, column=column)

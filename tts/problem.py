@@ -1,0 +1,101 @@
+"""What is asked (`Problem`), one attempt (`Candidate`), and what is returned (`Solution`)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from tts.answers import AnswerFormat, canonical
+from tts.ledger import RunUsage
+from tts.messages import Completion
+
+__all__ = ["Candidate", "Problem", "Solution", "StoppedBy"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Problem(_Frozen):
+    """A question for a strategy.
+
+    `str(problem)` is its text, which is how templates write it.
+    """
+
+    text: str
+    answer_format: AnswerFormat = AnswerFormat()
+    """How to find the answer in a completion."""
+    id: str | None = None
+    """The caller's name for it; comes back in batch output."""
+
+    @field_validator("text")
+    @classmethod
+    def _not_empty(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("the problem is empty")
+        return text.strip()
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Candidate(_Frozen):
+    """One sampled attempt at a problem."""
+
+    ticket: Annotated[int, Field(ge=0)]
+    """Its place in submission order."""
+    completion: Completion
+    answer: str | None
+    """The extracted answer as the model wrote it; None is an abstention, never a vote."""
+    score: float | None = None
+    """A verifier's score, higher is better; None if it was not scored."""
+
+    @property
+    def text(self) -> str:
+        """The completion's text."""
+        return self.completion.text
+
+    @property
+    def visible(self) -> str:
+        """The text without raw reasoning, as it may enter another prompt."""
+        return self.completion.visible
+
+    @property
+    def key(self) -> str | None:
+        """The canonical answer, under which it is counted."""
+        return None if self.answer is None else canonical(self.answer)
+
+
+class StoppedBy(_Frozen):
+    """Why sampling ended before all samples were drawn."""
+
+    rule: str
+    reason: str
+    guarantee: str | None
+    """What is controlled, at which level, over which unit; None: nothing is promised."""
+
+
+class Solution(_Frozen):
+    """What a strategy found, what it cost, and why it stopped."""
+
+    answer: str | None
+    text: str = ""
+    """The completion that carries the answer."""
+    status: Literal["ok", "budget_exhausted", "no_answer"] = "ok"
+    """`budget_exhausted`: the budget ended the work; the answer is the best found until then."""
+    strategy: str = ""
+    stopped_by: StoppedBy | None = None
+    usage: RunUsage = RunUsage()
+    parse_failures: int = 0
+    """Judgements and answers that could not be read; each was left out, none taken for wrong."""
+    failed_calls: int = 0
+    """Calls that raised a `BackendError`; the vote went on without them."""
+    trace_id: str = ""
+    candidates: tuple[Candidate, ...] = ()
+    """Every candidate that was drawn and consumed, by ticket."""
+
+    @property
+    def samples(self) -> int:
+        """Number of candidates drawn and consumed."""
+        return len(self.candidates)

@@ -1,0 +1,165 @@
+"""Components chosen by name: the registry over entry points, and how a name becomes an object.
+
+A *family* (strategies, stopping rules, votes, backends) is a `Component` with an entry-point
+group; its members are frozen pydantic models whose fields are their settings. Wherever a field
+has a family as its type, YAML may give a name (`dominance`) or a mapping (`{use: pdr, k: 2}`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, ClassVar, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from tts.errors import ConfigError
+
+__all__ = ["Component", "nearest"]
+
+_expanding: ContextVar[tuple[str, ...]] = ContextVar("expanding", default=())
+
+
+def nearest(name: str, names: tuple[str, ...]) -> str:
+    """Return a hint for an unknown name: the nearest known one, else the whole list.
+
+    >>> nearest("dominanse", ("dominance", "never"))
+    "did you mean 'dominance'?"
+    """
+    close = get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names) or 'none'}"
+
+
+@cache
+def _entry_points(group: str) -> Mapping[str, EntryPoint]:
+    return {point.name: point for point in sorted(entry_points(group=group))}
+
+
+class Component(BaseModel):
+    """A frozen object of settings that can be chosen by name.
+
+    `class StoppingRule(Component, group="tts.rules")` opens a family;
+    `class Never(StoppingRule, name="never")` is a member, found through an entry point of that
+    group in any installed package.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: ClassVar[str]
+    """The name in the registry and in YAML."""
+    group: ClassVar[str]
+    """The family's entry-point group."""
+    choice: ClassVar[str]
+    """The YAML key that holds the name."""
+
+    def __init_subclass__(
+        cls, *, name: str = "", group: str = "", choice: str = "use", **kwargs: Any
+    ) -> None:
+        super().__init_subclass__(**kwargs)
+        if group:
+            cls.group, cls.choice = group, choice
+        if name:
+            cls.name = name
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return the names of all installed members, sorted."""
+        return tuple(_entry_points(cls.group))
+
+    @classmethod
+    def named(cls, name: str) -> type[Self]:
+        """Return the member of that name.
+
+        Raises:
+            ConfigError: If no such member is installed, or its package fails to import.
+        """
+        point = _entry_points(cls.group).get(name)
+        if point is None:
+            raise ConfigError(f"no {cls.__name__} named {name!r}; {nearest(name, cls.names())}")
+        try:
+            member = point.load()
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(f"{cls.__name__} {name!r} ({point.value}) fails: {error}") from error
+        if not (isinstance(member, type) and issubclass(member, cls)):
+            raise ConfigError(f"{point.value} is not a {cls.__name__}: repair its package")
+        return member
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Return the member that a name, a mapping or an object stands for.
+
+        Raises:
+            ValidationError: If the name is unknown or a setting is wrong.
+        """
+        if isinstance(value, cls):
+            return value
+        settings = dict(value) if isinstance(value, Mapping) else {cls.choice: value}
+        name = settings.pop(cls.choice, None)
+        if not isinstance(name, str):
+            raise _mistake(cls, (), f"give a name, or a mapping with the key '{cls.choice}'", value)
+        try:
+            member = cls.named(name)
+        except ConfigError as error:
+            loc = (cls.choice,) if isinstance(value, Mapping) else ()
+            raise _mistake(cls, loc, error.message, name) from error
+        return member.model_validate(settings)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the object as the mapping that `parse` reads."""
+        return {self.choice: self.name, **self.model_dump(mode="json")}
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[BaseModel], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        if "group" not in cls.__dict__:
+            return handler(source)
+        return core_schema.no_info_plain_validator_function(
+            cls.parse,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda component: component.settings()
+            ),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        if "group" not in cls.__dict__:
+            return handler(schema)
+        if cls.group in _expanding.get():  # a family inside itself would never end
+            return {"type": ["string", "object"]}
+        token = _expanding.set((*_expanding.get(), cls.group))
+        try:
+            members = [cls.named(name)._with_choice(handler) for name in cls.names()]
+        finally:
+            _expanding.reset(token)
+        return {"anyOf": [{"enum": list(cls.names())}, *members]}
+
+    @classmethod
+    def _with_choice(cls, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = dict(handler.resolve_ref_schema(handler(cls.__pydantic_core_schema__)))
+        schema["properties"] = {cls.choice: {"const": cls.name}} | schema.get("properties", {})
+        schema["required"] = [cls.choice, *schema.get("required", [])]
+        return schema
+
+
+def _mistake(
+    family: type[Component], loc: tuple[str, ...], message: str, value: object
+) -> ValidationError:
+    # The message goes in as a context value: braces in it must not be read as fields.
+    error = PydanticCustomError("component", "{message}", {"message": message})
+    return ValidationError.from_exception_data(
+        family.__name__, [{"type": error, "loc": loc, "input": value}]
+    )

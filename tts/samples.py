@@ -1,0 +1,145 @@
+"""The scope of `run.sample`: candidates in ticket order, as few in flight as the rule allows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import anyio
+from anyio.abc import TaskGroup
+
+from tts.errors import BackendError, BudgetExceeded
+from tts.ledger import Clock
+from tts.problem import Candidate, StoppedBy
+from tts.stopping import Never, StoppingRule
+from tts.votes import Tally
+
+__all__ = ["Draw", "Plan", "Samples"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What became of one ticket."""
+
+    ticket: int
+    clock: Clock
+    result: Candidate | BackendError | BudgetExceeded
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a sample is drawn.
+
+    Attributes:
+        n: Most candidates; at least 1.
+        stop: The rule that watches `votes`.
+        votes: The strategy's tally; it adds each candidate before it asks for the next.
+        order: `ticket` (submission order) or `completion`. Stopping on completion order favours
+            short answers and voids every guarantee.
+        speculate: Calls in flight beyond what the rule allows: faster, and paid for in vain when
+            the rule stops.
+        quorum: Candidates without which the sample has failed.
+    """
+
+    n: int
+    stop: StoppingRule = Never()  # noqa: RUF009  # frozen
+    votes: Tally | None = None
+    order: Literal["ticket", "completion"] = "ticket"
+    speculate: int = 0
+    quorum: int = 1
+
+
+class Samples:
+    """An iterator over candidates; failed draws are left out and counted.
+
+    It ends when all n tickets are consumed, the rule stops, or the budget is spent. Draws that
+    were finished when the budget ended are still yielded.
+
+    Raises:
+        BackendError: On the way out, if fewer than `quorum` candidates survived: the first error.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        tasks: TaskGroup,
+        draw: Callable[[int], Awaitable[Draw]],
+        consumed: Callable[[Draw], None],
+        report: Callable[[Plan], None],
+    ) -> None:
+        self.plan = plan
+        self.stopped_by: StoppedBy | None = None
+        self._tasks, self._draw, self._on_consumed = tasks, draw, consumed
+        self._report = report
+        self._finished: dict[int, Draw] = {}
+        self._send, self._receive = anyio.create_memory_object_stream[Draw](plan.n)
+        self._launched = self._consumed = self._survivors = 0
+        self._errors: list[BackendError] = []
+        self._is_closed = False
+
+    def __aiter__(self) -> AsyncIterator[Candidate]:
+        return self
+
+    async def __anext__(self) -> Candidate:
+        if self._survivors:
+            self._report(self.plan)
+            self._judge()
+        while self._launch():
+            draw = await self._next()
+            self._consumed += 1
+            self._on_consumed(draw)
+            if isinstance(draw.result, Candidate):
+                self._survivors += 1
+                return draw.result
+            if isinstance(draw.result, BackendError):
+                self._errors.append(draw.result)
+            else:
+                self._is_closed = True
+        spent_out = self.stopped_by is None and self._consumed < self.plan.n
+        if self._errors and self._survivors < self.plan.quorum and not spent_out:
+            raise self._errors[0]
+        raise StopAsyncIteration
+
+    def close(self) -> None:
+        """Free the stream; the scope does this."""
+        self._send.close()
+        self._receive.close()
+
+    @property
+    def in_flight(self) -> int:
+        """Tickets that are launched and not yet consumed."""
+        return self._launched - self._consumed
+
+    @property
+    def _remaining(self) -> int:
+        return self.plan.n - self._consumed
+
+    def _judge(self) -> None:
+        votes = self.plan.votes
+        if votes is not None and self._remaining and not self._is_closed:
+            self.stopped_by = self.plan.stop.verdict(votes, self._remaining).stopped_by
+
+    def _launch(self) -> bool:
+        """Start what the rule allows; return whether a draw is under way."""
+        if self.stopped_by is not None:
+            return False
+        if not self._is_closed and self._remaining:
+            votes = self.plan.votes or Tally()
+            wanted = self.plan.stop.earliest(votes, self._remaining) + self.plan.speculate
+            while self.in_flight < min(wanted, self._remaining):
+                self._tasks.start_soon(self._work, self._launched)
+                self._launched += 1
+        return self.in_flight > 0
+
+    async def _work(self, ticket: int) -> None:
+        self._send.send_nowait(await self._draw(ticket))
+
+    async def _next(self) -> Draw:
+        """Wait for the next draw: of the next ticket, or of whichever finishes first."""
+        if self.plan.order == "completion":
+            return await self._receive.receive()
+        while self._consumed not in self._finished:
+            draw = await self._receive.receive()
+            self._finished[draw.ticket] = draw
+        return self._finished.pop(self._consumed)

@@ -1,0 +1,86 @@
+"""What all runs under one solve share: models, the budget's account, the trace, the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypedDict
+
+from tts.backends.base import Backend
+from tts.layers import Account, Trace
+from tts.messages import Sampling
+from tts.votes import Tally
+
+__all__ = ["CallOptions", "Model", "Options", "Session", "Update"]
+
+
+class Options(TypedDict, total=False):
+    """Settings of one call; what is not given comes from the model's own sampling settings."""
+
+    temperature: float
+    top_p: float
+    top_k: int | None
+    max_tokens: int
+    logprobs: bool
+    top_logprobs: int
+    given: str | None
+    timeout: float
+
+
+class CallOptions(Options, total=False):
+    """Settings of a single call; in a sample, `stop` is the stopping rule's word."""
+
+    stop: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A backend behind its layers, and how it samples when a call does not say."""
+
+    backend: Backend
+    sampling: Sampling = field(default_factory=Sampling)
+
+    @cached_property
+    def options(self) -> dict[str, object]:
+        """The sampling settings as a request's fields."""
+        return dict(self.sampling)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Progress of a sample, for whoever watches."""
+
+    samples: int
+    """Candidates consumed."""
+    planned: int
+    """Most candidates that may be drawn."""
+    votes: Tally | None
+    total_tokens: int
+
+
+@dataclass(slots=True)
+class Session:
+    """What all runs under one solve share.
+
+    Attributes:
+        models: By name; the first one answers for roles that are not assigned.
+        account: The budget's state.
+        roles: Role to model name.
+        overrides: Prompt templates that replace the strategies' own, by role.
+        is_exhausted: True once the budget has refused or ended a call.
+    """
+
+    models: Mapping[str, Model]
+    account: Account
+    trace: Trace
+    seed: int = 0
+    roles: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    on_update: Callable[[Update], None] | None = None
+    is_exhausted: bool = False
+
+    def model(self, role: str) -> Model:
+        """Return the model that plays a role."""
+        name = self.roles.get(role)
+        return next(iter(self.models.values())) if name is None else self.models[name]

@@ -1,0 +1,218 @@
+"""The front door: open a pipeline's models once, solve any number of problems with them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any
+
+import anyio
+from pydantic import ValidationError
+
+from tts.backends.base import Backend, Given, Provider
+from tts.errors import ConfigError
+from tts.layers import Account, Budget, Budgeted, Limited, Trace, Traced
+from tts.ledger import Ledger
+from tts.pipeline import Pipeline, describe
+from tts.problem import Problem, Solution
+from tts.run import Run
+from tts.session import Model, Session, Update
+from tts.spans import Span
+from tts.strategy import Strategy
+
+__all__ = ["Solver", "open_solver", "solve", "solve_sync"]
+
+
+class Solver:
+    """A pipeline whose models are open. Problems solved at once share models and their limits."""
+
+    def __init__(self, pipeline: Pipeline, backends: Mapping[str, Backend]) -> None:
+        self.pipeline = pipeline
+        self._backends = {
+            name: Limited(backend, pipeline.models[name].concurrency)
+            for name, backend in backends.items()
+        }
+        self._accounts: set[Account] = set()
+        self._is_interrupted = False
+        _check(pipeline, backends)
+
+    async def solve(
+        self,
+        problem: Problem,
+        *,
+        seed: int = 0,
+        trace: Trace | None = None,
+        on_update: Callable[[Update], None] | None = None,
+    ) -> Solution:
+        """Solve one problem with the pipeline's strategy and budget.
+
+        Args:
+            problem: The problem.
+            seed: Same seed, same texts, whatever the concurrency, where the models allow it.
+            trace: Where to record what happens.
+            on_update: Called after each candidate.
+
+        Raises:
+            BackendError: If a call failed and nothing was found.
+        """
+        trace = trace or Trace()
+        account = Account(self.pipeline.budget, anyio.current_time())
+        self._accounts.add(account)
+        if self._is_interrupted:
+            account.interrupt()
+        session = self._session(account, trace, seed, on_update)
+        root = Span("run", seed, Ledger())
+        strategy = self.pipeline.strategy
+        trace.begin(seed=seed, problem=problem.id, strategy=strategy.settings())
+        try:
+            run = Run(session, problem, strategy.prompts(session.overrides), root)
+            solution = await run.solve(strategy)
+        finally:
+            self._accounts.discard(account)
+        usage = solution.usage.model_dump()
+        trace.write("end", status=solution.status, answer=solution.answer, usage=usage)
+        return solution
+
+    def interrupt(self) -> None:
+        """End all budgets now: each solve answers with what it has found so far."""
+        self._is_interrupted = True
+        for account in self._accounts:
+            account.interrupt()
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that hold a permit now."""
+        return sum(limited.in_flight for limited in self._backends.values())
+
+    def _session(
+        self,
+        account: Account,
+        trace: Trace,
+        seed: int,
+        on_update: Callable[[Update], None] | None,
+    ) -> Session:
+        pipeline = self.pipeline
+        models = {
+            name: Model(Budgeted(Traced(limited, trace), account), pipeline.models[name].sampling)
+            for name, limited in self._backends.items()
+        }
+        return Session(
+            models,
+            account,
+            trace,
+            seed=seed,
+            roles=pipeline.roles,
+            overrides=pipeline.prompts,
+            on_update=on_update,
+        )
+
+
+def _check(pipeline: Pipeline, backends: Mapping[str, Backend]) -> None:
+    """Refuse a pipeline that cannot work, before the first call is paid for."""
+    first = next(iter(backends))
+    for role, abilities in pipeline.strategy.needs().items():
+        name = pipeline.roles.get(role, first)
+        for ability in sorted(abilities):
+            if not getattr(backends[name].capabilities, ability):
+                raise pipeline.mistake(
+                    f"{pipeline.strategy.name} needs {ability!r} of the model that plays {role!r}, "
+                    f"and {backends[name].name} has it not: give that role another model",
+                    "models",
+                    name,
+                )
+    for name, backend in backends.items():
+        if pipeline.budget.usd is not None and backend.price is None:
+            raise pipeline.mistake(
+                f"a budget in dollars needs the price of {backend.name}: set it", "models", name
+            )
+
+
+@asynccontextmanager
+async def open_solver(pipeline: Pipeline) -> AsyncIterator[Solver]:
+    """Open a pipeline's models and close them on the way out.
+
+    Raises:
+        ConfigError: If a model cannot be opened, or lacks what the strategy needs.
+    """
+    async with AsyncExitStack() as stack:
+        backends = {}
+        for name, provider in pipeline.models.items():
+            try:
+                backends[name] = await stack.enter_async_context(provider.open())
+            except ConfigError as error:
+                raise pipeline.mistake(error.message, "models", name) from error
+        yield Solver(pipeline, backends)
+
+
+async def solve(
+    problem: str | Problem,
+    strategy: str | Mapping[str, Any] | Strategy = "self_consistency",
+    *,
+    model: str | Mapping[str, Any] | Provider | Backend = "reference",
+    budget: Budget | Mapping[str, Any] | None = None,
+    seed: int = 0,
+    trace: Trace | None = None,
+    on_update: Callable[[Update], None] | None = None,
+) -> Solution:
+    """Solve one problem.
+
+    Args:
+        problem: The problem, or its text.
+        strategy: A name, `{"use": name, ...settings}`, or a strategy.
+        model: A backend's name, `{"backend": name, ...settings}`, a provider, or an open backend.
+        budget: The most to spend; None is no limit.
+        seed: Same seed, same texts.
+        trace: Where to record what happens.
+        on_update: Called after each candidate.
+
+    Raises:
+        ConfigError: If an argument is wrong; nothing was spent.
+        BackendError: If a call failed and nothing was found.
+    """
+    try:
+        pipeline = Pipeline(
+            models={"model": Given(backend=model) if isinstance(model, Backend) else model},  # type: ignore[dict-item]  # parsed by the field
+            strategy=strategy,  # type: ignore[arg-type]  # likewise
+            budget=budget or Budget(),  # type: ignore[arg-type]  # likewise
+        )
+        asked = problem if isinstance(problem, Problem) else pipeline.problem(problem)
+    except ValidationError as error:
+        raise ConfigError(describe(error)) from error
+    async with open_solver(pipeline) as solver:
+        return await solver.solve(asked, seed=seed, trace=trace, on_update=on_update)
+
+
+def solve_sync(
+    problem: str | Problem,
+    strategy: str | Mapping[str, Any] | Strategy = "self_consistency",
+    *,
+    model: str | Mapping[str, Any] | Provider | Backend = "reference",
+    budget: Budget | Mapping[str, Any] | None = None,
+    seed: int = 0,
+    trace: Trace | None = None,
+    on_update: Callable[[Update], None] | None = None,
+) -> Solution:
+    """Solve one problem and wait for it; `solve` without `await`.
+
+    Inside a running event loop (a notebook) the work runs in a loop of its own on another thread
+    while this call waits. Arguments and errors as `solve`.
+    """
+    work = partial(
+        solve,
+        problem,
+        strategy,
+        model=model,
+        budget=budget,
+        seed=seed,
+        trace=trace,
+        on_update=on_update,
+    )
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return anyio.run(work)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(anyio.run, work).result()

@@ -1,0 +1,65 @@
+"""Where in a run the current task stands: its path, its clock, its seeds.
+
+A span is a straight line of calls. The run opens one for each piece of concurrent work and joins
+the clocks when the result is consumed; everything else follows from the path, never from timing.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from hashlib import blake2b
+
+import numpy as np
+
+from tts.ledger import Clock, Ledger
+
+__all__ = ["Span", "seed_of"]
+
+
+def seed_of(seed: int, path: str, ticket: int) -> int:
+    """Return a call's seed, in [0, 2**31): a function of the run's seed, the span and the ticket.
+
+    >>> seed_of(0, "run/sample0", 3) == seed_of(0, "run/sample0", 3) != seed_of(0, "run/sample0", 4)
+    True
+    """
+    digest = blake2b(f"{seed}|{path}|{ticket}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+class Span:
+    """One line of calls in a run."""
+
+    def __init__(self, path: str, seed: int, ledger: Ledger, parent: Span | None = None) -> None:
+        self.path = path
+        self.seed = seed
+        self.ledger = ledger
+        self.clock: Clock = parent.clock if parent else Clock()
+        """The longest chain of calls up to now."""
+        self.root: Span = parent.root if parent else self
+        self._tickets = 0
+        self._forks: dict[str, int] = {}
+
+    def take_ticket(self) -> int:
+        """Return the next place in submission order."""
+        ticket = self._tickets
+        self._tickets += 1
+        return ticket
+
+    def name_fork(self, kind: str) -> str:
+        """Return a path for a piece of work that starts here; the n-th of its kind is n - 1."""
+        index = self._forks.get(kind, 0)
+        self._forks[kind] = index + 1
+        return f"{self.path}/{kind}{index}"
+
+    def fork(self, path: str, ledger: Ledger | None = None) -> Span:
+        """Return a span that starts at this one's time."""
+        return Span(path, self.seed, ledger or self.ledger, self)
+
+    def join(self, clock: Clock) -> None:
+        """Consume a result that was ready at that time."""
+        self.clock = max(self.clock, clock)
+
+    @cached_property
+    def rng(self) -> np.random.Generator:
+        """A generator of this span's own: the same in every replay."""
+        return np.random.default_rng(seed_of(self.seed, self.path, -1))

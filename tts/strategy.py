@@ -1,0 +1,54 @@
+"""The base of strategies: a frozen object of hyper-parameters that solves problems with a run."""
+
+from __future__ import annotations
+
+import inspect
+from abc import abstractmethod
+from collections.abc import Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from tts.problem import Problem, Solution
+from tts.prompts import Prompts
+from tts.registry import Component
+from tts.run import Run
+
+__all__ = ["Strategy"]
+
+
+class Strategy(Component, group="tts.strategies"):
+    """A way to spend compute on a problem. The object is its configuration.
+
+    A subclass gives its name, its settings as fields, and `solve`; an entry point in the group
+    `tts.strategies` makes it available by name. Templates are `prompts/ROLE.j2` beside its file,
+    then the library's own.
+    """
+
+    def needs(self) -> Mapping[str, frozenset[str]]:
+        """Return the abilities that the model of each role must have.
+
+        Names are those of `Capabilities`; a pipeline whose models lack one is refused before the
+        first call.
+        """
+        return {}
+
+    @abstractmethod
+    async def solve(self, problem: Problem, run: Run) -> Solution:
+        """Solve the problem.
+
+        Raises:
+            BackendError: If a call failed that the strategy cannot do without.
+            BudgetExceeded: If the budget ended outside a `sample`. The run turns both into the
+                vote over the candidates seen so far, where there is one.
+        """
+
+    @classmethod
+    def prompts(cls, overrides: Mapping[str, str] | None = None) -> Prompts:
+        """Return the strategy's templates, with overrides by role."""
+        folders: list[Traversable] = [
+            Path(inspect.getfile(base)).parent / "prompts"
+            for base in cls.__mro__
+            if issubclass(base, Strategy) and base is not Strategy
+        ]
+        return Prompts([*folders, files("tts.strategies") / "prompts"], overrides)

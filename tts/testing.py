@@ -1,0 +1,175 @@
+"""Fakes for tests of strategies, rules and pipelines: no mock, no network, no waiting.
+
+`ScriptedBackend` answers from a list or a function, `FlakyBackend` fails on a script,
+`virtual_run` runs a coroutine on a clock that jumps over every wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar
+
+import anyio
+
+from tts.backends.base import Backend, Capabilities, Meter, Price
+from tts.errors import BackendUnavailable
+from tts.layers import Layer
+from tts.messages import Completion, Request, TokenLogprob, Usage
+from tts.problem import Candidate
+
+__all__ = ["FlakyBackend", "ScriptedBackend", "candidate", "completion", "virtual_run"]
+
+_T = TypeVar("_T")
+
+
+def completion(text: str, *, logprob: float | None = None, prompt_tokens: int = 0) -> Completion:
+    """Return a completion whose tokens are its words.
+
+    Args:
+        text: The text.
+        logprob: Log-probability of every token; None leaves them out.
+        prompt_tokens: Tokens of the prompt it answers.
+    """
+    words = text.split()
+    return Completion(
+        text=text,
+        usage=Usage(prompt_tokens=prompt_tokens, completion_tokens=len(words)),
+        logprobs=None
+        if logprob is None
+        else tuple(TokenLogprob(token=word, logprob=logprob) for word in words),
+        model="scripted",
+    )
+
+
+def candidate(answer: str | None, *, ticket: int = 0, logprob: float | None = None) -> Candidate:
+    """Return a candidate with that answer; None abstains."""
+    text = "no answer" if answer is None else f"Answer: {answer}"
+    return Candidate(ticket=ticket, completion=completion(text, logprob=logprob), answer=answer)
+
+
+class ScriptedBackend:
+    """A model that says what it is told to; tokens are words.
+
+    Args:
+        script: The answers in order of the calls (past the end, a `LookupError`), or a function
+            from a request to its answer: a text or a whole completion.
+        latency: Seconds a call takes, or a function from a request to them.
+        capabilities: What it claims to do; everything by default.
+        price: Its price; free by default, None is unknown.
+
+    Attributes:
+        requests: Every request, in order of arrival.
+        active: Calls under way.
+        most_active: The most that were ever under way at once.
+    """
+
+    def __init__(
+        self,
+        script: Iterable[str | Completion] | Callable[[Request], str | Completion],
+        *,
+        latency: float | Callable[[Request], float] = 0.0,
+        capabilities: Capabilities | None = None,
+        price: Price | None = Price(input=0.0, output=0.0),  # noqa: B008  # frozen
+    ) -> None:
+        self.name = "scripted"
+        self.capabilities = capabilities or Capabilities(
+            seed=True, logprobs=True, top_logprobs=20, score=True, fork=True
+        )
+        self.price = price
+        self.requests: list[Request] = []
+        self.active = self.most_active = 0
+        self._answer = script if callable(script) else _reader(script)
+        self._latency = latency if callable(latency) else lambda request: latency
+
+    def prompt_tokens(self, request: Request) -> int:
+        """Return the words of all messages and of the given text."""
+        texts = [message.content for message in request.messages]
+        return sum(len(text.split()) for text in [*texts, request.given or ""])
+
+    async def generate(self, request: Request, meter: Meter) -> Completion:
+        """Answer from the script."""
+        self.requests.append(request)
+        self.active += 1
+        self.most_active = max(self.most_active, self.active)
+        try:
+            meter.prompt_tokens = self.prompt_tokens(request)
+            seconds = self._latency(request)
+            if seconds:
+                await anyio.sleep(seconds)
+            answer = self._answer(request)
+        finally:
+            self.active -= 1
+        if isinstance(answer, str):
+            answer = completion(answer, logprob=-0.5 if request.logprobs else None)
+        usage = answer.usage
+        if usage.prompt_tokens == 0:
+            usage = usage.model_copy(update={"prompt_tokens": meter.prompt_tokens})
+        return answer.model_copy(update={"usage": usage})
+
+
+def _reader(script: Iterable[str | Completion]) -> Callable[[Request], str | Completion]:
+    answers = iter(script)
+
+    def answer(request: Request) -> str | Completion:
+        for text in answers:
+            return text
+        raise LookupError(f"the script has no answer left for role {request.role!r}")
+
+    return answer
+
+
+class FlakyBackend(Layer):
+    """A backend that fails some calls.
+
+    Args:
+        inner: Answers the others.
+        fails: Says whether a request fails.
+        error: The error of a failing call.
+    """
+
+    def __init__(
+        self,
+        inner: Backend,
+        fails: Callable[[Request], bool],
+        error: Callable[[], Exception] = lambda: BackendUnavailable("the server is down"),
+    ) -> None:
+        super().__init__(inner)
+        self._fails, self._error = fails, error
+
+    async def generate(self, request: Request, meter: Meter) -> Completion:
+        """Fail, or pass the request on."""
+        if self._fails(request):
+            raise self._error()
+        return await self.inner.generate(request, meter)
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Instead of waiting, moves its clock on; blocks only when nothing is scheduled."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        ready = super().select(0 if timeout else timeout)
+        if not ready and timeout:
+            self.now += timeout
+        return ready
+
+
+class _VirtualLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+
+def virtual_run(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+    """Run a coroutine function on virtual time: `anyio.sleep(3600)` returns at once.
+
+    For code without threads and sockets; real events would arrive in no virtual time at all.
+    """
+    with asyncio.Runner(loop_factory=_VirtualLoop) as runner:
+        return runner.run(main())

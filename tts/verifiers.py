@@ -1,0 +1,129 @@
+"""Verifiers: score candidates, so that the best one can be chosen instead of the most frequent."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
+
+from pydantic import ImportString
+
+from tts.answers import AnswerFormat
+from tts.errors import BackendError
+from tts.messages import TokenLogprob
+from tts.problem import Candidate, Problem
+from tts.registry import Component
+from tts.run import Run
+
+__all__ = ["Function", "Judge", "MeanLogprob", "Verifier", "YesNo"]
+
+_NUMBER = AnswerFormat(kind="number")
+
+
+class Verifier(Component, group="tts.verifiers"):
+    """Gives candidates scores; higher is better, None is "could not be judged", never "wrong"."""
+
+    needs: ClassVar[Mapping[str, frozenset[str]]] = {}
+    """Abilities that the model of each role must have."""
+
+    @abstractmethod
+    async def scores(
+        self, problem: Problem, candidates: Sequence[Candidate], run: Run
+    ) -> list[float | None]:
+        """Score the candidates, in their order."""
+
+
+class MeanLogprob(Verifier, name="logprob"):
+    """Score by the mean log-probability of the candidate's own tokens. No call.
+
+    Source: the length-normalised likelihood of Wang et al. 2022, arXiv:2203.11171, section 2.
+    """
+
+    needs = {"solve": frozenset({"logprobs"})}  # noqa: RUF012  # a ClassVar of the base
+
+    async def scores(
+        self, problem: Problem, candidates: Sequence[Candidate], run: Run
+    ) -> list[float | None]:
+        """Return the means, in (-inf, 0]."""
+        return [candidate.completion.mean_logprob for candidate in candidates]
+
+
+class YesNo(Verifier, name="yes_no"):
+    """Ask the role `verify` whether a solution is correct; score by P(yes) / (P(yes) + P(no)).
+
+    Cost: one call of one token a candidate, all at once.
+    Source: P(True), Kadavath et al. 2022, arXiv:2207.05221, section 3; here with one answer at a
+    time and the two answers' probabilities normalised.
+    """
+
+    needs = {"verify": frozenset({"top_logprobs"})}  # noqa: RUF012  # a ClassVar of the base
+
+    async def scores(
+        self, problem: Problem, candidates: Sequence[Candidate], run: Run
+    ) -> list[float | None]:
+        """Return probabilities, in [0, 1]; None where neither yes nor no was likely."""
+
+        async def score(candidate: Candidate) -> float | None:
+            prompt = run.prompt("verify", problem=problem, solution=candidate.visible)
+            completion = await run.generate(
+                prompt, temperature=0.0, max_tokens=1, logprobs=True, top_logprobs=20
+            )
+            probability = _p_yes(completion.logprobs or ())
+            if probability is None:
+                run.count_parse_failure()
+            return probability
+
+        return await run.map(score, candidates, failures="skip")
+
+
+class Judge(Verifier, name="judge"):
+    """Show the role `select` all candidates, shuffled, and let it name the best one's number.
+
+    Cost: one call. An answer that names no candidate is counted and scores nothing.
+    """
+
+    async def scores(
+        self, problem: Problem, candidates: Sequence[Candidate], run: Run
+    ) -> list[float | None]:
+        """Return 1 for the chosen candidate and 0 for the others, or all None."""
+        order = run.rng.permutation(len(candidates))
+        shown = [candidates[index].visible for index in order]
+        prompt = run.prompt("select", problem=problem, solutions=shown)
+        try:
+            completion = await run.generate(prompt, temperature=0.0)
+        except BackendError:
+            return [None] * len(candidates)
+        named = _NUMBER.extract(completion.visible)
+        if named is None or not named.isdecimal() or not 1 <= int(named) <= len(order):
+            run.count_parse_failure()
+            return [None] * len(candidates)
+        chosen = order[int(named) - 1]
+        return [float(index == chosen) for index in range(len(candidates))]
+
+
+class Function(Verifier, name="function"):
+    """Score by a Python function of the problem and a candidate. No call.
+
+    YAML names it: `{use: function, function: package.module.name}`. A function that returns None
+    or NaN has not judged that candidate.
+    """
+
+    function: ImportString[Callable[[Problem, Candidate], float | None]]
+
+    async def scores(
+        self, problem: Problem, candidates: Sequence[Candidate], run: Run
+    ) -> list[float | None]:
+        """Return what the function says."""
+        scores = [self.function(problem, candidate) for candidate in candidates]
+        return [None if score is None or math.isnan(score) else score for score in scores]
+
+
+def _p_yes(logprobs: Sequence[TokenLogprob]) -> float | None:
+    mass = {"yes": 0.0, "no": 0.0}
+    for token, logprob in logprobs[0].top if logprobs else ():
+        word = token.strip().casefold()
+        if word in mass:
+            mass[word] += math.exp(logprob)
+    total = sum(mass.values())
+    return mass["yes"] / total if total > 0 else None

@@ -1,0 +1,159 @@
+"""The tally of candidates' answers, and the votes that weigh them."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from tts.answers import equivalent
+from tts.problem import Candidate, Solution
+from tts.registry import Component
+
+__all__ = ["Confidence", "Plurality", "Standing", "Tally", "Vote"]
+
+
+class Vote(Component, group="tts.votes"):
+    """How much a candidate's answer counts."""
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """Abilities that the sampled model must have."""
+
+    @abstractmethod
+    def weight(self, candidate: Candidate) -> float | None:
+        """Return the candidate's weight, in [0, 1]; None if it cannot be weighed (it abstains)."""
+
+
+class Plurality(Vote, name="plurality"):
+    """One candidate, one vote.
+
+    Source: Wang et al. 2022, arXiv:2203.11171, section 2.
+    """
+
+    def weight(self, candidate: Candidate) -> float:
+        """Return 1."""
+        return 1.0
+
+
+class Confidence(Vote, name="confidence"):
+    """Weigh a candidate by how sure the model was of its own words.
+
+    The weight is `exp(sharpness * mean_logprob)`: a monotone transform of the length-normalised
+    likelihood of Wang et al. 2022 (arXiv:2203.11171, section 2). `sharpness` 1 is theirs, larger
+    values trust the surest candidates more. No calibration is claimed.
+    """
+
+    needs = frozenset({"logprobs"})
+
+    sharpness: Annotated[float, Field(gt=0.0, le=1000.0)] = 20.0
+
+    def weight(self, candidate: Candidate) -> float | None:
+        """Return the weight, or None without log-probabilities."""
+        mean = candidate.completion.mean_logprob
+        return None if mean is None else math.exp(self.sharpness * mean)
+
+
+class Standing:
+    """One answer's place in a tally."""
+
+    __slots__ = ("_best_weight", "best", "count", "first_ticket", "weight")
+
+    def __init__(self, candidate: Candidate, weight: float) -> None:
+        self.best = candidate
+        """Its heaviest candidate, the earliest among equals."""
+        self.first_ticket = candidate.ticket
+        self.weight = self._best_weight = weight
+        """Sum of its candidates' weights."""
+        self.count = 1
+        """Number of its candidates."""
+
+    def add(self, candidate: Candidate, weight: float) -> None:
+        """Count one more candidate for this answer."""
+        if (weight, -candidate.ticket) > (self._best_weight, -self.best.ticket):
+            self.best, self._best_weight = candidate, weight
+        self.first_ticket = min(self.first_ticket, candidate.ticket)
+        self.weight += weight
+        self.count += 1
+
+    @property
+    def answer(self) -> str:
+        """The answer as its best candidate wrote it."""
+        return self.best.answer or ""
+
+
+class Tally:
+    """Counts candidates by answer. Equivalent answers count together; ties go to the first ticket.
+
+    >>> from tts.testing import candidate
+    >>> tally = Tally()
+    >>> for ticket, answer in enumerate(["8", "7", "7.0", None]):
+    ...     tally.add(candidate(answer, ticket=ticket))
+    >>> tally.solution().answer, tally.lead, tally.abstentions
+    ('7', 1.0, 1)
+    """
+
+    def __init__(self, vote: Vote | None = None) -> None:
+        self.vote = vote or Plurality()
+        self.candidates: list[Candidate] = []
+        """All candidates, in the order in which they were added."""
+        self.abstentions = 0
+        """Candidates without an answer or a weight."""
+        self._standings: dict[str, Standing] = {}
+        self._group: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, candidates: Iterable[Candidate], vote: Vote | None = None) -> Tally:
+        """Return the tally of these candidates."""
+        tally = cls(vote)
+        for candidate in candidates:
+            tally.add(candidate)
+        return tally
+
+    def add(self, candidate: Candidate) -> None:
+        """Count a candidate."""
+        self.candidates.append(candidate)
+        key = candidate.key
+        weight = None if key is None else self.vote.weight(candidate)
+        if key is None or weight is None:
+            self.abstentions += 1
+            return
+        group = self._group_of(key)
+        if group in self._standings:
+            self._standings[group].add(candidate, weight)
+        else:
+            self._standings[group] = Standing(candidate, weight)
+
+    def _group_of(self, key: str) -> str:
+        if key not in self._group:
+            same = (group for group in self._standings if equivalent(group, key))
+            self._group[key] = next(same, key)
+        return self._group[key]
+
+    @property
+    def standings(self) -> list[Standing]:
+        """All answers, the leader first."""
+        return sorted(self._standings.values(), key=lambda s: (-s.weight, s.first_ticket))
+
+    @property
+    def leader(self) -> Standing | None:
+        """The answer with the largest weight, or None before the first vote."""
+        return next(iter(self.standings), None)
+
+    @property
+    def lead(self) -> float:
+        """Leader's weight minus the runner-up's; an unseen runner-up weighs 0."""
+        weights = [standing.weight for standing in self.standings[:2]] + [0.0, 0.0]
+        return weights[0] - weights[1]
+
+    def solution(self) -> Solution:
+        """Return the leader's answer with all candidates, or no answer if all abstained."""
+        leader = self.leader
+        return Solution(
+            answer=leader.answer if leader else None,
+            text=leader.best.text if leader else "",
+            status="ok" if leader else "no_answer",
+            candidates=tuple(sorted(self.candidates, key=lambda c: c.ticket)),
+        )
