@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# On top of Hypothesis' own choice of profile (repeatable in CI): short, and never timed.
+settings.register_profile("house", settings(), deadline=None, max_examples=50)
+settings.load_profile("house")
 
 
 @pytest.fixture

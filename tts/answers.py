@@ -14,7 +14,9 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import field_validator, model_validator
+
+from tts.frozen import Frozen
 
 __all__ = ["AnswerFormat", "canonical", "equivalent"]
 
@@ -26,7 +28,7 @@ _LETTER = re.compile(r"(?<![\w'])\(?([A-J])\)?(?![\w'])")
 _OPTION = re.compile(r"\(([A-J])\)|(?i:\b(?:option|choice))\s+([A-J])\b")
 
 
-class AnswerFormat(BaseModel):
+class AnswerFormat(Frozen):
     r"""How to find the answer in a completion.
 
     * ``auto``: the last ``Answer: ...`` or ``\boxed{...}``; without one, the last number.
@@ -36,8 +38,6 @@ class AnswerFormat(BaseModel):
     * ``pattern``: the last match of a regular expression: its group `answer`, else its first
       group, else the whole match.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["auto", "number", "choice", "text"] = "auto"
     pattern: str | None = None

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tts.backends.base import Price
+from tts.frozen import Frozen
 from tts.messages import Usage
 
 __all__ = ["Clock", "Ledger", "RunUsage"]
@@ -20,10 +21,8 @@ __all__ = ["Clock", "Ledger", "RunUsage"]
 _Count = Annotated[int, Field(ge=0)]
 
 
-class RunUsage(BaseModel):
+class RunUsage(Frozen):
     """The cost of a run; the keys are those that `tts run --json` prints."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     calls: _Count = 0
     """Calls that were started."""

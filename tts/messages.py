@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from tts.frozen import Frozen
 
 __all__ = ["Completion", "Message", "Request", "Sampling", "TokenLogprob", "Usage"]
 
@@ -13,18 +15,14 @@ __all__ = ["Completion", "Message", "Request", "Sampling", "TokenLogprob", "Usag
 _REASONING = re.compile(r"<think>.*?(?:</think>|$)", re.DOTALL)
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Message(_Frozen):
+class Message(Frozen):
     """One turn of a conversation."""
 
     role: Literal["system", "user", "assistant"]
     content: str
 
 
-class Sampling(_Frozen):
+class Sampling(Frozen):
     """How tokens are drawn."""
 
     temperature: Annotated[float, Field(ge=0.0, le=10.0)] = 0.8
@@ -61,7 +59,7 @@ class Request(Sampling):
     """For the trace: the call's place in submission order within its span."""
 
 
-class TokenLogprob(_Frozen):
+class TokenLogprob(Frozen):
     """A token with its natural-log probability under the model at temperature 1."""
 
     token: str
@@ -70,7 +68,7 @@ class TokenLogprob(_Frozen):
     """Most probable tokens at this place with their log-probabilities, best first."""
 
 
-class Usage(_Frozen):
+class Usage(Frozen):
     """Tokens of one call, or of many."""
 
     prompt_tokens: Annotated[int, Field(ge=0)] = 0
@@ -82,7 +80,7 @@ class Usage(_Frozen):
         return self.prompt_tokens + self.completion_tokens
 
 
-class Completion(_Frozen):
+class Completion(Frozen):
     """A model's answer to one request."""
 
     text: str

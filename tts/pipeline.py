@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from tts.answers import AnswerFormat
 from tts.backends.base import Provider
 from tts.errors import ConfigError
+from tts.frozen import Frozen
 from tts.layers import Budget
 from tts.problem import Problem
 from tts.registry import nearest
@@ -22,21 +23,19 @@ __all__ = ["Pipeline", "describe", "read_text"]
 Location = tuple[int | str, ...]
 
 
-class Pipeline(BaseModel):
+class Pipeline(Frozen):
     """Everything a solve needs but the problem and the seed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     models: Annotated[dict[str, Provider], Field(min_length=1)]
     """Models by name; the first one plays every role that is not assigned."""
     strategy: Strategy
-    roles: dict[str, str] = {}
+    roles: dict[str, str] = Field(default_factory=dict)
     """Role to model name."""
     budget: Budget = Budget()
     """The most that one problem may cost."""
     answer: AnswerFormat = AnswerFormat()
     """How to find the answer in a completion."""
-    prompts: dict[str, str] = {}
+    prompts: dict[str, str] = Field(default_factory=dict)
     """Templates that replace the strategies' own, by role."""
 
     _marks: dict[Location, tuple[int, int]] = PrivateAttr(default_factory=dict)

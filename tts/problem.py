@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from tts.answers import AnswerFormat, canonical
+from tts.frozen import Frozen
 from tts.ledger import RunUsage
 from tts.messages import Completion
 
 __all__ = ["Candidate", "Problem", "Solution", "StoppedBy"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Problem(_Frozen):
+class Problem(Frozen):
     """A question for a strategy.
 
     `str(problem)` is its text, which is how templates write it.
@@ -40,7 +37,7 @@ class Problem(_Frozen):
         return self.text
 
 
-class Candidate(_Frozen):
+class Candidate(Frozen):
     """One sampled attempt at a problem."""
 
     ticket: Annotated[int, Field(ge=0)]
@@ -67,7 +64,7 @@ class Candidate(_Frozen):
         return None if self.answer is None else canonical(self.answer)
 
 
-class StoppedBy(_Frozen):
+class StoppedBy(Frozen):
     """Why sampling ended before all samples were drawn."""
 
     rule: str
@@ -76,7 +73,7 @@ class StoppedBy(_Frozen):
     """What is controlled, at which level, over which unit; None: nothing is promised."""
 
 
-class Solution(_Frozen):
+class Solution(Frozen):
     """What a strategy found, what it cost, and why it stopped."""
 
     answer: str | None
@@ -94,6 +91,18 @@ class Solution(_Frozen):
     trace_id: str = ""
     candidates: tuple[Candidate, ...] = ()
     """Every candidate that was drawn and consumed, by ticket."""
+
+    def report(self) -> dict[str, Any]:
+        """Return what `tts run --json` prints: stable keys, without the candidates."""
+        own = ("answer", "text", "status", "strategy", "stopped_by")
+        values = self.model_dump(mode="json", exclude={"candidates"})
+        return {
+            **{key: values[key] for key in own},
+            "samples": self.samples,
+            "usage": values["usage"],
+            "parse_failures": self.parse_failures,
+            "trace_id": self.trace_id,
+        }
 
     @property
     def samples(self) -> int:

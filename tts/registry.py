@@ -7,6 +7,7 @@ has a family as its type, YAML may give a name (`dominance`) or a mapping (`{use
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from contextvars import ContextVar
 from difflib import get_close_matches
@@ -16,7 +17,6 @@ from typing import Any, ClassVar, Self
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ValidationError,
@@ -25,6 +25,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from tts.errors import ConfigError
+from tts.frozen import Frozen
 
 __all__ = ["Component", "nearest"]
 
@@ -46,15 +47,13 @@ def _entry_points(group: str) -> Mapping[str, EntryPoint]:
     return {point.name: point for point in sorted(entry_points(group=group))}
 
 
-class Component(BaseModel):
+class Component(Frozen):
     """A frozen object of settings that can be chosen by name.
 
-    `class StoppingRule(Component, group="tts.rules")` opens a family;
+    `class StoppingRule(Component, group="tts.rules", label="rule")` opens a family;
     `class Never(StoppingRule, name="never")` is a member, found through an entry point of that
     group in any installed package.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ClassVar[str]
     """The name in the registry and in YAML."""
@@ -62,13 +61,21 @@ class Component(BaseModel):
     """The family's entry-point group."""
     choice: ClassVar[str]
     """The YAML key that holds the name."""
+    label: ClassVar[str]
+    """What a member is called in messages."""
 
     def __init_subclass__(
-        cls, *, name: str = "", group: str = "", choice: str = "use", **kwargs: Any
+        cls,
+        *,
+        name: str = "",
+        group: str = "",
+        label: str = "",
+        choice: str = "use",
+        **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
         if group:
-            cls.group, cls.choice = group, choice
+            cls.group, cls.label, cls.choice = group, label, choice
         if name:
             cls.name = name
 
@@ -86,14 +93,25 @@ class Component(BaseModel):
         """
         point = _entry_points(cls.group).get(name)
         if point is None:
-            raise ConfigError(f"no {cls.__name__} named {name!r}; {nearest(name, cls.names())}")
+            raise ConfigError(f"unknown {cls.label} {name!r}; {nearest(name, cls.names())}")
         try:
             member = point.load()
         except (ImportError, AttributeError) as error:
-            raise ConfigError(f"{cls.__name__} {name!r} ({point.value}) fails: {error}") from error
+            raise ConfigError(f"{cls.label} {name!r} ({point.value}) fails: {error}") from error
         if not (isinstance(member, type) and issubclass(member, cls)):
-            raise ConfigError(f"{point.value} is not a {cls.__name__}: repair its package")
+            raise ConfigError(f"{point.value} is not a {cls.label}: repair its package")
         return member
+
+    @classmethod
+    def members(cls) -> list[type[Self]]:
+        """Return all members that can be imported; a broken package warns and is left out."""
+        members = []
+        for name in cls.names():
+            try:
+                members.append(cls.named(name))
+            except ConfigError as error:
+                warnings.warn(error.message, stacklevel=2)
+        return members
 
     @classmethod
     def parse(cls, value: object) -> Self:
@@ -137,12 +155,12 @@ class Component(BaseModel):
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         if "group" not in cls.__dict__:
-            return handler(schema)
+            return super().__get_pydantic_json_schema__(schema, handler)
         if cls.group in _expanding.get():  # a family inside itself would never end
             return {"type": ["string", "object"]}
         token = _expanding.set((*_expanding.get(), cls.group))
         try:
-            members = [cls.named(name)._with_choice(handler) for name in cls.names()]
+            members = [member._with_choice(handler) for member in cls.members()]
         finally:
             _expanding.reset(token)
         return {"anyOf": [{"enum": list(cls.names())}, *members]}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from functools import partial
+from random import Random
 from typing import Any, Literal, Protocol, TypeVar, Unpack, overload
 
 import anyio
-import numpy as np
 from pydantic import ValidationError
 
 from tts.backends.base import Meter
@@ -69,7 +70,7 @@ class Run:
         return self._session.account.remaining
 
     @property
-    def rng(self) -> np.random.Generator:
+    def rng(self) -> Random:
         """A random generator that depends on the run's seed and place only."""
         return self._line.rng
 
@@ -159,13 +160,15 @@ class Run:
         asked, parent = _prompt(prompt, role), self._line
         path = parent.name_fork("sample")
 
-        async def draw(ticket: int) -> Draw:
-            span = parent.fork(f"{path}/{ticket}")
+        async def draw(ticket: int, span: Span) -> Draw:
             try:
                 completion = await self._call(asked, span, path, ticket, options)
             except (BackendError, BudgetExceeded) as error:
                 return Draw(ticket, span.clock, error)
             return Draw(ticket, span.clock, self._read(ticket, completion))
+
+        def launch(ticket: int) -> Callable[[], Awaitable[Draw]]:
+            return partial(draw, ticket, parent.fork(f"{path}/{ticket}"))
 
         def consumed(draw: Draw) -> None:
             parent.join(draw.clock)
@@ -174,11 +177,10 @@ class Run:
 
         start = self._session.trace.now
         async with task_scope() as tasks:
-            samples = Samples(plan, tasks, draw, consumed, self._report)
+            samples = Samples(plan, tasks, launch, consumed, self._report)
             try:
                 yield samples
             finally:
-                samples.close()
                 self._stopped_by = samples.stopped_by
                 self._write_span(path, start, parent.clock, samples.stopped_by)
 
@@ -268,13 +270,15 @@ class Run:
                         raise
                     results[index] = None
 
-        with first_error():
-            async with anyio.create_task_group() as tasks:
-                for index in range(len(work)):
-                    tasks.start_soon(apply, index)
-        for span in spans:
-            parent.join(span.clock)
-        self._write_span(path, start, parent.clock)
+        try:
+            with first_error():
+                async with anyio.create_task_group() as tasks:
+                    for index in range(len(work)):
+                        tasks.start_soon(apply, index)
+        finally:
+            for span in spans:
+                parent.join(span.clock)
+            self._write_span(path, start, parent.clock)
         return [results[index] for index in range(len(work))]
 
     async def _call(

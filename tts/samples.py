@@ -64,7 +64,7 @@ class Samples:
         self,
         plan: Plan,
         tasks: TaskGroup,
-        draw: Callable[[int], Awaitable[Draw]],
+        draw: Callable[[int], Callable[[], Awaitable[Draw]]],
         consumed: Callable[[Draw], None],
         report: Callable[[Plan], None],
     ) -> None:
@@ -73,7 +73,7 @@ class Samples:
         self._tasks, self._draw, self._on_consumed = tasks, draw, consumed
         self._report = report
         self._finished: dict[int, Draw] = {}
-        self._send, self._receive = anyio.create_memory_object_stream[Draw](plan.n)
+        self._arrival = anyio.Event()
         self._launched = self._consumed = self._survivors = 0
         self._errors: list[BackendError] = []
         self._is_closed = False
@@ -84,7 +84,6 @@ class Samples:
     async def __anext__(self) -> Candidate:
         if self._survivors:
             self._report(self.plan)
-            self._judge()
         while self._launch():
             draw = await self._next()
             self._consumed += 1
@@ -96,15 +95,10 @@ class Samples:
                 self._errors.append(draw.result)
             else:
                 self._is_closed = True
-        spent_out = self.stopped_by is None and self._consumed < self.plan.n
-        if self._errors and self._survivors < self.plan.quorum and not spent_out:
+        needed = 1 if self._is_closed else self.plan.quorum  # a spent budget asks for no quorum
+        if self._errors and self._survivors < needed:
             raise self._errors[0]
         raise StopAsyncIteration
-
-    def close(self) -> None:
-        """Free the stream; the scope does this."""
-        self._send.close()
-        self._receive.close()
 
     @property
     def in_flight(self) -> int:
@@ -117,29 +111,34 @@ class Samples:
 
     def _judge(self) -> None:
         votes = self.plan.votes
-        if votes is not None and self._remaining and not self._is_closed:
+        if votes is not None and self._survivors and self._remaining and not self._is_closed:
             self.stopped_by = self.plan.stop.verdict(votes, self._remaining).stopped_by
 
     def _launch(self) -> bool:
         """Start what the rule allows; return whether a draw is under way."""
+        self._judge()
         if self.stopped_by is not None:
             return False
         if not self._is_closed and self._remaining:
             votes = self.plan.votes or Tally()
             wanted = self.plan.stop.earliest(votes, self._remaining) + self.plan.speculate
             while self.in_flight < min(wanted, self._remaining):
-                self._tasks.start_soon(self._work, self._launched)
+                self._tasks.start_soon(self._work, self._launched, self._draw(self._launched))
                 self._launched += 1
         return self.in_flight > 0
 
-    async def _work(self, ticket: int) -> None:
-        self._send.send_nowait(await self._draw(ticket))
+    async def _work(self, ticket: int, draw: Callable[[], Awaitable[Draw]]) -> None:
+        self._finished[ticket] = await draw()
+        self._arrival.set()
 
     async def _next(self) -> Draw:
         """Wait for the next draw: of the next ticket, or of whichever finishes first."""
-        if self.plan.order == "completion":
-            return await self._receive.receive()
-        while self._consumed not in self._finished:
-            draw = await self._receive.receive()
-            self._finished[draw.ticket] = draw
-        return self._finished.pop(self._consumed)
+        while True:
+            if self.plan.order == "ticket":
+                ticket = self._consumed
+            else:  # a dict remembers the order in which its keys came
+                ticket = next(iter(self._finished), -1)
+            if ticket in self._finished:
+                return self._finished.pop(ticket)
+            self._arrival = anyio.Event()
+            await self._arrival.wait()

@@ -27,7 +27,11 @@ __all__ = ["Solver", "open_solver", "solve", "solve_sync"]
 
 
 class Solver:
-    """A pipeline whose models are open. Problems solved at once share models and their limits."""
+    """A pipeline whose models are open. Problems solved at once share models and their limits.
+
+    Attributes:
+        accounts: The budgets of the problems that are being solved.
+    """
 
     def __init__(self, pipeline: Pipeline, backends: Mapping[str, Backend]) -> None:
         self.pipeline = pipeline
@@ -35,7 +39,7 @@ class Solver:
             name: Limited(backend, pipeline.models[name].concurrency)
             for name, backend in backends.items()
         }
-        self._accounts: set[Account] = set()
+        self.accounts: set[Account] = set()
         self._is_interrupted = False
         _check(pipeline, backends)
 
@@ -60,7 +64,7 @@ class Solver:
         """
         trace = trace or Trace()
         account = Account(self.pipeline.budget, anyio.current_time())
-        self._accounts.add(account)
+        self.accounts.add(account)
         if self._is_interrupted:
             account.interrupt()
         session = self._session(account, trace, seed, on_update)
@@ -71,7 +75,7 @@ class Solver:
             run = Run(session, problem, strategy.prompts(session.overrides), root)
             solution = await run.solve(strategy)
         finally:
-            self._accounts.discard(account)
+            self.accounts.discard(account)
         usage = solution.usage.model_dump()
         trace.write("end", status=solution.status, answer=solution.answer, usage=usage)
         return solution
@@ -79,7 +83,7 @@ class Solver:
     def interrupt(self) -> None:
         """End all budgets now: each solve answers with what it has found so far."""
         self._is_interrupted = True
-        for account in self._accounts:
+        for account in self.accounts:
             account.interrupt()
 
     @property

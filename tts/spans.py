@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from hashlib import blake2b
-
-import numpy as np
+from random import Random
 
 from tts.ledger import Clock, Ledger
 
@@ -60,6 +59,6 @@ class Span:
         self.clock = max(self.clock, clock)
 
     @cached_property
-    def rng(self) -> np.random.Generator:
+    def rng(self) -> Random:
         """A generator of this span's own: the same in every replay."""
-        return np.random.default_rng(seed_of(self.seed, self.path, -1))
+        return Random(seed_of(self.seed, self.path, -1))

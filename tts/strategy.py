@@ -17,7 +17,7 @@ from tts.run import Run
 __all__ = ["Strategy"]
 
 
-class Strategy(Component, group="tts.strategies"):
+class Strategy(Component, group="tts.strategies", label="strategy"):
     """A way to spend compute on a problem. The object is its configuration.
 
     A subclass gives its name, its settings as fields, and `solve`; an entry point in the group

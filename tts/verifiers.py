@@ -21,7 +21,7 @@ __all__ = ["Function", "Judge", "MeanLogprob", "Verifier", "YesNo"]
 _NUMBER = AnswerFormat(kind="number")
 
 
-class Verifier(Component, group="tts.verifiers"):
+class Verifier(Component, group="tts.verifiers", label="verifier"):
     """Gives candidates scores; higher is better, None is "could not be judged", never "wrong"."""
 
     needs: ClassVar[Mapping[str, frozenset[str]]] = {}
@@ -87,7 +87,7 @@ class Judge(Verifier, name="judge"):
         self, problem: Problem, candidates: Sequence[Candidate], run: Run
     ) -> list[float | None]:
         """Return 1 for the chosen candidate and 0 for the others, or all None."""
-        order = run.rng.permutation(len(candidates))
+        order = run.rng.sample(range(len(candidates)), len(candidates))
         shown = [candidates[index].visible for index in order]
         prompt = run.prompt("select", problem=problem, solutions=shown)
         try:

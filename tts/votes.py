@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -16,7 +17,7 @@ from tts.registry import Component
 __all__ = ["Confidence", "Plurality", "Standing", "Tally", "Vote"]
 
 
-class Vote(Component, group="tts.votes"):
+class Vote(Component, group="tts.votes", label="vote"):
     """How much a candidate's answer counts."""
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -59,14 +60,15 @@ class Confidence(Vote, name="confidence"):
 class Standing:
     """One answer's place in a tally."""
 
-    __slots__ = ("_best_weight", "best", "count", "first_ticket", "weight")
+    __slots__ = ("_best_weight", "best", "count", "exact", "first_ticket")
 
     def __init__(self, candidate: Candidate, weight: float) -> None:
         self.best = candidate
         """Its heaviest candidate, the earliest among equals."""
         self.first_ticket = candidate.ticket
-        self.weight = self._best_weight = weight
-        """Sum of its candidates' weights."""
+        self.exact = Fraction(weight)
+        """Sum of its candidates' weights; exact, lest rounding break ties."""
+        self._best_weight = weight
         self.count = 1
         """Number of its candidates."""
 
@@ -75,8 +77,13 @@ class Standing:
         if (weight, -candidate.ticket) > (self._best_weight, -self.best.ticket):
             self.best, self._best_weight = candidate, weight
         self.first_ticket = min(self.first_ticket, candidate.ticket)
-        self.weight += weight
+        self.exact += Fraction(weight)
         self.count += 1
+
+    @property
+    def weight(self) -> float:
+        """Sum of its candidates' weights."""
+        return float(self.exact)
 
     @property
     def answer(self) -> str:
@@ -135,7 +142,7 @@ class Tally:
     @property
     def standings(self) -> list[Standing]:
         """All answers, the leader first."""
-        return sorted(self._standings.values(), key=lambda s: (-s.weight, s.first_ticket))
+        return sorted(self._standings.values(), key=lambda s: (-s.exact, s.first_ticket))
 
     @property
     def leader(self) -> Standing | None:
@@ -145,8 +152,8 @@ class Tally:
     @property
     def lead(self) -> float:
         """Leader's weight minus the runner-up's; an unseen runner-up weighs 0."""
-        weights = [standing.weight for standing in self.standings[:2]] + [0.0, 0.0]
-        return weights[0] - weights[1]
+        weights = [standing.exact for standing in self.standings[:2]] + [Fraction(0)] * 2
+        return float(weights[0] - weights[1])
 
     def solution(self) -> Solution:
         """Return the leader's answer with all candidates, or no answer if all abstained."""

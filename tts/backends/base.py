@@ -8,18 +8,17 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from tts.frozen import Frozen
 from tts.messages import Completion, Request, Sampling, Usage
 from tts.registry import Component
 
 __all__ = ["Backend", "Capabilities", "Given", "Meter", "Price", "Provider", "prompt_bytes"]
 
 
-class Capabilities(BaseModel):
+class Capabilities(Frozen):
     """What a backend can do; a pipeline that needs more is refused before the first call."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: bool = False
     """Same request and seed, same text."""
@@ -35,10 +34,8 @@ class Capabilities(BaseModel):
     """Most tokens of prompt and completion together; None where unknown."""
 
 
-class Price(BaseModel):
+class Price(Frozen):
     """Dollars per million tokens."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     input: Annotated[float, Field(ge=0.0)]
     output: Annotated[float, Field(ge=0.0)]
@@ -112,7 +109,7 @@ class Backend(Protocol):
         ...
 
 
-class Provider(Component, group="tts.backends", choice="backend"):
+class Provider(Component, group="tts.backends", label="backend", choice="backend"):
     """The settings of a model: what stands under a name in a pipeline's `models`."""
 
     sampling: Sampling = Sampling()

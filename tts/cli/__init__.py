@@ -1,1 +1,68 @@
-"""TODO"""
+"""The `tts` command. Exit codes: 0 answered, 1 the run failed, 2 wrong input, 130 Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from tts.cli import registry, run, schema, trace
+from tts.errors import ConfigError, TTSError
+
+__all__ = ["app", "main"]
+
+# typer carries its own copy of click: its errors are reached through what typer exports.
+_UsageMistake: type[typer.BadParameter] = next(
+    base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
+)
+
+app = typer.Typer(
+    name="tts",
+    help="Test-time scaling, orchestrated: better answers for more compute, at a known cost.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option(help="Show tracebacks of errors.")] = False,
+) -> None:
+    context.obj = {"debug": debug}
+
+
+app.command("run")(run.run)
+app.command("schema")(schema.schema)
+registry.add_to(app)
+app.add_typer(trace.app, name="trace")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and exit with its code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = app(words, standalone_mode=False)
+    except typer.Exit as exit_:
+        code = exit_.exit_code
+    except _UsageMistake as error:
+        code = _fail(error.format_message(), 2)
+    except TTSError as error:
+        if "--debug" in words:
+            raise
+        code = _fail(str(error), 2 if isinstance(error, ConfigError) else 1)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _fail("interrupted", 130)
+    except BrokenPipeError:  # the reader went away: what is left to print goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    raise SystemExit(code or 0)
+
+
+def _fail(message: str, code: int) -> int:
+    print("tts: " + " ".join(message.split()), file=sys.stderr)  # noqa: T201  # a command's output
+    return code

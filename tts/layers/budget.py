@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import anyio
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tts.backends.base import Backend, Meter
 from tts.errors import BackendTimeout, BudgetExceeded
+from tts.frozen import Frozen
 from tts.layers.base import Layer
 from tts.messages import Completion, Request, Usage
 
@@ -21,10 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Account", "Budget", "Budgeted", "Spending"]
 
 
-class Budget(BaseModel):
+class Budget(Frozen):
     """The most a run may spend; None is no limit."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     total_tokens: Annotated[int, Field(ge=1)] | None = None
     """Prompt and completion tokens of all calls."""
@@ -117,8 +116,11 @@ class Account:
                 self._admit()
             elif waiter.granted and not woken:
                 self.settle(amount, Spending())
-        if not waiter.granted:
-            raise self.refusal(amount)
+        if waiter.granted and not self._closed():
+            return
+        if waiter.granted:  # and interrupted, or late, before it could begin
+            self.settle(amount, Spending())
+        raise self.refusal(amount)
 
     def settle(self, reserved: Spending, used: Spending) -> None:
         """Give a reservation back and book what was really used."""

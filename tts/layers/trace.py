@@ -1,12 +1,13 @@
 """What happened in a run, as a stream of flat records: one JSON object a line in a trace file.
 
-run    trace_id, version, started_at, seed, strategy
+run    started_at, seed, problem, strategy: written first
 call   span, ticket, role, model, prompt_digest, start, end, outcome, tokens; texts on request
 span   path, start, end, critical_tokens: a piece of the run, written when it ends
 stop   span, ticket, rule, reason, guarantee: a stopping rule ended a sample
 end    status, answer, usage: written last
 
-Times are seconds since the run began. A span's parent is its path up to the last slash.
+Every record also holds `trace_id`. Times are seconds since the run began. A span's parent is its
+path up to the last slash.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 from tts.backends.base import Backend, Meter
-from tts.errors import TTSError
+from tts.errors import ConfigError, TTSError
 from tts.layers.base import Layer
 from tts.messages import Completion, Request
 
@@ -56,18 +57,26 @@ class Trace:
     def write(self, event: str, **fields: Any) -> None:
         """Record an event."""
         if self.sink is not None:
-            self.sink({"event": event, **fields})
+            self.sink({"event": event, "trace_id": self.id, **fields})
 
     def begin(self, **fields: Any) -> None:
         """Record the head of the trace."""
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self.write("run", trace_id=self.id, started_at=started, **fields)
+        self.write("run", started_at=started, **fields)
 
 
 @contextmanager
 def trace_file(path: Path) -> Iterator[Callable[[Record], None]]:
-    """Open a sink that writes JSON lines; what was written survives a crash of the run."""
-    with path.open("w", encoding="utf-8", buffering=1) as file:
+    """Open a sink that writes JSON lines; what was written survives a crash of the run.
+
+    Raises:
+        ConfigError: If the file cannot be written.
+    """
+    try:
+        file = path.open("w", encoding="utf-8", buffering=1)
+    except OSError as error:
+        raise ConfigError(f"cannot write: {error.strerror}", path=str(path)) from error
+    with file:
         yield lambda record: print(json.dumps(record, ensure_ascii=False), file=file)
 
 
@@ -105,6 +114,7 @@ class Traced(Layer):
     ) -> None:
         record: Record = {
             "event": "call",
+            "trace_id": self.trace.id,
             "span": request.span,
             "ticket": request.ticket,
             "role": request.role,

@@ -23,7 +23,7 @@ class Verdict:
 CONTINUE: Final = Verdict()
 
 
-class StoppingRule(Component, group="tts.rules"):
+class StoppingRule(Component, group="tts.rules", label="rule"):
     """Decides after each candidate, in ticket order, whether to draw more.
 
     Pure, synchronous, without I/O; it sees the tally only, so its decision can be replayed.

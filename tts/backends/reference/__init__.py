@@ -1,1 +1,5 @@
-"""TODO"""
+"""The bundled reference model: a small Llama-style network, run by numpy."""
+
+from tts.backends.reference.backend import Reference, ReferenceBackend
+
+__all__ = ["Reference", "ReferenceBackend"]

@@ -1,1 +1,1 @@
-"""TODO"""
+"""How the bundled model is trained: its world, its lessons, its optimizer."""

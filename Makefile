@@ -1,0 +1,64 @@
+# `make check` is what CI runs. Every target installs what it needs into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+PROBLEM := pipelines/quickstart.txt
+
+.PHONY: help run test check format lint types layers coverage docs bench clean
+
+help:  ## Say what each target does.
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1|/' | column -t -s '|'
+
+run: .venv/run  ## Solve a problem on the bundled model, with 1 sample and with 16.
+	@cat $(PROBLEM)
+	@echo "\n--- one sample"
+	@$(BIN)/tts run pipelines/single.yaml --input - < $(PROBLEM)
+	@echo "\n--- up to sixteen samples, a vote, and a rule that stops once it is decided"
+	@$(BIN)/tts run pipelines/quickstart.yaml --input - < $(PROBLEM)
+
+test: .venv/test  ## Run the tests.
+	$(BIN)/pytest -q
+
+check: lint types layers coverage  ## All that CI checks: format, lint, types, layers, coverage, docs.
+
+format: .venv/dev  ## Format and fix what can be fixed.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: .venv/dev  ## Check format and lint.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/dev  ## Check types.
+	$(BIN)/mypy
+
+layers: .venv/dev  ## Check that nothing imports upwards.
+	$(BIN)/lint-imports
+
+coverage: .venv/dev  ## Run the tests and the docs' code with branch coverage.
+	$(BIN)/pytest -q --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+bench: .venv/bench  ## Run the benchmarks, the short way.
+	$(BIN)/python -m tts.evals.bench.call_overhead --quick
+	$(BIN)/python -m tts.evals.bench.reference_engine --quick
+	$(BIN)/python -m tts.evals.bench.reference_levels --quick
+
+clean:  ## Remove everything that was made.
+	rm -rf .venv build *.egg-info .coverage .*_cache .hypothesis
+
+.venv/run: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+.venv/test: .venv/run
+	$(BIN)/pip install -q --disable-pip-version-check -U "pip>=25.1"
+	$(BIN)/pip install -q --disable-pip-version-check --group test
+	@touch $@
+
+.venv/dev: .venv/test
+	$(BIN)/pip install -q --disable-pip-version-check --group dev
+	@touch $@
+
+.venv/bench: .venv/run
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[bench]"
+	@touch $@

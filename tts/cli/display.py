@@ -1,0 +1,97 @@
+"""What `tts run` shows a person: a live tally on a terminal, plain lines on a pipe."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from tts.problem import Solution
+from tts.session import Update
+
+__all__ = ["Display"]
+
+_WIDTH = 32
+
+
+class Display:
+    """Shows one solve. Used as a context manager around it."""
+
+    def __init__(self, title: str) -> None:
+        self.console = Console(highlight=False)
+        self._title = title
+        # Refreshed by hand: a refresh thread would outlive a cancelled run.
+        self._live = Live(console=self.console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> Display:
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def update(self, update: Update) -> None:
+        """Show the samples that are in, who leads, and the cost so far."""
+        if self.console.is_terminal:
+            head = Text(f"{self._title}   {update.samples} of {update.planned} samples   ")
+            head.append(f"{update.total_tokens} tokens", style="dim")
+            body = _bars(update) if update.votes else Text("")
+            self._live.update(Group(head, body), refresh=True)
+
+    def finish(self, solution: Solution) -> None:
+        """Print the result: the answer, why it stopped, both costs, and what went wrong."""
+        usage = solution.usage
+        plural = "" if solution.samples == 1 else "s"
+        self._print(f"{self._title}: {solution.samples} sample{plural}")
+        for answer, count in _counts(solution):
+            self._print(f"  {answer:<12} {'#' * min(count, _WIDTH)} {count}")
+        if solution.stopped_by:
+            why = solution.stopped_by
+            promise = why.guarantee or "no guarantee"
+            self._print(f"stopped by {why.rule}: {why.reason} ({promise})")
+        if solution.status == "budget_exhausted":
+            self._print("the budget ended the work: this is the best answer until then")
+        for number, what in (
+            (solution.failed_calls, "failed calls"),
+            (solution.parse_failures, "answers or judgements that could not be read"),
+        ):
+            if number:
+                self._print(f"left out: {number} {what}")
+        answer = "none" if solution.answer is None else solution.answer
+        self.console.print(Text(f"answer {answer}", style="bold"), soft_wrap=True)
+        cost = "cost unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4g}"
+        self._print(
+            f"total {usage.total_tokens} tokens   critical path {usage.critical_tokens} tokens   "
+            f"{usage.wall_seconds:.2f} s   {cost}"
+        )
+
+    def _print(self, line: str) -> None:
+        self.console.print(Text(line), soft_wrap=True)
+
+
+def _bars(update: Update) -> Table:
+    table = Table.grid(padding=(0, 2))
+    votes = update.votes
+    top = votes.standings[:5] if votes else []
+    for standing in top:
+        length = round(_WIDTH * standing.weight / max(top[0].weight, 1e-9))
+        bar = Text("█" * length, style="green" if standing is top[0] else "dim")
+        table.add_row(f"  {_short(standing.answer)}", bar, f"{standing.weight:.3g}")
+    return table
+
+
+def _counts(solution: Solution) -> list[tuple[str, int]]:
+    """Answers as they were written, by how often their canonical form occurs."""
+    counts: dict[str, tuple[str, int]] = {}
+    for candidate in solution.candidates:
+        if candidate.key is not None:
+            name, count = counts.get(candidate.key, (_short(candidate.answer or ""), 0))
+            counts[candidate.key] = (name, count + 1)
+    return sorted(counts.values(), key=lambda pair: -pair[1])[:5]
+
+
+def _short(answer: str) -> str:
+    line = " ".join(answer.split())
+    return line if len(line) <= 24 else line[:23] + "…"

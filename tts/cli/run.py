@@ -1,0 +1,211 @@
+"""`tts run`: solve one problem, or a file of them, with a pipeline."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import anyio
+import typer
+
+from tts.cli.display import Display
+from tts.errors import ConfigError, TTSError
+from tts.layers import Record, Trace, trace_file
+from tts.pipeline import Pipeline, read_text
+from tts.problem import Problem, Solution
+from tts.solver import Solver, open_solver
+from tts.spans import seed_of
+from tts.tasks import task_scope
+
+__all__ = ["run"]
+
+_T = TypeVar("_T")
+_GRACE_SECONDS = 5.0
+_KEYS = ("input", "problem", "question")
+
+
+def run(
+    pipeline: Annotated[Path, typer.Argument(help="A pipeline file.", show_default=False)],
+    text: Annotated[
+        str | None, typer.Option("--input", "-i", help="The problem; - reads standard input.")
+    ] = None,
+    input_file: Annotated[
+        Path | None, typer.Option(help="JSON lines, a problem each: input, problem or question.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same texts.")] = 0,
+    trace: Annotated[Path | None, typer.Option(help="Write what happens, as JSON lines.")] = None,
+    trace_texts: Annotated[
+        bool, typer.Option(help="Put prompts and completions into the trace.")
+    ] = False,
+    concurrency: Annotated[
+        int, typer.Option(min=1, help="Problems of a file under way at once.")
+    ] = 8,
+) -> None:
+    """Solve a problem with a pipeline."""
+    loaded = Pipeline.load(pipeline)
+    if (text is None) == (input_file is None):
+        raise ConfigError("give the problem with --input TEXT, --input -, or --input-file FILE")
+    with ExitStack() as stack:
+        sink = stack.enter_context(trace_file(trace)) if trace else None
+        if input_file is None:
+            problem = loaded.problem(_stdin() if text == "-" else text or "")
+            one = _One(loaded, problem, seed, Trace(sink, texts=trace_texts), as_json)
+            code = anyio.run(one.main)
+        else:
+            problems = _problems(loaded, input_file)
+            batch = _Batch(loaded, problems, seed, sink, trace_texts, concurrency)
+            code = anyio.run(batch.main)
+    raise typer.Exit(code)
+
+
+def _stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"standard input is not UTF-8 at byte {error.start}") from error
+
+
+class _One:
+    """One problem: live on a terminal, plain on a pipe, or JSON."""
+
+    def __init__(
+        self, pipeline: Pipeline, problem: Problem, seed: int, trace: Trace, as_json: bool
+    ) -> None:
+        self.pipeline, self.problem, self.seed = pipeline, problem, seed
+        self.trace, self.as_json = trace, as_json
+
+    async def main(self) -> int:
+        """Solve and print; return the exit code."""
+        async with open_solver(self.pipeline) as solver:
+            if self.as_json:
+                solution, interrupted = await _interruptible(solver, lambda: self._solve(solver))
+                if solution is not None:
+                    typer.echo(json.dumps(solution.report(), ensure_ascii=False))
+            else:
+                interrupted = await self._show(solver)
+        return 130 if interrupted else 0
+
+    async def _show(self, solver: Solver) -> bool:
+        models = ", ".join(provider.name for provider in self.pipeline.models.values())
+        display = Display(f"{self.pipeline.strategy.name} on {models}")
+        with display:
+            solution, interrupted = await _interruptible(
+                solver, lambda: self._solve(solver, display)
+            )
+        if solution is not None:
+            display.finish(solution)
+        return interrupted
+
+    async def _solve(self, solver: Solver, display: Display | None = None) -> Solution:
+        return await solver.solve(
+            self.problem,
+            seed=self.seed,
+            trace=self.trace,
+            on_update=display.update if display else None,
+        )
+
+
+class _Batch:
+    """Many problems with bounded concurrency; JSON lines in the order of the input."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        problems: list[Problem],
+        seed: int,
+        sink: Callable[[Record], None] | None,
+        texts: bool,
+        concurrency: int,
+    ) -> None:
+        self.pipeline, self.problems, self.seed = pipeline, problems, seed
+        self.sink, self.texts = sink, texts
+        self.slots = anyio.Semaphore(concurrency)
+        self.done: dict[int, dict[str, Any]] = {}
+        self.printed = self.failed = 0
+
+    async def main(self) -> int:
+        """Solve and print all; return the exit code."""
+        async with open_solver(self.pipeline) as solver:
+            _, interrupted = await _interruptible(solver, lambda: self._all(solver))
+        return 130 if interrupted else int(self.failed > 0)
+
+    async def _all(self, solver: Solver) -> None:
+        async with anyio.create_task_group() as tasks:
+            for index in range(len(self.problems)):
+                await self.slots.acquire()
+                tasks.start_soon(self._solve, solver, index)
+
+    async def _solve(self, solver: Solver, index: int) -> None:
+        problem = self.problems[index]
+        try:
+            solution = await solver.solve(
+                problem,
+                seed=seed_of(self.seed, "batch", index),
+                trace=Trace(self.sink, texts=self.texts),
+            )
+            report = solution.report()
+        except TTSError as error:
+            self.failed += 1
+            report = {"error": str(error)}
+        finally:
+            self.slots.release()
+        self.done[index] = {"id": problem.id, **report}
+        while self.printed in self.done:
+            typer.echo(json.dumps(self.done.pop(self.printed), ensure_ascii=False))
+            self.printed += 1
+
+
+async def _interruptible(
+    solver: Solver, work: Callable[[], Awaitable[_T]]
+) -> tuple[_T | None, bool]:
+    """Let Ctrl-C end the budgets, so that partial answers come back; a second one cancels."""
+    interrupted = False
+    result: _T | None = None
+
+    async def watch() -> None:
+        nonlocal interrupted
+        with anyio.open_signal_receiver(signal.SIGINT) as signals:
+            async for _ in signals:
+                if interrupted:
+                    tasks.cancel_scope.cancel()
+                interrupted = True
+                solver.interrupt()
+                tasks.cancel_scope.deadline = anyio.current_time() + _GRACE_SECONDS
+
+    async with task_scope() as tasks:
+        tasks.start_soon(watch)
+        result = await work()
+    return result, interrupted
+
+
+def _problems(pipeline: Pipeline, path: Path) -> list[Problem]:
+    """Read all problems before the first is solved: a bad line costs nothing."""
+    problems = []
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if line.strip():
+            try:
+                problems.append(_problem(pipeline, line, number))
+            except ConfigError as error:
+                raise ConfigError(error.message, path=str(path), line=number) from error
+    if not problems:
+        raise ConfigError("no problem in the file", path=str(path))
+    return problems
+
+
+def _problem(pipeline: Pipeline, line: str, number: int) -> Problem:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"not JSON: {error.msg}") from error
+    if isinstance(row, str):
+        row = {"input": row}
+    key = next((key for key in _KEYS if isinstance(row, dict) and key in row), None)
+    if key is None or not isinstance(row[key], str):
+        raise ConfigError(f"a line is a string, or an object with one of {', '.join(_KEYS)}")
+    return pipeline.problem(row[key], id=str(row.get("id", number)))

@@ -1,0 +1,26 @@
+"""`tts schema`: JSON Schemas for editors."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel
+
+from tts.pipeline import Pipeline
+from tts.problem import Solution
+
+__all__ = ["schema"]
+
+
+class _Kind(StrEnum):
+    pipeline = "pipeline"
+    solution = "solution"
+
+
+def schema(kind: Annotated[_Kind, typer.Argument(help="What to describe.")]) -> None:
+    """Print a JSON Schema, with every strategy, rule and backend that is installed."""
+    models: dict[_Kind, type[BaseModel]] = {_Kind.pipeline: Pipeline, _Kind.solution: Solution}
+    typer.echo(json.dumps(models[kind].model_json_schema(), indent=2))

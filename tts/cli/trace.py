@@ -1,0 +1,127 @@
+"""`tts trace show`: a trace file as a tree with both costs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.tree import Tree
+
+from tts.errors import ConfigError
+from tts.pipeline import read_text
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Look into trace files.", no_args_is_help=True)
+_Record = dict[str, Any]
+
+
+@app.callback()
+def _traces() -> None:
+    """Look into trace files."""
+
+
+@app.command("show")
+def show(
+    file: Annotated[Path, typer.Argument(help="A file of `tts run --trace`.")],
+) -> None:
+    """Print each run as a tree: spans, calls and stops, with total and critical-path tokens."""
+    runs: dict[str, list[_Record]] = {}
+    for record in _records(file):
+        runs.setdefault(record["trace_id"], []).append(record)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=400)  # a pipe has no edge to wrap at
+    for trace_id, records in runs.items():
+        console.print(_tree(trace_id, records))
+
+
+def _records(file: Path) -> list[_Record]:
+    records = []
+    for number, line in enumerate(read_text(file).splitlines(), 1):
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ConfigError("not JSON: not a trace?", path=str(file), line=number) from error
+        if not isinstance(record, dict) or not {"event", "trace_id"} <= record.keys():
+            raise ConfigError("not a trace record", path=str(file), line=number)
+        records.append(record)
+    if not records:
+        raise ConfigError("the trace is empty", path=str(file))
+    return records
+
+
+def _tree(trace_id: str, records: list[_Record]) -> Tree:
+    head = next((r for r in records if r["event"] == "run"), {})
+    end = next((r for r in records if r["event"] == "end"), None)
+    name = (head.get("strategy") or {}).get("use", "run")
+    tree = Tree(f"[bold]{escape(name)}[/] {trace_id[:8]}  {_ending(end)}")
+    nodes: dict[str, Tree] = {}
+    for path in sorted(_paths(records), key=_natural):
+        nodes[path] = _parent(nodes, path, tree).add(_span_line(path, records))
+        inner = [r for r in records if r.get("span") == path]
+        for record in sorted(inner, key=lambda r: (r["event"] == "stop", r.get("ticket", 0))):
+            nodes[path].add(_line(record))
+    return tree
+
+
+def _paths(records: list[_Record]) -> set[str]:
+    spans = {r["path"] for r in records if r["event"] == "span"}
+    return spans | {r["span"] for r in records if "span" in r}
+
+
+def _natural(path: str) -> list[tuple[str, int]]:
+    """Sort key under which `sample10` follows `sample9`."""
+    words = []
+    for part in path.split("/"):
+        name = part.rstrip("0123456789")
+        words.append((name, int(part[len(name) :] or 0)))
+    return words
+
+
+def _parent(nodes: dict[str, Tree], path: str, tree: Tree) -> Tree:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        if path in nodes:
+            return nodes[path]
+    return tree
+
+
+def _span_line(path: str, records: list[_Record]) -> str:
+    calls = [
+        record
+        for record in records
+        if record["event"] == "call" and f"{record['span']}/".startswith(f"{path}/")
+    ]
+    total = sum(call["prompt_tokens"] + call["completion_tokens"] for call in calls)
+    span = next((r for r in records if r["event"] == "span" and r["path"] == path), None)
+    critical = f"  critical path {span['critical_tokens']}" if span else "  [red]unfinished[/]"
+    return f"[cyan]{escape(path)}[/]  {len(calls)} calls  total {total}{critical}"
+
+
+def _line(record: _Record) -> str:
+    if record["event"] == "stop":
+        promise = record["guarantee"] or "no guarantee"
+        why = escape(f"{record['reason']} ({promise})")
+        return f"[yellow]stopped by {escape(record['rule'])}[/]: {why}"
+    seconds = record["end"] - record["start"]
+    tokens = f"{record['prompt_tokens']}+{record['completion_tokens']} tokens"
+    colour = "green" if record["outcome"] in {"stop", "length"} else "red"
+    return (
+        f"#{record['ticket']} {escape(record['role'])} on {escape(record['model'])}  {tokens}  "
+        f"{seconds:.3f} s  [{colour}]{escape(record['outcome'])}[/]"
+    )
+
+
+def _ending(end: _Record | None) -> str:
+    if end is None:
+        return "[red]unfinished[/]"
+    usage = end["usage"]
+    return (
+        f"{end['status']}: {escape(str(end['answer']))}  total {usage['total_tokens']}  "
+        f"critical path {usage['critical_tokens']}  {usage['wall_seconds']:.2f} s"
+    )
