@@ -89,9 +89,7 @@ def play(
         return values[-1]
 
     async def main() -> Played:
-        set_up = rig(
-            backend, budget=budget, seed=seed, concurrency=concurrency, sampling=sampling
-        )
+        set_up = rig(backend, budget=budget, seed=seed, concurrency=concurrency, sampling=sampling)
         solution = await set_up.run.solve(Inline(work=kept))
         return Played(solution, values[0] if values else None, set_up)
 

@@ -89,7 +89,9 @@ def test_ties_go_to_the_first_ticket_even_if_it_is_added_last() -> None:
 
 
 @given(st.lists(st.sampled_from([0.0, -0.01, -0.02, -0.1]), min_size=3), st.data())
-def test_ties_of_weights_are_never_broken_by_rounding(logprobs: list[float], data: st.DataObject) -> None:
+def test_ties_of_weights_are_never_broken_by_rounding(
+    logprobs: list[float], data: st.DataObject
+) -> None:
     own = [candidate("a", ticket=at, logprob=one) for at, one in enumerate(logprobs)]
     others = data.draw(st.permutations(logprobs))
     rest = [candidate("b", ticket=9 + at, logprob=one) for at, one in enumerate(others)]

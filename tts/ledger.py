@@ -12,9 +12,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from tts.backends.base import Price
+from tts.backends.base import Meter, Price
 from tts.frozen import Frozen
-from tts.messages import Usage
 
 __all__ = ["Clock", "Ledger", "RunUsage"]
 
@@ -51,11 +50,11 @@ class Clock(NamedTuple):
         """Return what the chain has grown by since an earlier time on it."""
         return Clock(self.tokens - start.tokens, self.completion_tokens - start.completion_tokens)
 
-    def after(self, usage: Usage) -> Clock:
-        """Return the time after a call of that size."""
+    def after(self, meter: Meter) -> Clock:
+        """Return the time after a call that used so much."""
         return Clock(
-            self.tokens + usage.prompt_tokens + usage.completion_tokens,
-            self.completion_tokens + usage.completion_tokens,
+            self.tokens + meter.prompt_tokens + meter.completion_tokens,
+            self.completion_tokens + meter.completion_tokens,
         )
 
 
@@ -79,20 +78,21 @@ class Ledger:
         self.cost_usd: float | None = 0.0
 
     def book(
-        self, usage: Usage, price: Price | None, ending: Literal["ok", "cancelled", "failed"]
+        self, meter: Meter, price: Price | None, ending: Literal["ok", "cancelled", "failed"]
     ) -> None:
         """Book a call that left for the model, however it ended."""
+        prompt, completion = meter.prompt_tokens, meter.completion_tokens
         ledger: Ledger | None = self
         while ledger is not None:
             ledger.calls += 1
             ledger.cancelled += ending == "cancelled"
             ledger.failed += ending == "failed"
-            ledger.prompt_tokens += usage.prompt_tokens
-            ledger.completion_tokens += usage.completion_tokens
+            ledger.prompt_tokens += prompt
+            ledger.completion_tokens += completion
             if price is None or ledger.cost_usd is None:
                 ledger.cost_usd = None
             else:
-                ledger.cost_usd += price.of(usage)
+                ledger.cost_usd += price.of(prompt, completion)
             ledger = ledger._parent
 
     def usage(self, elapsed: Clock, wall_seconds: float) -> RunUsage:

@@ -49,8 +49,8 @@ class Request(Sampling):
     """Ask for the most probable alternatives of each token."""
     given: str | None = None
     """Sample nothing: return this text with its log-probabilities (ability `score`)."""
-    timeout: Annotated[float, Field(gt=0.0)] = 600.0
-    """Seconds after which the call is given up."""
+    timeout: Annotated[float, Field(gt=0.0)] | None = None
+    """Seconds after which the call is given up; None leaves it to the backend's own limits."""
     role: str = "solve"
     """For the trace: which part of the strategy asks."""
     span: str = ""

@@ -301,8 +301,8 @@ class Run:
             raise
         finally:
             if meter.started:
-                span.ledger.book(meter.usage, model.backend.price, ending)
-        span.join(start.after(completion.usage))
+                span.ledger.book(meter, model.backend.price, ending)
+        span.join(start.after(meter))
         return completion
 
     def _read(self, ticket: int, completion: Completion) -> Candidate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,6 +23,7 @@ from tts.run import Run
 from tts.session import Model, Session, Update
 from tts.spans import Span
 from tts.strategy import Strategy
+from tts.tasks import task_scope
 
 __all__ = ["Solver", "open_solver", "solve", "solve_sync"]
 
@@ -66,14 +68,17 @@ class Solver:
         account = Account(self.pipeline.budget, anyio.current_time())
         self.accounts.add(account)
         if self._is_interrupted:
-            account.interrupt()
+            account.end("interrupt")
         session = self._session(account, trace, seed, on_update)
         root = Span("run", seed, Ledger())
         strategy = self.pipeline.strategy
         trace.begin(seed=seed, problem=problem.id, strategy=strategy.settings())
         try:
             run = Run(session, problem, strategy.prompts(session.overrides), root)
-            solution = await run.solve(strategy)
+            async with task_scope() as tasks:
+                if account.deadline < math.inf:
+                    tasks.start_soon(account.watch)
+                solution = await run.solve(strategy)
         finally:
             self.accounts.discard(account)
         usage = solution.usage.model_dump()
@@ -84,7 +89,7 @@ class Solver:
         """End all budgets now: each solve answers with what it has found so far."""
         self._is_interrupted = True
         for account in self.accounts:
-            account.interrupt()
+            account.end("interrupt")
 
     @property
     def in_flight(self) -> int:

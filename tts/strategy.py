@@ -46,9 +46,13 @@ class Strategy(Component, group="tts.strategies", label="strategy"):
     @classmethod
     def prompts(cls, overrides: Mapping[str, str] | None = None) -> Prompts:
         """Return the strategy's templates, with overrides by role."""
-        folders: list[Traversable] = [
-            Path(inspect.getfile(base)).parent / "prompts"
-            for base in cls.__mro__
-            if issubclass(base, Strategy) and base is not Strategy
-        ]
+        own = [base for base in cls.__mro__ if issubclass(base, Strategy) and base is not Strategy]
+        folders = [folder for base in own if (folder := _prompts_beside(base)) is not None]
         return Prompts([*folders, files("tts.strategies") / "prompts"], overrides)
+
+
+def _prompts_beside(strategy: type[Strategy]) -> Traversable | None:
+    try:
+        return Path(inspect.getfile(strategy)).parent / "prompts"
+    except (OSError, TypeError):  # defined in a notebook or at a prompt: there is no file
+        return None

@@ -143,7 +143,9 @@ def main() -> None:
         print(json.dumps(figures))
         return
     print(f"run.generate, budget and trace on, {CONCURRENCY} in flight")
-    print(f"  CPU us a call     {figures['generate_cpu_us']} (best {figures['generate_cpu_us_best']})")
+    print(
+        f"  CPU us a call     {figures['generate_cpu_us']} (best {figures['generate_cpu_us_best']})"
+    )
     print(f"cold import, s      {figures['import_s']}")
     print(f"after cancelled runs {figures['left_after_cancelling']}")
 

@@ -205,7 +205,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.json:
             print(json.dumps(result))
         else:
-            print("{engine:<40} batch {batch:>2}  {rate:8.0f} tokens/s  {share:6.1%}".format(**result))
+            print(
+                "{engine:<40} batch {batch:>2}  {rate:8.0f} tokens/s  {share:6.1%}".format(**result)
+            )
 
 
 if __name__ == "__main__":

@@ -40,11 +40,9 @@ class Price(Frozen):
     input: Annotated[float, Field(ge=0.0)]
     output: Annotated[float, Field(ge=0.0)]
 
-    def of(self, usage: Usage) -> float:
+    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
         """Return the dollars that these tokens cost."""
-        return (
-            usage.prompt_tokens * self.input + usage.completion_tokens * self.output
-        ) / 1_000_000
+        return (prompt_tokens * self.input + completion_tokens * self.output) / 1_000_000
 
 
 @dataclass(slots=True)
@@ -63,6 +61,11 @@ class Meter:
     def settle(self, usage: Usage) -> None:
         """Take over what the finished call reports."""
         self.prompt_tokens, self.completion_tokens = usage.prompt_tokens, usage.completion_tokens
+
+    @property
+    def total_tokens(self) -> int:
+        """Prompt and completion tokens together."""
+        return self.prompt_tokens + self.completion_tokens
 
     @property
     def usage(self) -> Usage:

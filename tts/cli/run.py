@@ -22,7 +22,7 @@ from tts.solver import Solver, open_solver
 from tts.spans import seed_of
 from tts.tasks import task_scope
 
-__all__ = ["run"]
+__all__ = ["ManyProblems", "OneProblem", "run"]
 
 _T = TypeVar("_T")
 _GRACE_SECONDS = 5.0
@@ -55,11 +55,11 @@ def run(
         sink = stack.enter_context(trace_file(trace)) if trace else None
         if input_file is None:
             problem = loaded.problem(_stdin() if text == "-" else text or "")
-            one = _One(loaded, problem, seed, Trace(sink, texts=trace_texts), as_json)
+            one = OneProblem(loaded, problem, seed, Trace(sink, texts=trace_texts), as_json)
             code = anyio.run(one.main)
         else:
             problems = _problems(loaded, input_file)
-            batch = _Batch(loaded, problems, seed, sink, trace_texts, concurrency)
+            batch = ManyProblems(loaded, problems, seed, sink, trace_texts, concurrency)
             code = anyio.run(batch.main)
     raise typer.Exit(code)
 
@@ -71,7 +71,7 @@ def _stdin() -> str:
         raise ConfigError(f"standard input is not UTF-8 at byte {error.start}") from error
 
 
-class _One:
+class OneProblem:
     """One problem: live on a terminal, plain on a pipe, or JSON."""
 
     def __init__(
@@ -111,7 +111,7 @@ class _One:
         )
 
 
-class _Batch:
+class ManyProblems:
     """Many problems with bounded concurrency; JSON lines in the order of the input."""
 
     def __init__(

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from tts.backends.base import Backend, Capabilities, Meter, Price
+from tts.backends.base import Backend, Meter
 from tts.messages import Completion, Request
 
 __all__ = ["Layer"]
 
 
 class Layer:
-    """A backend that passes everything on; a layer overrides `generate`."""
+    """A backend that passes everything on; a layer overrides `generate`.
+
+    What the model underneath is does not change while it is open, so it is read once.
+    """
 
     def __init__(self, inner: Backend) -> None:
         self.inner = inner
-
-    @property
-    def name(self) -> str:
-        """Name of the model underneath."""
-        return self.inner.name
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the model underneath can do."""
-        return self.inner.capabilities
-
-    @property
-    def price(self) -> Price | None:
-        """The price of the model underneath."""
-        return self.inner.price
-
-    def prompt_tokens(self, request: Request) -> int:
-        """Return the prompt's tokens, as the model underneath counts them."""
-        return self.inner.prompt_tokens(request)
+        self.name = inner.name
+        self.capabilities = inner.capabilities
+        self.price = inner.price
+        self.prompt_tokens = inner.prompt_tokens
 
     async def generate(self, request: Request, meter: Meter) -> Completion:
         """Pass the request on."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import anyio
@@ -14,10 +13,10 @@ from tts.backends.base import Backend, Meter
 from tts.errors import BackendTimeout, BudgetExceeded
 from tts.frozen import Frozen
 from tts.layers.base import Layer
-from tts.messages import Completion, Request, Usage
+from tts.messages import Completion, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 __all__ = ["Account", "Budget", "Budgeted", "Spending"]
 
@@ -41,13 +40,24 @@ class Spending(NamedTuple):
     calls: float = 0
     usd: float = 0.0
 
-    def plus(self, other: Spending) -> Spending:
-        """Return the sum."""
-        return Spending(self.tokens + other.tokens, self.calls + other.calls, self.usd + other.usd)
 
-    def minus(self, other: Spending) -> Spending:
-        """Return the difference."""
-        return Spending(self.tokens - other.tokens, self.calls - other.calls, self.usd - other.usd)
+class _Sum:
+    """A running sum of spendings."""
+
+    __slots__ = ("calls", "tokens", "usd")
+
+    def __init__(self) -> None:
+        self.tokens = self.calls = self.usd = 0.0
+
+    def add(self, amount: Spending) -> None:
+        self.tokens += amount[0]
+        self.calls += amount[1]
+        self.usd += amount[2]
+
+    def take(self, amount: Spending) -> None:
+        self.tokens -= amount[0]
+        self.calls -= amount[1]
+        self.usd -= amount[2]
 
 
 class _Waiter:
@@ -70,26 +80,50 @@ class Account:
 
     def __init__(self, budget: Budget, started: float) -> None:
         self.budget = budget
-        self.spent = Spending()
-        self.promised = Spending()
+        self._spent, self._promised = _Sum(), _Sum()
         self.deadline = math.inf if budget.seconds is None else started + budget.seconds
-        """Time on the event loop's clock after which no call may run."""
+        """Time on the event loop's clock at which `watch` ends the budget."""
         limits = (budget.total_tokens, budget.calls, budget.usd)
         self._limit = Spending._make(math.inf if most is None else most for most in limits)
         self._started = started
         self._waiters: deque[_Waiter] = deque()
         self._scopes: set[anyio.CancelScope] = set()
-        self._interrupted = False
+        self.ended_by: str | None = None
+        """What ended the budget before it was spent: "seconds" or "interrupt"."""
 
     @property
     def remaining(self) -> Spending:
         """What is neither spent nor promised; infinite where there is no limit."""
-        return self._limit.minus(self.spent).minus(self.promised)
+        spent, promised, limit = self._spent, self._promised, self._limit
+        return Spending(
+            limit.tokens - spent.tokens - promised.tokens,
+            limit.calls - spent.calls - promised.calls,
+            limit.usd - spent.usd - promised.usd,
+        )
 
-    def interrupt(self) -> None:
-        """End the budget now: calls in flight are cancelled, none is admitted any more."""
-        self._interrupted = True
-        for scope in self._scopes:
+    @property
+    def spent(self) -> Spending:
+        """What calls that ended have used."""
+        return Spending(self._spent.tokens, self._spent.calls, self._spent.usd)
+
+    @property
+    def promised(self) -> Spending:
+        """What is reserved for calls in flight."""
+        return Spending(self._promised.tokens, self._promised.calls, self._promised.usd)
+
+    async def watch(self) -> None:
+        """End the budget at its deadline; runs beside the calls."""
+        await anyio.sleep_until(self.deadline)
+        self.end("seconds")
+
+    def end(self, kind: str) -> None:
+        """End the budget now: calls in flight are cancelled, none is admitted any more.
+
+        Args:
+            kind: What `BudgetExceeded` shall name: "seconds" or "interrupt".
+        """
+        self.ended_by = self.ended_by or kind
+        for scope in tuple(self._scopes):
             scope.cancel()
         self._admit()
 
@@ -99,16 +133,15 @@ class Account:
         Raises:
             BudgetExceeded: If the amount cannot fit any more.
         """
-        if not self._waiters and self._fits(amount) and not self._closed():
-            self.promised = self.promised.plus(amount)
+        if self.ended_by is None and not self._waiters and self._fits(amount):
+            self._promised.add(amount)
             return
         waiter = _Waiter(amount)
         self._waiters.append(waiter)
         self._admit()
         woken = False
         try:
-            with anyio.move_on_at(self.deadline):
-                await waiter.event.wait()
+            await waiter.event.wait()
             woken = True
         finally:
             if waiter in self._waiters:
@@ -116,38 +149,38 @@ class Account:
                 self._admit()
             elif waiter.granted and not woken:
                 self.settle(amount, Spending())
-        if waiter.granted and not self._closed():
-            return
-        if waiter.granted:  # and interrupted, or late, before it could begin
-            self.settle(amount, Spending())
-        raise self.refusal(amount)
+        if not waiter.granted:
+            raise self.refusal(amount)
 
     def settle(self, reserved: Spending, used: Spending) -> None:
         """Give a reservation back and book what was really used."""
-        self.promised = self.promised.minus(reserved)
-        self.spent = self.spent.plus(used)
+        self._promised.take(reserved)
+        self._spent.add(used)
         if self._waiters:
             self._admit()
 
-    @contextmanager
-    def limit(self, timeout: float) -> Iterator[anyio.CancelScope]:
-        """Cancel what runs inside at the budget's deadline, on interrupt, or after `timeout` s."""
-        deadline = min(self.deadline, anyio.current_time() + timeout)
-        with anyio.CancelScope(deadline=deadline) as scope:
-            self._scopes.add(scope)
-            try:
-                yield scope
-            finally:
-                self._scopes.discard(scope)
+    def open_scope(self, timeout: float | None) -> anyio.CancelScope:
+        """Return a scope that the budget's end or the timeout (seconds) cancels.
+
+        Pair it with `close_scope`.
+        """
+        scope = anyio.CancelScope()
+        if timeout is not None:
+            scope.deadline = anyio.current_time() + timeout
+        self._scopes.add(scope)
+        return scope
+
+    def close_scope(self, scope: anyio.CancelScope) -> None:
+        """Forget a scope that was left."""
+        self._scopes.discard(scope)
 
     def refusal(self, amount: Spending) -> BudgetExceeded:
         """Return the error that says which limit stands against the amount."""
-        if self._interrupted:
-            return BudgetExceeded("interrupt", spent=0, limit=0)
-        now = anyio.current_time()
-        if now >= self.deadline:
-            spent = now - self._started
-            return BudgetExceeded("seconds", spent=spent, limit=self.budget.seconds or math.inf)
+        if self.ended_by == "seconds":
+            spent = anyio.current_time() - self._started
+            return BudgetExceeded("seconds", spent=spent, limit=self.budget.seconds or spent)
+        if self.ended_by is not None:
+            return BudgetExceeded(self.ended_by, spent=0, limit=0)
         for kind, spent, wanted, limit in zip(
             ("tokens", "calls", "usd"), self.spent, amount, self._limit, strict=True
         ):
@@ -161,21 +194,14 @@ class Account:
             amount.tokens <= left.tokens and amount.calls <= left.calls and amount.usd <= left.usd
         )
 
-    def _closed(self) -> bool:
-        if self._interrupted:
-            return True
-        return self.budget.seconds is not None and anyio.current_time() >= self.deadline
-
     def _admit(self) -> None:
         """Serve waiters in order: admit what fits, refuse what nothing in flight can make fit."""
         while self._waiters:
             waiter = self._waiters[0]
-            if self._closed():
-                pass
-            elif self._fits(waiter.amount):
-                self.promised = self.promised.plus(waiter.amount)
+            if self.ended_by is None and self._fits(waiter.amount):
+                self._promised.add(waiter.amount)
                 waiter.granted = True
-            elif self.promised.calls > 0:
+            elif self.ended_by is None and self._promised.calls > 0:
                 return
             self._waiters.popleft()
             waiter.event.set()
@@ -202,25 +228,28 @@ class Budgeted(Layer):
         account = self.account
         reserved = self._worst(request)
         await account.reserve(reserved)
+        scope = account.open_scope(request.timeout)
         try:
-            with account.limit(request.timeout) as scope:
+            with scope:
                 completion = await self.inner.generate(request, meter)
                 meter.settle(completion.usage)
                 return completion
         finally:
-            account.settle(reserved, self._spending(meter.usage, int(meter.started)))
-        if scope.deadline < account.deadline and not account._interrupted:
+            account.close_scope(scope)
+            account.settle(reserved, self._used(meter))
+        if account.ended_by is None:
             raise BackendTimeout(f"{self.name}: no answer in {request.timeout:g} s")
         raise account.refusal(reserved)
 
     def _worst(self, request: Request) -> Spending:
-        prompt = self.inner.prompt_tokens(request)
-        context = self.inner.capabilities.context
+        prompt = self.prompt_tokens(request)
         most = 0 if request.given is not None else request.max_tokens
+        context = self.capabilities.context
         if context is not None:
             most = min(most, max(context - prompt, 0))
-        return self._spending(Usage(prompt_tokens=prompt, completion_tokens=most), 1)
+        return Spending(prompt + most, 1, self.price.of(prompt, most) if self.price else 0.0)
 
-    def _spending(self, usage: Usage, calls: int) -> Spending:
-        price = self.inner.price
-        return Spending(usage.total_tokens, calls, price.of(usage) if price else 0.0)
+    def _used(self, meter: Meter) -> Spending:
+        prompt, completion = meter.prompt_tokens, meter.completion_tokens
+        cost = self.price.of(prompt, completion) if self.price else 0.0
+        return Spending(prompt + completion, meter.started, cost)

@@ -26,6 +26,12 @@ class Limited(Layer):
 
     async def generate(self, request: Request, meter: Meter) -> Completion:
         """Wait for a permit, then pass the request on."""
-        async with self._permits:
+        try:
+            self._permits.acquire_nowait()
+        except anyio.WouldBlock:
+            await self._permits.acquire()
+        try:
             meter.started = True
             return await self.inner.generate(request, meter)
+        finally:
+            self._permits.release()

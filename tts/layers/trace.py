@@ -25,7 +25,7 @@ from uuid import uuid4
 from tts.backends.base import Backend, Meter
 from tts.errors import ConfigError, TTSError
 from tts.layers.base import Layer
-from tts.messages import Completion, Request
+from tts.messages import Completion, Message, Request
 
 __all__ = ["Record", "Trace", "Traced", "trace_file"]
 
@@ -86,6 +86,7 @@ class Traced(Layer):
     def __init__(self, inner: Backend, trace: Trace) -> None:
         super().__init__(inner)
         self.trace = trace
+        self._digested: tuple[object, str] = (None, "")
 
     async def generate(self, request: Request, meter: Meter) -> Completion:
         """Pass the request on and record it."""
@@ -119,7 +120,7 @@ class Traced(Layer):
             "ticket": request.ticket,
             "role": request.role,
             "model": self.name,
-            "prompt_digest": _digest(request),
+            "prompt_digest": self._digest(request.messages),
             "seed": request.seed,
             "start": start,
             "end": self.trace.now,
@@ -133,7 +134,9 @@ class Traced(Layer):
         assert self.trace.sink is not None
         self.trace.sink(record)
 
-
-def _digest(request: Request) -> str:
-    text = "\x1e".join(f"{message.role}\x1f{message.content}" for message in request.messages)
-    return blake2b(text.encode(), digest_size=8).hexdigest()
+    def _digest(self, messages: tuple[Message, ...]) -> str:
+        """Return a digest of the prompt; samples of one prompt share it, so the last is kept."""
+        if messages != self._digested[0]:
+            text = "\x1e".join(f"{message.role}\x1f{message.content}" for message in messages)
+            self._digested = (messages, blake2b(text.encode(), digest_size=8).hexdigest())
+        return self._digested[1]

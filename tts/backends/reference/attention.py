@@ -150,19 +150,22 @@ class CachedAttention:
         self._pool, self._buffers = pool, buffers
         self._top = self._pairs = pool.top
         self._shared: list[tuple[NDArray[np.intp], slice, slice]] = []
-        owner = np.zeros(self._top, np.intp)
-        self._chunk_of, self._row_of = np.arange(self._top), owner
+        own = [[extent.start for extent in reader.own] for reader in readers]
+        prompts = _by_prompt(readers)
+        self._chunk_of, self._row_of = np.arange(self._top), np.zeros(self._top, np.intp)
+        for row, places in enumerate(own):
+            self._row_of[places] = row
+        for prompt, rows in prompts.items():
+            self._row_of[prompt.span] = rows[0]
         tables: list[list[int]] = [[] for _ in readers]
-        for prompt, rows in _by_prompt(readers).items():
-            owner[prompt.span] = rows[0]
+        for prompt, rows in prompts.items():
             tables[rows[0]].extend(range(prompt.start, prompt.start + prompt.count))
             if len(rows) > 1:
                 self._share(prompt, rows[1:], tables)
-        self._last = np.array([reader.own[-1].start for reader in readers])
+        for table, places in zip(tables, own, strict=True):
+            table.extend(places)
+        self._last = np.array([places[-1] for places in own])
         self._offset = np.array([reader.written - 1 for reader in readers]) % CHUNK
-        for row, reader in enumerate(readers):
-            tables[row].extend([extent.start for extent in reader.own])
-            owner[tables[row][-len(reader.own) :]] = row
         longest = max(map(len, tables))
         # Rows with fewer chunks read the empty pair at the end.
         padded = [table + [self._pairs] * (longest - len(table)) for table in tables]

@@ -1,4 +1,4 @@
-"""The generator is exact: answers follow from the text alone, as read by an evaluator of its own."""
+"""The generator is exact: answers follow from the text, as read by an evaluator of its own."""
 
 import random
 import re

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -99,15 +99,15 @@ class Run:
         return {name: jnp.asarray(each) for name, each in {**arrays, "embedding": rows}.items()}
 
     def _resume(self) -> None:
-        arrays = {name: jnp.asarray(each) for name, each in load_file(self.checkpoint).items()}
+        arrays = load_file(self.checkpoint)
+        steps, tokens, seconds = arrays.pop("progress").tolist()
+        self.progress = Progress(int(steps), int(tokens), seconds)
         groups: dict[str, Parameters] = {"parameters": {}, "means": {}, "squares": {}}
         for name, value in arrays.items():
             group, _, key = name.partition(".")
-            groups[group][key] = value
+            groups[group][key] = jnp.asarray(value)
         self.parameters = groups["parameters"]
         self.state = State(groups["means"], groups["squares"])
-        noted = json.loads((self.plan.out / "progress.json").read_text(encoding="utf-8"))
-        self.progress = Progress(**noted)
 
     def save(self) -> None:
         """Write checkpoint and export."""
@@ -121,11 +121,10 @@ class Run:
             for group, values in groups.items()
             for name, value in values.items()
         }
+        flat["progress"] = np.array(astuple(self.progress), np.float64)
         partial_file = self.checkpoint.with_suffix(".partial")
         save_file(flat, str(partial_file))
         partial_file.replace(self.checkpoint)
-        noted = json.dumps(asdict(self.progress))
-        (self.plan.out / "progress.json").write_text(noted, encoding="utf-8")
         self._export()
 
     def _export(self) -> None:

@@ -1,0 +1,60 @@
+"""The network computes what Llama computes, packed and one token at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.backends.reference.networks import (
+    TINY,
+    bundled_config,
+    finished,
+    network,
+    prompt,
+    random_tensors,
+    row,
+)
+from tests.backends.reference.oracle import oracle_logits
+from tts.backends.reference.engine import Engine
+from tts.backends.reference.sampling import log_probabilities
+
+
+@pytest.mark.parametrize(("size", "length"), [("tiny", 70), ("bundled", 36)])
+def test_log_probabilities_are_those_of_a_slow_oracle(size: str, length: int) -> None:
+    config = TINY if size == "tiny" else bundled_config()
+    ids = prompt(config, length)
+    logs = log_probabilities(oracle_logits(config, random_tensors(config), ids))
+    expected = [logs[i - 1, ids[i]] for i in range(1, length)]
+    for dtype, tolerance in ((np.float64, 1e-10), (np.float32, 1e-4)):
+        scored = Engine(network(size, dtype=dtype)).score(ids[:1], ids[1:])
+        assert np.abs(np.array(scored) - expected).max() <= tolerance
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-4)])
+@pytest.mark.parametrize("size", ["tiny", "bundled"])
+def test_decoding_equals_the_packed_forward_pass(
+    size: str, dtype: type[np.floating], tolerance: float
+) -> None:
+    model = network(size, dtype=dtype)
+    engine = Engine(model)
+    lengths = (1, 31, 32, 33, 70)
+    rows = [row(prompt(model.config, n), seed=n, limit=40) for n in lengths]
+    for each in finished(engine, *rows):
+        assert len(each.tokens) == 40
+        scored = engine.score(each.prompt, each.tokens)
+        assert np.abs(np.array(scored) - each.logprobs).max() <= tolerance
+
+
+def test_logits_do_not_depend_on_tokens_that_follow() -> None:
+    model = network("tiny", dtype=np.float64)
+    ids = prompt(TINY, 60)
+    long = Engine(model).score(ids[:1], ids[1:])
+    short = Engine(model).score(ids[:1], ids[1:40])
+    assert np.allclose(long[:39], short, rtol=0, atol=1e-12)
+
+
+def test_a_row_may_fill_the_context_to_its_last_place() -> None:
+    room = TINY.max_position_embeddings - 5
+    (each,) = finished(Engine(network("tiny")), row(prompt(TINY, 5), limit=room))
+    assert len(each.tokens) == room
+    assert each.finish == "length"

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import FACTS, Tts
+from tts import Pipeline
+from tts.strategy import Strategy
+
+
+@pytest.mark.parametrize("family", ["strategies", "backends", "rules", "votes", "verifiers"])
+def test_registry_lists_and_describes_every_member(tts: Tts, family: str) -> None:
+    listed = json.loads(tts(family, "--json").out)
+    plain = tts(family).out
+    for member in listed:
+        assert member["summary"]
+        assert f"{member['name']} " in plain
+        described = json.loads(tts(family, member["name"], "--json").out)
+        assert described == member
+        assert member["name"] in tts(family, member["name"]).out
+
+
+def test_registry_settings_carry_their_meaning(tts: Tts) -> None:
+    schema = json.loads(tts("strategies", "self_consistency", "--json").out)["schema"]
+    assert all(field["description"] for field in schema["properties"].values())
+
+
+def test_registry_unknown_name_is_refused_with_the_nearest(tts: Tts) -> None:
+    outcome = tts("rules", "dominanc")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "did you mean 'dominance'" in outcome.err
+
+
+def test_schema_pipeline_names_every_strategy(tts: Tts) -> None:
+    schema = json.loads(tts("schema", "pipeline").out)
+    assert set(schema["properties"]) == set(Pipeline.model_fields)
+    text = json.dumps(schema["properties"]["strategy"])
+    assert all(name in text for name in Strategy.names())
+
+
+def test_schema_in_the_repository_is_current(tts: Tts) -> None:
+    committed = Path(__file__).parents[2] / "pipelines" / "pipeline.schema.json"
+    assert json.loads(committed.read_text()) == json.loads(tts("schema", "pipeline").out)
+
+
+def test_trace_show_prints_the_tree_with_both_costs(
+    tts: Tts, pipeline: Path, tmp_path: Path
+) -> None:
+    trace = tmp_path / "trace.jsonl"
+    report = json.loads(tts("run", pipeline, "-i", FACTS, "--json", "--trace", trace).out)
+    shown = tts("trace", "show", trace).out
+    usage = report["usage"]
+    assert f"total {usage['total_tokens']}  critical path {usage['critical_tokens']}" in shown
+    assert shown.count("solve on reference") == usage["calls"]
+    assert "stopped by dominance" in shown
+    assert FACTS not in trace.read_text()
+
+
+def test_trace_texts_are_recorded_only_on_request(tts: Tts, pipeline: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "trace.jsonl"
+    tts("run", pipeline, "-i", "marker 17", "--trace", trace, "--trace-texts")
+    assert "marker 17" in trace.read_text()
+
+
+@pytest.mark.parametrize("text", ["", "x", "[]", '{"event": "call"}'])
+def test_trace_show_refuses_what_is_no_trace(tts: Tts, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(text)
+    outcome = tts("trace", "show", path)
+    assert outcome.code == 2
+    assert str(path) in outcome.err
+
+
+def test_help_names_the_commands(tts: Tts) -> None:
+    out = tts("--help").out
+    assert all(command in out for command in ("run", "strategies", "schema", "trace"))
+
+
+def test_debug_raises(pipeline: Path, tts: Tts) -> None:
+    with pytest.raises(ValueError, match="unknown"):
+        from tts.cli import main
+
+        main(["--debug", "rules", "none such"])

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.cli.conftest import FACTS, Outcome, Tts
+from tts import Pipeline, Request, Trace
+from tts.backends import Given
+from tts.cli.run import ManyProblems, OneProblem
+from tts.errors import BackendUnavailable
+from tts.testing import FlakyBackend, ScriptedBackend
+
+KEYS = [
+    "answer", "text", "status", "strategy", "stopped_by", "samples", "usage", "parse_failures",
+    "trace_id",
+]  # fmt: skip
+USAGE = [
+    "calls", "cancelled_calls", "prompt_tokens", "completion_tokens", "total_tokens",
+    "critical_tokens", "critical_completion_tokens", "cost_usd", "wall_seconds",
+]  # fmt: skip
+
+
+def assert_refused(outcome: Outcome, *words: str) -> None:
+    """One line that says all this, exit code 2, nothing printed."""
+    assert outcome.code == 2
+    assert outcome.out == ""
+    assert outcome.err.startswith("tts: ")
+    assert outcome.err.count("\n") == 1
+    for word in words:
+        assert word in outcome.err
+
+
+def test_run_json_has_exactly_the_promised_keys(tts: Tts, pipeline: Path) -> None:
+    outcome = tts("run", pipeline, "--input", FACTS, "--json")
+    report = json.loads(outcome.out)
+    assert outcome.code == 0
+    assert list(report) == KEYS
+    assert list(report["usage"]) == USAGE
+    assert report["strategy"] == "self_consistency"
+
+
+def test_run_json_replays_with_the_same_seed(tts: Tts, pipeline: Path) -> None:
+    def texts(seed: int) -> object:
+        report = json.loads(tts("run", pipeline, "-i", FACTS, "--json", "--seed", str(seed)).out)
+        return report["text"], report["usage"]["completion_tokens"]
+
+    assert texts(1) == texts(1)
+
+
+def test_run_plain_shows_the_answer_the_reason_and_both_costs(tts: Tts, pipeline: Path) -> None:
+    outcome = tts("run", pipeline, "--input", FACTS)
+    assert outcome.code == 0
+    for word in ("answer ", "total ", "critical path ", "$0"):
+        assert word in outcome.out
+    assert "\x1b" not in outcome.out
+
+
+def test_run_reads_standard_input(
+    tts: Tts, pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(FACTS.encode())))
+    assert json.loads(tts("run", pipeline, "--input", "-", "--json").out)["samples"] > 0
+
+
+def test_run_refuses_standard_input_that_is_not_utf8(
+    tts: Tts, pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\xff")))
+    assert_refused(tts("run", pipeline, "--input", "-"), "not UTF-8 at byte 1")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("models: {m: {backend: reference}}\nstrategy: nope\n", [":2:1:", "nope", "known"]),
+        (
+            "models: {m: {backend: reference}}\nstrategy: self_consistenci\n",
+            [":2:1:", "did you mean 'self_consistency'"],
+        ),
+        ("models: {m: {backend: reference}}\nstrategy: best_of_n\nx: 1\n", [":3:1:", "'x'"]),
+        (
+            "models: {m: {backend: reference}}\nstrategy:\n  use: best_of_n\n  samples: many\n",
+            [":4:3:", "strategy.samples"],
+        ),
+        ("models: {m: {backend: refrence}}\nstrategy: best_of_n\n", [":1:14:", "'reference'"]),
+        ("models: [", ["not YAML", ":1:"]),
+        ("", ["empty"]),
+    ],
+)
+def test_run_points_at_the_mistake(tts: Tts, tmp_path: Path, text: str, words: list[str]) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    assert_refused(tts("run", path, "--input", "q"), str(path), *words)
+
+
+def test_run_refuses_bad_arguments(tts: Tts, pipeline: Path, tmp_path: Path) -> None:
+    assert_refused(tts("run", tmp_path / "none.yaml", "--input", "q"), "cannot read")
+    assert_refused(tts("run", pipeline), "--input")
+    assert_refused(tts("run", pipeline, "--input", "a", "--input-file", "b"), "--input")
+    assert_refused(tts("run", pipeline, "--input", "  "), "problem is empty")
+    assert_refused(tts("run", pipeline, "--input", "q", "--seed", "x"), "seed")
+    assert_refused(tts("run", pipeline, "--input", "q", "--trace", tmp_path), "cannot write")
+    assert_refused(tts("run"), "pipeline")
+    assert_refused(tts("walk"), "walk")
+
+
+def test_run_file_writes_lines_in_input_order(tts: Tts, pipeline: Path, tmp_path: Path) -> None:
+    problems = tmp_path / "problems.jsonl"
+    rows = [{"id": f"p{index}", "question": FACTS} for index in range(5)]
+    problems.write_text("".join(json.dumps(row) + "\n" for row in rows) + f"\n{json.dumps(FACTS)}")
+    outcome = tts("run", pipeline, "--input-file", problems, "--concurrency", "3")
+    reports = [json.loads(line) for line in outcome.out.splitlines()]
+    assert outcome.code == 0
+    assert [report["id"] for report in reports] == ["p0", "p1", "p2", "p3", "p4", "7"]
+    assert all(report["usage"]["calls"] for report in reports)
+
+
+@pytest.mark.parametrize("line", ["{", "7", "{}", '{"question": 3}', '""'])
+def test_run_file_names_the_bad_line_and_spends_nothing(
+    tts: Tts, pipeline: Path, tmp_path: Path, line: str
+) -> None:
+    problems = tmp_path / "problems.jsonl"
+    problems.write_text(f"{json.dumps(FACTS)}\n{line}\n")
+    assert_refused(tts("run", pipeline, "--input-file", problems), f"{problems}:2:")
+
+
+def test_run_file_tells_failures_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    backend = FlakyBackend(
+        ScriptedBackend(lambda request: "Answer: 7"),
+        fails=lambda request: "bad" in request.messages[0].content,
+    )
+    pipeline = _pipeline(backend)
+    problems = [pipeline.problem(text, id=text) for text in ("good", "bad", "fine")]
+    code = anyio.run(ManyProblems(pipeline, problems, 0, None, False, 2).main)
+    reports = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert code == 1
+    assert [report.get("answer") for report in reports] == ["7", None, "7"]
+    assert str(BackendUnavailable("the server is down")) in reports[1]["error"]
+
+
+def _pipeline(backend: ScriptedBackend | FlakyBackend, samples: int = 4) -> Pipeline:
+    return Pipeline(
+        models={"m": Given(backend=backend)},
+        strategy={"use": "self_consistency", "samples": samples, "stop": "never"},  # type: ignore[arg-type]  # parsed by the field
+    )
+
+
+def _interrupted_after(calls: int) -> ScriptedBackend:
+    """Answers some calls at once; the next one presses Ctrl-C and would then take an hour."""
+
+    pressed = []
+
+    def latency(request: Request) -> float:
+        if request.ticket < calls:
+            return 0.0
+        if not pressed:
+            pressed.append(os.kill(os.getpid(), signal.SIGINT))
+        return 3600.0
+
+    return ScriptedBackend(lambda request: "Answer: 7", latency=latency)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_run_prints_the_partial_answer_on_ctrl_c(
+    capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    backend = _interrupted_after(3)
+    pipeline = _pipeline(backend, samples=6)
+    one = OneProblem(pipeline, pipeline.problem("q"), 0, Trace(), as_json)
+    assert anyio.run(one.main) == 130
+    out = capsys.readouterr().out
+    assert ('"answer": "7"' if as_json else "answer 7") in out
+    assert "budget_exhausted" in out or "the budget ended the work" in out
+    assert backend.active == 0
+
+
+def test_run_file_prints_every_problem_on_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
+    backend = _interrupted_after(2)
+    pipeline = _pipeline(backend)
+    problems = [pipeline.problem("q", id=str(index)) for index in range(4)]
+    assert anyio.run(ManyProblems(pipeline, problems, 0, None, False, 2).main) == 130
+    reports = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [report["id"] for report in reports] == ["0", "1", "2", "3"]
+    assert backend.active == 0
+
+
+def test_run_error_of_the_model_is_exit_1(tts: Tts, pipeline: Path, tmp_path: Path) -> None:
+    outcome = tts("run", pipeline, "--input", "word " * 2000)
+    assert outcome.code == 1
+    assert "context" in outcome.err
+    assert outcome.err.count("\n") == 1

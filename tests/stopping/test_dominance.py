@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tts.problem import Candidate
+from tts.stopping import Dominance
+from tts.testing import candidate
+from tts.votes import Confidence, Plurality, Tally, Vote
+
+RULE = Dominance()
+ANSWERS = st.sampled_from(["a", "a", "b", "c", None])
+LOGPROBS = st.sampled_from([None, 0.0, -0.001, -0.02, -0.1])
+VOTES = st.sampled_from([Plurality(), Confidence()])
+
+
+@st.composite
+def sequences(draw: st.DrawFn, most: int = 12) -> list[Candidate]:
+    drawn = draw(st.lists(st.tuples(ANSWERS, LOGPROBS), min_size=1, max_size=most))
+    return [
+        candidate(answer, ticket=ticket, logprob=logprob)
+        for ticket, (answer, logprob) in enumerate(drawn)
+    ]
+
+
+def stopping_point(candidates: list[Candidate], vote: Vote) -> int:
+    """How many of the candidates the rule looks at."""
+    for seen in range(1, len(candidates)):
+        if RULE.verdict(Tally.of(candidates[:seen], vote), len(candidates) - seen).stopped_by:
+            return seen
+    return len(candidates)
+
+
+def winner(candidates: list[Candidate], vote: Vote) -> str | None:
+    return Tally.of(candidates, vote).solution().answer
+
+
+@given(sequences(), VOTES)
+def test_dominance_answers_as_the_full_vote(candidates: list[Candidate], vote: Vote) -> None:
+    seen = stopping_point(candidates, vote)
+    assert winner(candidates[:seen], vote) == winner(candidates, vote)
+
+
+@given(sequences(), VOTES)
+def test_dominance_goes_on_while_the_runner_up_can_catch_up(
+    candidates: list[Candidate], vote: Vote
+) -> None:
+    seen = stopping_point(candidates, vote)
+    for early in range(1, seen):
+        standings = Tally.of(candidates[:early], vote).standings
+        leader, runner_up = [*(standing.exact for standing in standings), 0, 0][:2]
+        assert runner_up + len(candidates) - early >= leader
+
+
+@given(st.integers(1, 40))
+def test_dominance_stops_a_unanimous_vote_at_the_majority(n: int) -> None:
+    candidates = [candidate("a", ticket=ticket) for ticket in range(n)]
+    assert stopping_point(candidates, Plurality()) == n // 2 + 1
+
+
+def continuations(tally: Tally, length: int) -> list[Tally]:
+    """Every tally that so many further candidates of full or half weight could make."""
+    seen = [standing.answer for standing in tally.standings]
+    choices: list[tuple[str | None, float]] = [(None, 0.0), ("new", 0.0)]
+    choices += [(answer, logprob) for answer in seen for logprob in (0.0, -0.035)]
+    start = len(tally.candidates)
+    return [
+        Tally.of(
+            [
+                *tally.candidates,
+                *(
+                    candidate(answer, ticket=start + at, logprob=logprob)
+                    for at, (answer, logprob) in enumerate(chosen)
+                ),
+            ],
+            tally.vote,
+        )
+        for chosen in product(choices, repeat=length)
+    ]
+
+
+def brute_force_earliest(tally: Tally, remaining: int) -> int:
+    for further in range(1, remaining):
+        tallies = continuations(tally, further)
+        if any(RULE.verdict(one, remaining - further).stopped_by for one in tallies):
+            return further
+    return remaining
+
+
+@settings(max_examples=40)
+@given(sequences(most=4), VOTES, st.integers(1, 5))
+def test_earliest_is_the_least_number_over_all_continuations(
+    candidates: list[Candidate], vote: Vote, remaining: int
+) -> None:
+    tally = Tally.of(candidates, vote)
+    if RULE.verdict(tally, remaining).stopped_by is None:
+        assert RULE.earliest(tally, remaining) == brute_force_earliest(tally, remaining)
+
+
+@given(st.integers(1, 100))
+def test_earliest_before_the_first_vote_is_the_majority(n: int) -> None:
+    assert RULE.earliest(Tally(), n) == n // 2 + 1
+
+
+@given(sequences(), VOTES, st.integers(1, 30))
+def test_earliest_lies_between_one_and_remaining(
+    candidates: list[Candidate], vote: Vote, remaining: int
+) -> None:
+    assert 1 <= RULE.earliest(Tally.of(candidates, vote), remaining) <= remaining
+
+
+@pytest.mark.parametrize(("drawn", "left"), [(3, 2), (5, 1)])
+def test_verdict_says_why_and_what_it_guarantees(drawn: int, left: int) -> None:
+    tally = Tally.of(candidate("a", ticket=ticket) for ticket in range(drawn))
+    stopped = RULE.verdict(tally, left).stopped_by
+    assert stopped is not None
+    assert (stopped.rule, stopped.reason) == ("dominance", f"lead {drawn} > {left} left")
+    assert stopped.guarantee == f"same answer as the full vote over {drawn + left} samples"

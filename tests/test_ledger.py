@@ -1,0 +1,278 @@
+"""Both costs of random programs, against the longest path of an explicit graph of calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import Literal, TypeAlias
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.play import Inline, noise, play
+from tts.backends import Meter, Price
+from tts.layers import Layer
+from tts.ledger import Clock, Ledger, RunUsage
+from tts.messages import Completion, Request, Usage
+from tts.run import Run
+from tts.stopping import CONTINUE, StoppingRule, Verdict
+from tts.testing import ScriptedBackend
+from tts.votes import Tally
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One call."""
+
+    words: int
+
+
+@dataclass(frozen=True)
+class Seq:
+    """One after another."""
+
+    parts: tuple[Program, ...]
+
+
+@dataclass(frozen=True)
+class Map:
+    """All at once."""
+
+    items: tuple[Program, ...]
+
+
+@dataclass(frozen=True)
+class Solve:
+    """In a child run."""
+
+    body: Program
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Draw with a window; after each of the first `taken` candidates comes the body."""
+
+    words: tuple[int, ...]
+    window: int
+    speculate: int
+    taken: int
+    body: Program
+
+
+Program: TypeAlias = Ask | Seq | Map | Solve | Sample
+
+
+class Window(StoppingRule, name="window"):
+    """Never stops, and keeps so many in flight."""
+
+    width: int
+
+    def verdict(self, tally: Tally, remaining: int) -> Verdict:
+        return CONTINUE
+
+    def earliest(self, tally: Tally, remaining: int) -> int:
+        return min(self.width, remaining)
+
+
+def extended(inner: st.SearchStrategy[Program]) -> st.SearchStrategy[Program]:
+    some = st.lists(inner, min_size=1, max_size=3).map(tuple)
+    words = st.lists(st.integers(1, 30), min_size=1, max_size=5).map(tuple)
+    sample = st.builds(
+        Sample, words, st.integers(1, 5), st.integers(0, 2), st.integers(0, 5), inner
+    )
+    return st.one_of(st.builds(Seq, some), st.builds(Map, some), st.builds(Solve, inner), sample)
+
+
+PROGRAMS: st.SearchStrategy[Program] = st.recursive(
+    st.builds(Ask, st.integers(1, 30)), extended, max_leaves=8
+)
+Solved = list[tuple[Program, RunUsage]]
+
+
+async def perform(program: Program, run: Run, solved: Solved) -> None:
+    """Play the program through the run's own doors."""
+    match program:
+        case Ask(words):
+            await run.generate(f"ask {words}")
+        case Seq(parts):
+            for part in parts:
+                await perform(part, run, solved)
+        case Map(items):
+            await run.map(lambda item: perform(item, run, solved), items)
+        case Solve(body):
+            solution = await run.solve(Inline(work=lambda child: perform(body, child, solved)))
+            solved.append((body, solution.usage))
+        case Sample():
+            await perform_sample(program, run, solved)
+
+
+async def perform_sample(program: Sample, run: Run, solved: Solved) -> None:
+    prompt = " ".join(["draw", *map(str, program.words)])
+    async with run.sample(
+        prompt,
+        len(program.words),
+        stop=Window(width=program.window),
+        votes=Tally(),
+        speculate=program.speculate,
+    ) as samples:
+        for _ in range(min(program.taken, len(program.words))):
+            await anext(samples)
+            await perform(program.body, run, solved)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A node of the graph: what it costs, and the calls whose results it waited for."""
+
+    tokens: int
+    completion_tokens: int
+    after: frozenset[Call]
+    number: int
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+class Graph:
+    """The calls of a program and their happens-before edges, by the program's structure only."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def call(self, prompt: int, words: int, after: frozenset[Call]) -> Call:
+        self.size += 1
+        return Call(prompt + words, words, after, self.size)
+
+    def lay(self, program: Program, after: frozenset[Call]) -> frozenset[Call]:
+        """Lay out a program that starts when these calls are done; return what its end waits for."""
+        match program:
+            case Ask(words):
+                return frozenset([self.call(2, words, after)])
+            case Seq(parts):
+                return reduce(lambda done, part: self.lay(part, done), parts, after)
+            case Map(items):
+                return after.union(*(self.lay(item, after) for item in items))
+            case Solve(body):
+                return self.lay(body, after)
+            case Sample():
+                return self.lay_sample(program, after)
+
+    def lay_sample(self, program: Sample, here: frozenset[Call]) -> frozenset[Call]:
+        n = len(program.words)
+        drawn: list[Call] = []
+        for consumed in range(min(program.taken, n)):
+            wanted = min(program.window, n - consumed) + program.speculate
+            while len(drawn) - consumed < min(wanted, n - consumed):
+                drawn.append(self.call(n + 1, program.words[len(drawn)], here))
+            here = self.lay(program.body, here | {drawn[consumed]})
+        return here
+
+
+def longest(ends: frozenset[Call]) -> tuple[int, int]:
+    """The longest chain that ends here, by walking all of them."""
+    known: dict[Call, tuple[int, int]] = {}
+
+    def chain(call: Call) -> tuple[int, int]:
+        if call not in known:
+            tokens, completion = max((chain(one) for one in call.after), default=(0, 0))
+            known[call] = (tokens + call.tokens, completion + call.completion_tokens)
+        return known[call]
+
+    return max((chain(call) for call in ends), default=(0, 0))
+
+
+def critical(program: Program) -> tuple[int, int]:
+    return longest(Graph().lay(program, frozenset()))
+
+
+def script(request: Request) -> str:
+    kind, *words = request.messages[0].content.split()
+    return "w " * int(words[0 if kind == "ask" else request.ticket])
+
+
+class Counting(Layer):
+    """Counts by itself what started and what finished."""
+
+    started = finished = tokens = 0
+
+    async def generate(self, request: Request, meter: Meter) -> Completion:
+        self.started += 1
+        self.tokens += self.prompt_tokens(request)
+        completion = await super().generate(request, meter)
+        self.finished += 1
+        self.tokens += completion.usage.completion_tokens
+        return completion
+
+
+@settings(max_examples=200)
+@given(PROGRAMS, st.integers(), st.sampled_from([1, 2, 64]))
+def test_both_costs_are_those_of_the_graph_of_calls(
+    program: Program, salt: int, concurrency: int
+) -> None:
+    backend = Counting(ScriptedBackend(script, latency=noise(salt)))
+    solved: Solved = []
+    played = play(backend, lambda run: perform(program, run, solved), concurrency=concurrency)
+    usage = played.solution.usage
+    assert (usage.critical_tokens, usage.critical_completion_tokens) == critical(program)
+    assert (usage.calls, usage.total_tokens) == (backend.started, backend.tokens)
+    assert usage.cancelled_calls == backend.started - backend.finished
+    for body, own in solved:
+        assert (own.critical_tokens, own.critical_completion_tokens) == critical(body)
+
+
+def test_parallel_calls_cost_the_longest_of_them() -> None:
+    assert critical(Map((Ask(3), Ask(30), Ask(7)))) == (32, 30)
+    assert usage_of(Map((Ask(3), Ask(30), Ask(7)))) == (46, 32)
+
+
+def test_sequential_calls_cost_their_sum() -> None:
+    assert usage_of(Seq((Ask(3), Ask(30), Ask(7)))) == (46, 46)
+
+
+def test_an_unconsumed_candidate_is_not_on_the_critical_path() -> None:
+    assert usage_of(Sample((1, 90), 2, 0, 1, Ask(1))) == (3 + 1 + 3 + 3, 4 + 3)
+
+
+def usage_of(program: Program) -> tuple[int, int]:
+    """Total and critical tokens on a model that needs a second a word."""
+    backend = ScriptedBackend(script, latency=lambda request: len(script(request)))
+    usage = play(backend, lambda run: perform(program, run, [])).solution.usage
+    return usage.total_tokens, usage.critical_tokens
+
+
+CLOCKS = st.builds(Clock, st.integers(0, 99), st.integers(0, 99))
+
+
+@given(CLOCKS, CLOCKS, CLOCKS)
+def test_clocks_join_in_any_order(one: Clock, two: Clock, three: Clock) -> None:
+    assert max(one, max(two, three)) == max(max(three, one), two)
+
+
+@given(CLOCKS, st.integers(0, 99), st.integers(0, 99))
+def test_clock_since_undoes_after(clock: Clock, prompt: int, completion: int) -> None:
+    usage = Usage(prompt_tokens=prompt, completion_tokens=completion)
+    assert clock.after(usage).since(clock) == Clock(prompt + completion, completion)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["ok", "cancelled", "failed"]))))
+def test_ledger_books_for_its_parents_too(
+    calls: list[tuple[int, Literal["ok", "cancelled", "failed"]]],
+) -> None:
+    parent = Ledger()
+    child = Ledger(parent)
+    for tokens, ending in calls:
+        child.book(Usage(prompt_tokens=tokens), Price(input=1e6, output=0.0), ending)
+    assert parent.usage(Clock(), 0.0) == child.usage(Clock(), 0.0)
+    assert parent.cost_usd == sum(tokens for tokens, _ in calls)
+    assert parent.failed == sum(ending == "failed" for _, ending in calls)
+
+
+@pytest.mark.parametrize(
+    "prices", [[None, Price(input=1, output=1)], [Price(input=1, output=1), None]]
+)
+def test_one_unknown_price_makes_the_cost_unknown(prices: list[Price | None]) -> None:
+    ledger = Ledger()
+    for price in prices:
+        ledger.book(Usage(prompt_tokens=5), price, "ok")
+    assert ledger.usage(Clock(), 0.0).cost_usd is None
