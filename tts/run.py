@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from functools import partial
 from random import Random
-from typing import Any, Literal, Protocol, TypeVar, Unpack, overload
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, Unpack, overload
 
 import anyio
 from pydantic import ValidationError
@@ -30,6 +31,7 @@ __all__ = ["Run", "Solves"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
+_Place: TypeAlias = tuple[tuple[int | str, ...], int]
 _here: ContextVar[Span | None] = ContextVar("span", default=None)
 
 
@@ -60,8 +62,8 @@ class Run:
     def __init__(self, session: Session, problem: Problem, prompts: Prompts, span: Span) -> None:
         self.problem = problem
         self._session, self._prompts, self._span = session, prompts, span
-        self._seen: list[Candidate] = []
-        self._stopped_by: StoppedBy | None = None
+        self._seen: list[tuple[_Place, Candidate]] = []
+        self._stops: dict[_Place, StoppedBy | None] = {}
         self._parse_failures = 0
 
     @property
@@ -125,7 +127,7 @@ class Run:
         span = self._line
         ticket = span.take_ticket()
         completion = await self._call(_prompt(prompt, role), span, span.path, ticket, options)
-        return self._remember(self._read(ticket, completion))
+        return self._remember(self._read(ticket, completion), span.path)
 
     @asynccontextmanager
     async def sample(
@@ -173,7 +175,7 @@ class Run:
         def consumed(draw: Draw) -> None:
             parent.join(draw.clock)
             if isinstance(draw.result, Candidate):
-                self._remember(draw.result)
+                self._remember(draw.result, path)
 
         start = self._session.trace.now
         async with task_scope() as tasks:
@@ -181,7 +183,7 @@ class Run:
             try:
                 yield samples
             finally:
-                self._stopped_by = samples.stopped_by
+                self._stops[_place(path, 0)] = samples.stopped_by
                 self._write_span(path, start, parent.clock, samples.stopped_by)
 
     async def solve(self, strategy: Solves, problem: Problem | None = None) -> Solution:
@@ -311,8 +313,8 @@ class Run:
         )
         return Candidate(ticket=ticket, completion=completion, answer=answer)
 
-    def _remember(self, candidate: Candidate) -> Candidate:
-        self._seen.append(candidate)
+    def _remember(self, candidate: Candidate, path: str) -> Candidate:
+        self._seen.append((_place(path, candidate.ticket), candidate))
         self._parse_failures += candidate.answer is None
         return candidate
 
@@ -329,17 +331,22 @@ class Run:
         except (BackendError, BudgetExceeded) as error:
             if isinstance(error, BackendError) and not self._seen:
                 raise
-            solution = Tally.of(self._seen).solution()
+            solution = Tally.of(self._candidates()).solution()
         update: dict[str, Any] = {"parse_failures": solution.parse_failures + self._parse_failures}
         if self._session.is_exhausted:
             update["status"] = "budget_exhausted"
         elif solution.answer is None:
             update["status"] = "no_answer"
-        if solution.stopped_by is None:
-            update["stopped_by"] = self._stopped_by
+        if solution.stopped_by is None and self._stops:
+            update["stopped_by"] = self._stops[max(self._stops)]
         scored = {id(candidate.completion): candidate for candidate in solution.candidates}
-        update["candidates"] = tuple(scored.get(id(seen.completion), seen) for seen in self._seen)
+        seen = self._candidates()
+        update["candidates"] = tuple(scored.get(id(one.completion), one) for one in seen)
         return solution.model_copy(update=update)
+
+    def _candidates(self) -> list[Candidate]:
+        """Return what was seen by place, since the order of arrival depends on timing."""
+        return [candidate for _, candidate in sorted(self._seen, key=lambda pair: pair[0])]
 
     def _write_span(
         self, path: str, start: float, clock: Clock, stopped_by: StoppedBy | None = None
@@ -349,6 +356,12 @@ class Run:
             trace.write("stop", span=path, **stopped_by.model_dump())
         end = trace.now
         trace.write("span", path=path, start=start, end=end, critical_tokens=clock.tokens)
+
+
+def _place(path: str, ticket: int) -> _Place:
+    """A sort key: where in the run a call stands."""
+    parts = re.split(r"(\d+)", path)
+    return tuple(int(part) if part.isdigit() else part for part in parts), ticket
 
 
 def _prompt(prompt: str | Prompt | Sequence[Message], role: str) -> Prompt:

@@ -146,12 +146,14 @@ class FlakyBackend(Layer):
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Instead of waiting, moves its clock on; blocks only when nothing is scheduled."""
+    """Instead of waiting, moves its clock on."""
 
     now = 0.0
 
     def select(self, timeout: float | None = None) -> Any:
-        ready = super().select(0 if timeout else timeout)
+        ready = super().select(0)
+        if not ready and timeout is None:
+            raise RuntimeError("deadlock: every task waits, and nothing is scheduled")
         if not ready and timeout:
             self.now += timeout
         return ready
@@ -170,6 +172,9 @@ def virtual_run(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
     """Run a coroutine function on virtual time: `anyio.sleep(3600)` returns at once.
 
     For code without threads and sockets; real events would arrive in no virtual time at all.
+
+    Raises:
+        RuntimeError: If all tasks wait for one another: a deadlock ends the test, not the day.
     """
     with asyncio.Runner(loop_factory=_VirtualLoop) as runner:
         return runner.run(main())

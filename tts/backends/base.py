@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Protocol, runtime_checkable
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from tts.frozen import Frozen
 from tts.messages import Completion, Request, Sampling, Usage
 from tts.registry import Component
 
-__all__ = ["Backend", "Capabilities", "Given", "Meter", "Price", "Provider", "prompt_bytes"]
+__all__ = [
+    "Backend",
+    "Capabilities",
+    "EnvironmentName",
+    "Given",
+    "Meter",
+    "Price",
+    "Provider",
+    "prompt_bytes",
+]
 
 
 class Capabilities(Frozen):
@@ -110,6 +121,18 @@ class Backend(Protocol):
             BackendError: If the call failed; `retryable` says whether to ask again.
         """
         ...
+
+
+def _is_set(name: str) -> str:
+    if not os.environ.get(name):
+        raise PydanticCustomError(
+            "environment", "the environment variable {name} is not set: export it", {"name": name}
+        )
+    return name
+
+
+EnvironmentName = Annotated[str, AfterValidator(_is_set)]
+"""A setting that names an environment variable which must be set; the value is never stored."""
 
 
 class Provider(Component, group="tts.backends", label="backend", choice="backend"):

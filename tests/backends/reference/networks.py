@@ -52,10 +52,11 @@ def bundled_config() -> LlamaConfig:
 
 
 @cache
-def network(size: str, *, dtype: type[np.floating] = np.float32, exact: bool = True) -> Transformer:
+def network(size: str, *, double: bool = False) -> Transformer:
     """Return a random network, `tiny` or of `bundled` size; made once."""
     config = TINY if size == "tiny" else bundled_config()
-    return Transformer(config, random_tensors(config), dtype=dtype, exact=exact)
+    dtype = np.float64 if double else np.float32
+    return Transformer(config, random_tensors(config), dtype=dtype)
 
 
 def prompt(config: LlamaConfig, length: int, seed: int = 0) -> TokenIds:

@@ -25,17 +25,15 @@ def test_log_probabilities_are_those_of_a_slow_oracle(size: str, length: int) ->
     ids = prompt(config, length)
     logs = log_probabilities(oracle_logits(config, random_tensors(config), ids))
     expected = [logs[i - 1, ids[i]] for i in range(1, length)]
-    for dtype, tolerance in ((np.float64, 1e-10), (np.float32, 1e-4)):
-        scored = Engine(network(size, dtype=dtype)).score(ids[:1], ids[1:])
+    for double, tolerance in ((True, 1e-10), (False, 1e-4)):
+        scored = Engine(network(size, double=double)).score(ids[:1], ids[1:])
         assert np.abs(np.array(scored) - expected).max() <= tolerance
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-4)])
+@pytest.mark.parametrize(("double", "tolerance"), [(True, 1e-10), (False, 1e-4)])
 @pytest.mark.parametrize("size", ["tiny", "bundled"])
-def test_decoding_equals_the_packed_forward_pass(
-    size: str, dtype: type[np.floating], tolerance: float
-) -> None:
-    model = network(size, dtype=dtype)
+def test_decoding_equals_the_packed_forward_pass(size: str, double: bool, tolerance: float) -> None:
+    model = network(size, double=double)
     engine = Engine(model)
     lengths = (1, 31, 32, 33, 70)
     rows = [row(prompt(model.config, n), seed=n, limit=40) for n in lengths]
@@ -46,7 +44,7 @@ def test_decoding_equals_the_packed_forward_pass(
 
 
 def test_logits_do_not_depend_on_tokens_that_follow() -> None:
-    model = network("tiny", dtype=np.float64)
+    model = network("tiny", double=True)
     ids = prompt(TINY, 60)
     long = Engine(model).score(ids[:1], ids[1:])
     short = Engine(model).score(ids[:1], ids[1:40])

@@ -57,9 +57,10 @@ def uniforms(seed: int, count: int) -> NDArray[np.float64]:
 
 def log_probabilities(logits: Array) -> Array:
     """Return the log-probabilities at temperature 1 of [rows, vocabulary] logits."""
-    shifted = logits - logits.max(-1, keepdims=True)
+    shifted: Array = logits - logits.max(-1, keepdims=True)
     masses: Array = np.exp(shifted).sum(-1, keepdims=True)
-    return np.subtract(shifted, np.log(masses), out=shifted)
+    logs: Array = shifted - np.log(masses)
+    return logs
 
 
 def draw(logits: Array, settings: Sequence[Settings], uniform: NDArray[np.float64]) -> Draw:
@@ -92,7 +93,7 @@ def _invert(weights: Array, uniform: NDArray[np.float64]) -> NDArray[np.intp]:
     total = cumulative[:, -1]
     # Rounding must not carry the target to the sum itself, which no token exceeds.
     target = np.minimum(uniform * total, np.nextafter(total, 0.0))
-    found: NDArray[np.intp] = (cumulative <= target[:, None]).sum(-1)
+    found: NDArray[np.intp] = np.argmax(cumulative > target[:, None], axis=-1)
     return found
 
 

@@ -11,6 +11,7 @@ jax = pytest.importorskip("jax")
 from tts.backends.reference.engine import Engine  # noqa: E402
 from tts.backends.reference.model import Transformer  # noqa: E402
 from tts.backends.reference.tokenizer import Tokenizer  # noqa: E402
+from tts.backends.reference.training import train  # noqa: E402
 from tts.backends.reference.training.corpus import Batch, Corpus, Shape  # noqa: E402
 from tts.backends.reference.training.export import read  # noqa: E402
 from tts.backends.reference.training.model import Shape as ModelShape  # noqa: E402
@@ -27,6 +28,13 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
     build(path)
     return Tokenizer(path)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows short enough to be computed in no time."""
+    for name in ("_LONG", "_SHORT", "_EARLY", "_CHECK"):
+        monkeypatch.setattr(train, name, SHAPE)
 
 
 def alone(batch: Batch, keep: np.ndarray) -> Batch:
@@ -70,6 +78,7 @@ def test_the_rate_warms_up_stays_and_falls_to_zero() -> None:
     assert falling == sorted(falling, reverse=True)
 
 
+@pytest.mark.usefixtures("small")
 def test_a_run_is_taken_up_where_it_was_left(tmp_path: Path) -> None:
     Run(Plan(1e-9, 3, tmp_path)).train()
     first = Run(Plan(1e-9, 3, tmp_path))
@@ -82,6 +91,7 @@ def test_a_run_is_taken_up_where_it_was_left(tmp_path: Path) -> None:
     assert not np.array_equal(first.parameters["qkv"], again.parameters["qkv"])
 
 
+@pytest.mark.usefixtures("small")
 def test_the_engine_computes_what_was_trained(tmp_path: Path) -> None:
     run = Run(Plan(1e-9, 3, tmp_path))
     run.train()

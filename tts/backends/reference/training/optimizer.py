@@ -55,9 +55,7 @@ def step(
         shape: Of the model.
     """
     (_, aside), gradients = jax.value_and_grad(loss, has_aux=True)(parameters, batch, shape)
-    size = jnp.sqrt(sum((each * each).sum() for each in gradients.values()))
-    scale = jnp.minimum(1.0, _CLIP / size)
-    gradients = {name: each * scale for name, each in gradients.items()}
+    gradients = _clipped(gradients)
     means = {
         name: _MOMENTUM * state.means[name] + (1 - _MOMENTUM) * each
         for name, each in gradients.items()
@@ -72,10 +70,16 @@ def step(
         kept = parameters[name] * (1 - rate * _MUON_RATE * _DECAY)
         fresher[name] = kept - rate * _MUON_RATE * update
     for name, square in squares.items():
-        mean = means[name] / (1 - _MOMENTUM**count)
         root = jnp.sqrt(square / (1 - _SQUARES**count)) + 1e-8
-        fresher[name] = parameters[name] - rate * _ADAM_RATE * mean / root
+        update = means[name] / (1 - _MOMENTUM**count) / root
+        fresher[name] = parameters[name] - rate * _ADAM_RATE * update
     return fresher, State(means, squares), aside
+
+
+def _clipped(gradients: Parameters) -> Parameters:
+    size = jnp.sqrt(sum((each * each).sum() for each in gradients.values()))
+    scale = jnp.minimum(1.0, _CLIP / size)
+    return {name: each * scale for name, each in gradients.items()}
 
 
 def _orthogonal(ahead: Parameters, shape: Shape) -> Parameters:

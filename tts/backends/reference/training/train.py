@@ -38,7 +38,7 @@ _CONSTANT = 0.35
 _REPORT = 100
 _SAVE_SECONDS = 120.0
 _CHECK_SECONDS = 150.0
-_LONGEST_STEP = 5.0
+_LONGEST_STEP = 1.5
 
 
 @dataclass(frozen=True, slots=True)
