@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,14 +12,16 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent / "plugin_package"
-PIPELINE = "models: {m: {backend: reference, sampling: {max_tokens: 64}}}\nstrategy: {use: agree_twice, most: 3}\n"
+PIPELINE = """
+models: {m: {backend: reference, sampling: {max_tokens: 64}}}
+strategy: {use: agree_twice, most: 3}
+"""
+FACTS = "Facts:\nhats = 9\nQuestion: hats?"
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder into which pip installed the package, without a network."""
-    import shutil
-
     source = tmp_path_factory.mktemp("source") / "package"
     shutil.copytree(PACKAGE, source)
     target = tmp_path_factory.mktemp("site")
@@ -42,9 +45,7 @@ def test_plugin_is_listed(site: Path) -> None:
 def test_plugin_runs_from_a_pipeline_file(site: Path, tmp_path: Path) -> None:
     path = tmp_path / "pipeline.yaml"
     path.write_text(PIPELINE)
-    report = json.loads(
-        tts(site, "run", str(path), "--input", "Facts:\nhats = 9\nQuestion: hats?", "--json")
-    )
+    report = json.loads(tts(site, "run", str(path), "--input", FACTS, "--json"))
     assert report["strategy"] == "agree_twice"
     assert 2 <= report["samples"] <= 3
 
