@@ -21,6 +21,7 @@ from tts.strategy import Strategy
 __all__ = ["Pipeline", "describe", "read_text"]
 
 Location = tuple[int | str, ...]
+_MOST_VALUES = 20_000
 
 
 class Pipeline(Frozen):
@@ -105,6 +106,8 @@ def _parse_yaml(text: str, path: str) -> tuple[Any, dict[Location, tuple[int, in
             raise ConfigError("the file is empty", path=path, line=1, column=1)
         _mark(node, (), marks, path)
         return loader.construct_document(node), marks
+    except ConfigError:
+        raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = {"line": mark.line + 1, "column": mark.column + 1} if mark else {}
@@ -118,6 +121,8 @@ def _parse_yaml(text: str, path: str) -> tuple[Any, dict[Location, tuple[int, in
 def _mark(
     node: yaml.Node, location: Location, marks: dict[Location, tuple[int, int]], path: str
 ) -> None:
+    if len(marks) > _MOST_VALUES:  # aliases of aliases multiply
+        raise ConfigError(f"more than {_MOST_VALUES} values", path=path)
     marks.setdefault(location, (node.start_mark.line + 1, node.start_mark.column + 1))
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):

@@ -19,6 +19,9 @@ from tts.backends.reference.weights import LlamaConfig
 
 __all__ = ["Attention", "CachedAttention", "PairBuffers", "PromptAttention", "Reader"]
 
+_LEAST, _MOST = 1e-30, 1e30
+"""Between these a sum of exponentials has lost nothing that float32 could tell."""
+
 
 class Attention(Protocol):
     """Mixes values of other tokens into each token, and keeps what later tokens need."""
@@ -124,13 +127,13 @@ class PairBuffers:
 
         self.queries, self.mixed = (array(*self._heads, self._size) for _ in range(2))
         self.scores, self.bias = array(*self._heads, CHUNK), array(1, 1, CHUNK)
-        self.peaks, self.masses = array(*self._heads), array(*self._heads)
+        self.masses = array(*self._heads)
 
     def fit(self, pairs: int) -> None:
         """Make room for so many pairs and one after them that is empty."""
         if len(self.scores) <= pairs:
             self._grow(2 * pairs)
-        self.peaks[pairs], self.masses[pairs], self.mixed[pairs] = -np.inf, 0.0, 0.0
+        self.masses[pairs], self.mixed[pairs] = 0.0, 0.0
 
 
 class CachedAttention:
@@ -139,6 +142,9 @@ class CachedAttention:
     The chunks are read in place: each meets the query of one of its readers in one batched
     product. Chunks of a prompt with more readers meet the others in a product for that prompt. The
     partial results, one per *pair* of row and chunk, are then gathered by row.
+
+    The greatest score is not subtracted before exponentials are taken, as finding it costs more
+    than they do. The rows whose sums come near the ends of float32 are done again with it.
 
     Args:
         pool: The cache.
@@ -196,45 +202,55 @@ class CachedAttention:
 
     def __call__(self, layer: int, queries: Array, keys: Array, values: Array, out: Array) -> None:
         """Attend in one layer; see `Attention`."""
-        pool, buffers, top = self._pool, self._buffers, self._top
+        pool, buffers = self._pool, self._buffers
         key, value = pool.keys[layer], pool.values[layer]
         key[self._last, :, :, self._offset] = keys
         value[self._last, :, self._offset] = values
         query = queries.reshape(-1, *buffers.queries.shape[1:])
-        scores, mixed = buffers.scores[: self._pairs], buffers.mixed[: self._pairs]
-        met = buffers.queries[:top]
+        self._score(key, query)
+        total, mass = self._mix(value)
+        unsafe = np.flatnonzero(~((mass > _LEAST) & (mass < _MOST)).all((1, 2)))
+        if len(unsafe):
+            self._score(key, query)
+            self._shift()
+            careful, careful_mass = self._mix(value)
+            total[unsafe], mass[unsafe] = careful[unsafe], careful_mass[unsafe]
+        np.divide(total, mass[..., None], out=out.reshape(total.shape))
+
+    def _score(self, key: Array, query: Array) -> None:
+        """Write each pair's scores, -inf at places without a token."""
+        buffers, top = self._buffers, self._top
+        scores, met = buffers.scores[: self._pairs], buffers.queries[:top]
         query.take(self._row_of[:top], axis=0, out=met, mode="clip")
         np.matmul(met, key[:top], out=scores[:top])
         for rows, span, pairs in self._shared:
             target = scores[pairs].reshape(len(rows), -1, *scores.shape[1:])
             np.matmul(query[rows][:, None], key[span], out=target)
-        self._soften(scores)
+        scores += buffers.bias[: self._pairs]
+
+    def _shift(self) -> None:
+        """Subtract from the scores each row's greatest."""
+        scores = self._buffers.scores[: self._pairs]
+        peaks = np.append(scores.max(-1), np.full((1, *scores.shape[1:3]), -np.inf), axis=0)
+        scores -= peaks[self._table].max(1)[self._row_of][..., None]
+
+    def _mix(self, value: Array) -> tuple[Array, Array]:
+        """Return each row's values, weighted by the exponentials of its scores, and their sum."""
+        buffers, top = self._buffers, self._top
+        scores, mixed = buffers.scores[: self._pairs], buffers.mixed[: self._pairs]
+        np.exp(scores, out=scores)
+        np.einsum("pkgc->pkg", scores, out=buffers.masses[: self._pairs])
         np.matmul(scores[:top], value[:top], out=mixed[:top])
         for rows, span, pairs in self._shared:
             weights = scores[pairs].reshape(len(rows), -1, *scores.shape[1:])
             target = mixed[pairs].reshape(len(rows), -1, *mixed.shape[1:])
             np.matmul(weights, value[span], out=target)
-        self._gather(out)
-
-    def _soften(self, scores: Array) -> None:
-        """Turn scores into weights relative to each row's greatest, and sum them by pair."""
-        buffers, pairs = self._buffers, self._pairs
-        scores += buffers.bias[:pairs]
-        scores.max(-1, out=buffers.peaks[:pairs])
-        greatest = buffers.peaks.take(self._table, axis=0).max(1)
-        scores -= greatest.take(self._row_of, axis=0)[..., None]
-        np.exp(scores, out=scores)
-        np.einsum("pkgc->pkg", scores, out=buffers.masses[:pairs])
-
-    def _gather(self, out: Array) -> None:
-        """Add up each row's pairs, in the order of its chunks."""
-        mixed, masses = self._buffers.mixed, self._buffers.masses
         first, *others = self._table.T
-        total, mass = mixed.take(first, axis=0), masses.take(first, axis=0)
+        total, mass = buffers.mixed.take(first, axis=0), buffers.masses.take(first, axis=0)
         for column in others:
-            total += mixed.take(column, axis=0)
-            mass += masses.take(column, axis=0)
-        np.divide(total, mass[..., None], out=out.reshape(total.shape))
+            total += buffers.mixed.take(column, axis=0)
+            mass += buffers.masses.take(column, axis=0)
+        return total, mass
 
 
 def _by_prompt(readers: Sequence[Reader]) -> dict[Extent, list[int]]:

@@ -123,7 +123,7 @@ class Engine:
         Returns:
             Whether a row finished.
         """
-        with one_thread(), np.errstate(over="ignore"):
+        with one_thread(), np.errstate(over="ignore", invalid="ignore"):
             self._leave([live for live in self._live if live.row.cancelled])
             finished = self._admit()
             if self._live:
@@ -133,7 +133,7 @@ class Engine:
     def score(self, prompt: Sequence[int], text: Sequence[int]) -> list[float]:
         """Return the log-probability of each token of a text that follows a prompt."""
         row = Row(prompt=tuple(prompt), given=tuple(text))
-        with one_thread(), np.errstate(over="ignore"):
+        with one_thread(), np.errstate(over="ignore", invalid="ignore"):
             self._score([row])
         return row.logprobs
 

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from tts import AnswerFormat
+from tts.answers import canonical, equivalent
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "found"),
+    [
+        ("auto", "3 + 4 = 7\nAnswer: 7", "7"),
+        ("auto", "**Answer:** 42 apples.", "42 apples"),
+        ("auto", "The final answer is: $12$", "$12$"),
+        ("auto", r"so \boxed{\frac{3}{4}} it is", r"\frac{3}{4}"),
+        ("auto", r"Answer: 3, no: \boxed{4}", "4"),
+        ("auto", r"\boxed{3}, that is, Answer: 4", "4"),
+        ("auto", "Answer: 1\nWait.\nAnswer: 2", "2"),
+        ("auto", "we get 5 and then 12", "12"),
+        ("auto", "x = 5-3", "3"),
+        ("auto", "it costs $1,234.50", "1,234.50"),
+        ("auto", "I do not know", None),
+        ("auto", r"\boxed{", None),
+        ("auto", "", None),
+        ("number", "Answer: seven", None),
+        ("number", "Answer: 7 of 9 in all", "9"),
+        ("number", "Answer: about 12", "12"),
+        ("choice", "Answer: (B)", "B"),
+        ("choice", "I choose option C.", "C"),
+        ("choice", "(A) is wrong, so (D)", "D"),
+        ("choice", "B", "B"),
+        ("choice", "A dog barks", None),
+        ("text", "Answer: Paris", "Paris"),
+        ("text", "thinking\nParis", "Paris"),
+    ],
+)
+def test_extract_finds_the_answer(kind: str, text: str, found: str | None) -> None:
+    assert AnswerFormat.model_validate(kind).extract(text) == found
+
+
+@pytest.mark.parametrize("kind", ["auto", "number", "choice", "text"])
+def test_extract_from_a_cut_off_text_needs_a_marker(kind: str) -> None:
+    reader = AnswerFormat.model_validate(kind)
+    assert reader.extract("first 5, then (B) and 12", complete=False) is None
+    assert reader.extract("Answer: B 3", complete=False) is not None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [(r"=> (\d+)", "4"), (r"=> (?P<answer>\d)", "4"), (r"\d", "4"), (r"<(.*)>", None)],
+)
+def test_extract_pattern_takes_the_last_match(pattern: str, found: str | None) -> None:
+    assert AnswerFormat(pattern=pattern).extract("=> 3 => 4") == found
+
+
+def test_pattern_that_is_no_regular_expression_is_refused() -> None:
+    with pytest.raises(ValidationError, match="not a regular expression"):
+        AnswerFormat(pattern="(")
+
+
+@pytest.mark.parametrize(
+    ("same", "key"),
+    [
+        (["7", "7.0", "07", "+7", "7 apples", "$7", r"\$7", "7.", "**7**", "7 km/h", "7 m"], "7"),
+        (["-3", "−3", "- 3", "-3.0"], "-3"),  # a minus sign
+        (["1/2", "0.5", ".5", "50%", r"50\%", "50 percent", r"\frac{1}{2}", r"\dfrac12"], "1/2"),
+        (["1,200.50", "$1200.5", "1200.50 dollars", "2401/2"], "2401/2"),
+        (["1 1/2", "1.5", "3/2", "150%"], "3/2"),
+        (["1500", "1.5e3", r"1.5 \times 10^{3}", "1.5 thousand"], "1500"),
+        (["(B)", "B", "b.", " B "], "b"),
+        ([r"\text{Evelyn}", "Evelyn", "evelyn."], "evelyn"),
+        (["90^\\circ", "90°", "90"], "90"),
+    ],
+)
+def test_canonical_brings_spellings_together(same: list[str], key: str) -> None:
+    assert {canonical(text) for text in same} == {key}
+
+
+@pytest.mark.parametrize(
+    "different",
+    [
+        ["50%", "50"],
+        ["2x", "2"],
+        ["3 or 4", "3"],
+        ["(1,2)", "12", "1.2"],
+        ["1/0", "1", "0"],
+        ["3 pi", "3"],
+        [r"2\sqrt{3}", "2"],
+        ["5 million", "5"],
+        ["x", "y", "x+y"],
+    ],
+)
+def test_canonical_keeps_answers_apart(different: list[str]) -> None:
+    assert len({canonical(text) for text in different}) == len(different)
+
+
+numbers = st.fractions(max_denominator=10**6).filter(lambda f: abs(f) < 10**12)
+
+
+@given(numbers)
+def test_canonical_of_a_fraction_is_itself(value: Fraction) -> None:
+    assert canonical(f"{value.numerator}/{value.denominator}") == str(value)
+
+
+@given(st.integers(-(10**12), 10**12), st.integers(0, 6))
+def test_canonical_ignores_how_a_number_is_written(value: int, zeros: int) -> None:
+    ways = {f"{value:,}", f"{value}.{'0' * zeros}" if zeros else str(value), f"{value} apples"}
+    assert {canonical(way) for way in ways} == {str(value)}
+
+
+@given(st.decimals(-(10**6), 10**6, places=4))
+def test_canonical_of_a_percentage_is_a_hundredth(value: object) -> None:
+    assert canonical(f"{value}%") == str(Fraction(str(value)) / 100)
+
+
+@given(st.text(max_size=60))
+def test_canonical_is_idempotent_on_what_people_write(text: str) -> None:
+    once = canonical(text)
+    assert canonical(once) == canonical(canonical(once))
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_equivalence_is_reflexive_and_symmetric(one: str, other: str) -> None:
+    first, second = canonical(one), canonical(other)
+    assert equivalent(first, first)
+    assert equivalent(first, second) == equivalent(second, first)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("x+1", "1+x", True),
+        (r"2\sqrt{2}", r"\sqrt{8}", True),
+        ("x+1", "x+2", False),
+        ("1/2", "1/3", False),
+        ("paris", "london", False),
+        ("paris", "7", False),
+    ],
+)
+def test_equivalence_of_expressions(one: str, other: str, same: bool) -> None:
+    assert equivalent(canonical(one), canonical(other)) is same
+
+
+@pytest.mark.parametrize(
+    "hostile", ["10^{10^{10}}", "9" * 5000, "((" * 400 + "1", "2^{99999999}", "{" * 300, "500!"]
+)
+def test_hostile_answers_are_only_compared_as_text(hostile: str) -> None:
+    key = canonical(hostile)
+    assert equivalent(key, key)
+    assert not equivalent(key, canonical("x+1"))
+    assert AnswerFormat().extract(rf"\boxed{{{hostile}") != ""

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from tests.contracts.roles import play
+from tts import Capabilities, ConfigError, Pipeline, Price
+from tts.backends import EnvironmentName, Given
+from tts.frozen import Frozen
+from tts.solver import open_solver
+from tts.testing import ScriptedBackend, virtual_run
+
+MODELS = "models:\n  m: {backend: reference}\n"
+
+
+def load(tmp_path: Path, text: str | bytes) -> Pipeline:
+    path = tmp_path / "p.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return Pipeline.load(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "words"),
+    [
+        (MODELS + "strategy: best_of_n\nbudget: {tokens: 3}\n", 4, 10, "unknown key"),
+        (MODELS + "strategy: {use: best_of_n, samples: 0}\n", 3, 28, "strategy.samples"),
+        (MODELS + "strategy: {use: best_of_m}\n", 3, 12, "did you mean 'best_of_n'"),
+        (MODELS + "strategy: best_of_n\nroles: {verify: jugde}\n", 1, 1, "'jugde'"),
+        (MODELS + "strategy: best_of_n\nstrategy: never\n", 4, 1, "twice"),
+        (MODELS + "strategy: {use: self_consistency, vote: {use: confidence, sharpness: -1}}\n",
+         3, 59, "strategy.vote.sharpness"),
+        (MODELS + "strategy: best_of_n\nanswer: {pattern: '('}\n", 4, 10, "regular expression"),
+        ("models: {}\nstrategy: best_of_n\n", 1, 1, "models"),
+        ("strategy: best_of_n\n", 1, 1, "models"),
+        ("a: [1,\nb: 2", 2, 5, "not YAML"),
+        ("- 1\n", 1, 1, ""),
+        ("", 1, 1, "empty"),
+        ("7", 1, 1, ""),
+        ("models: !!python/object:os.system {}\n", 1, 9, "not YAML"),
+    ],
+)  # fmt: skip
+def test_mistake_is_located(tmp_path: Path, text: str, line: int, column: int, words: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, text)
+    error = raised.value
+    assert (error.path, error.line, error.column) == (str(tmp_path / "p.yaml"), line, column)
+    assert words in str(error)
+    assert "\n" not in str(error)
+
+
+def test_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not UTF-8 at byte 2"):
+        load(tmp_path, b"a:\xff")
+
+
+def test_anchors_and_merge_keys_work(tmp_path: Path) -> None:
+    models = "models:\n  a: &a {backend: reference}\n  b: {<<: *a, concurrency: 2}\n"
+    pipeline = load(tmp_path, models + "strategy: best_of_n\n")
+    assert pipeline.models["b"].concurrency == 2
+
+
+def test_aliases_that_multiply_are_refused(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [1, 2, 3, 4, 5, 6, 7, 8, 9]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 9)]
+    with pytest.raises(ConfigError, match="more than"):
+        load(tmp_path, "\n".join(lines))
+
+
+def test_alias_of_itself_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        load(tmp_path, "models: &m {a: *m}\nstrategy: best_of_n\n")
+
+
+def refused(pipeline: Pipeline) -> str:
+    async def main() -> None:
+        async with open_solver(pipeline):
+            pass
+
+    with pytest.raises(ConfigError) as raised:
+        virtual_run(main)
+    return str(raised.value)
+
+
+def test_model_that_lacks_an_ability_is_refused() -> None:
+    backend = ScriptedBackend(play, capabilities=Capabilities(seed=True))
+    pipeline = Pipeline(
+        models={"m": Given(backend=backend)},
+        strategy={"use": "best_of_n", "verifier": "yes_no"},  # type: ignore[arg-type]  # parsed by the field
+    )
+    assert "needs 'top_logprobs' of the model that plays 'verify'" in refused(pipeline)
+    assert backend.requests == []
+
+
+def test_dollar_budget_with_an_unknown_price_is_refused() -> None:
+    backend = ScriptedBackend(play, price=None)
+    pipeline = Pipeline(
+        models={"m": Given(backend=backend)},
+        strategy="self_consistency",  # type: ignore[arg-type]  # parsed by the field
+        budget={"usd": 1.0},  # type: ignore[arg-type]  # parsed by the field
+    )
+    assert "needs the price" in refused(pipeline)
+    backend.price = Price(input=1.0, output=1.0)
+
+
+def test_missing_model_folder_points_at_the_model(tmp_path: Path) -> None:
+    text = f"models:\n  m: {{backend: reference, folder: {tmp_path}}}\nstrategy: best_of_n\n"
+    assert f"{tmp_path / 'p.yaml'}:2:3:" in refused(load(tmp_path, text))
+
+
+class Keyed(Frozen):
+    api_key_env: EnvironmentName
+
+
+def test_environment_variable_must_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TTS_TEST_KEY", "secret")
+    assert "secret" not in repr(Keyed(api_key_env="TTS_TEST_KEY"))
+    monkeypatch.delenv("TTS_TEST_KEY")
+    with pytest.raises(ValidationError, match="TTS_TEST_KEY is not set: export it"):
+        Keyed(api_key_env="TTS_TEST_KEY")
+
+
+def test_empty_problem_is_refused(tmp_path: Path) -> None:
+    pipeline = load(tmp_path, MODELS + "strategy: best_of_n\n")
+    with pytest.raises(ConfigError, match="empty"):
+        pipeline.problem(" \n")

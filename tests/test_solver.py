@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import anyio
+import pytest
+
+import tts
+from tests.contracts.roles import actor, play, seeded_latency
+from tts import Budget, ConfigError, Pipeline, Solution
+from tts.backends import Given
+from tts.solver import open_solver
+from tts.testing import ScriptedBackend, virtual_run
+
+FOUR = {"use": "self_consistency", "samples": 4, "stop": "never"}
+
+
+def test_solve_sync_without_a_loop() -> None:
+    assert tts.solve_sync("q", FOUR, model=actor(), seed=3).samples == 4
+
+
+@pytest.mark.anyio
+async def test_solve_sync_inside_a_running_loop_gives_the_same() -> None:
+    inside = tts.solve_sync("q", FOUR, model=actor(), seed=3)
+    outside = await tts.solve("q", FOUR, model=actor(), seed=3)
+    assert inside.candidates == outside.candidates
+
+
+@pytest.mark.anyio
+async def test_solve_sync_raises_inside_a_running_loop() -> None:
+    with pytest.raises(ConfigError, match="unknown strategy"):
+        tts.solve_sync("q", "none", model=actor())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"problem": " "}, "empty"),
+        ({"strategy": "self_consistensy"}, "did you mean 'self_consistency'"),
+        ({"strategy": {"use": "best_of_n", "samples": -1}}, "samples"),
+        ({"model": "gpt"}, "unknown backend 'gpt'"),
+        ({"budget": {"tokens": 3}}, "unknown key"),
+        ({"budget": {"total_tokens": 0}}, "total_tokens"),
+    ],
+)
+def test_wrong_argument_is_a_config_error_of_one_line(
+    arguments: dict[str, object], words: str
+) -> None:
+    values = {"problem": "q", "strategy": FOUR, "model": actor()} | arguments
+    with pytest.raises(ConfigError, match=words) as raised:
+        tts.solve_sync(**values)  # type: ignore[arg-type]  # wrong on purpose
+    assert "\n" not in str(raised.value)
+
+
+def test_interrupt_answers_with_what_was_found() -> None:
+    backend = ScriptedBackend(play, latency=lambda request: 1.0 + request.ticket)
+
+    async def main() -> Solution:
+        pipeline = Pipeline(models={"m": Given(backend=backend)}, strategy=FOUR)  # type: ignore[arg-type]  # parsed by the field
+        async with open_solver(pipeline) as solver, anyio.create_task_group() as tasks:
+
+            async def interrupt() -> None:
+                await anyio.sleep(2.5)
+                solver.interrupt()
+
+            tasks.start_soon(interrupt)
+            return await solver.solve(pipeline.problem("q"))
+        raise AssertionError
+
+    solution = virtual_run(main)
+    assert (solution.samples, solution.status) == (2, "budget_exhausted")
+    assert solution.usage.cancelled_calls == 2
+    assert backend.active == 0
+
+
+def test_solver_that_was_interrupted_starts_nothing() -> None:
+    backend = actor()
+
+    async def main() -> Solution:
+        pipeline = Pipeline(models={"m": Given(backend=backend)}, strategy=FOUR)  # type: ignore[arg-type]  # parsed by the field
+        async with open_solver(pipeline) as solver:
+            solver.interrupt()
+            return await solver.solve(pipeline.problem("q"))
+
+    solution = virtual_run(main)
+    assert (solution.answer, solution.status) == (None, "budget_exhausted")
+    assert backend.requests == []
+
+
+def test_problems_of_one_solver_share_the_limit_on_calls() -> None:
+    backend = actor(seeded_latency(0.1))
+
+    async def main() -> None:
+        pipeline = Pipeline(models={"m": Given(backend=backend, concurrency=3)}, strategy=FOUR)  # type: ignore[arg-type]  # parsed by the field
+        async with open_solver(pipeline) as solver, anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(solver.solve, pipeline.problem("q"))
+
+    virtual_run(main)
+    assert backend.most_active == 3
+
+
+def test_seconds_end_a_run_with_what_was_found() -> None:
+    backend = ScriptedBackend(play, latency=lambda request: 1.0 + request.ticket)
+
+    async def main() -> Solution:
+        return await tts.solve("q", FOUR, model=backend, budget=Budget(seconds=2.5))
+
+    solution = virtual_run(main)
+    assert (solution.samples, solution.status) == (2, "budget_exhausted")
+
+
+def test_model_may_be_a_mapping_or_a_provider() -> None:
+    mapping = {"backend": "reference", "sampling": {"max_tokens": 8}}
+    from_mapping = tts.solve_sync("Facts:\nhats = 9\nQuestion: hats?", FOUR, model=mapping)
+    provider = tts.Provider.parse(mapping)
+    from_provider = tts.solve_sync("Facts:\nhats = 9\nQuestion: hats?", FOUR, model=provider)
+    assert from_mapping.candidates == from_provider.candidates
