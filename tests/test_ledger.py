@@ -14,7 +14,7 @@ from tests.play import Inline, noise, play
 from tts.backends import Meter, Price
 from tts.layers import Layer
 from tts.ledger import Clock, Ledger, RunUsage
-from tts.messages import Completion, Request, Usage
+from tts.messages import Completion, Request
 from tts.run import Run
 from tts.stopping import CONTINUE, StoppingRule, Verdict
 from tts.testing import ScriptedBackend
@@ -145,7 +145,7 @@ class Graph:
         return Call(prompt + words, words, after, self.size)
 
     def lay(self, program: Program, after: frozenset[Call]) -> frozenset[Call]:
-        """Lay out a program that starts when these calls are done; return what its end waits for."""
+        """Lay out a program that starts after these calls; return what its end waits for."""
         match program:
             case Ask(words):
                 return frozenset([self.call(2, words, after)])
@@ -251,8 +251,8 @@ def test_clocks_join_in_any_order(one: Clock, two: Clock, three: Clock) -> None:
 
 @given(CLOCKS, st.integers(0, 99), st.integers(0, 99))
 def test_clock_since_undoes_after(clock: Clock, prompt: int, completion: int) -> None:
-    usage = Usage(prompt_tokens=prompt, completion_tokens=completion)
-    assert clock.after(usage).since(clock) == Clock(prompt + completion, completion)
+    meter = Meter(prompt_tokens=prompt, completion_tokens=completion)
+    assert clock.after(meter).since(clock) == Clock(prompt + completion, completion)
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["ok", "cancelled", "failed"]))))
@@ -262,7 +262,7 @@ def test_ledger_books_for_its_parents_too(
     parent = Ledger()
     child = Ledger(parent)
     for tokens, ending in calls:
-        child.book(Usage(prompt_tokens=tokens), Price(input=1e6, output=0.0), ending)
+        child.book(Meter(prompt_tokens=tokens), Price(input=1e6, output=0.0), ending)
     assert parent.usage(Clock(), 0.0) == child.usage(Clock(), 0.0)
     assert parent.cost_usd == sum(tokens for tokens, _ in calls)
     assert parent.failed == sum(ending == "failed" for _, ending in calls)
@@ -274,5 +274,5 @@ def test_ledger_books_for_its_parents_too(
 def test_one_unknown_price_makes_the_cost_unknown(prices: list[Price | None]) -> None:
     ledger = Ledger()
     for price in prices:
-        ledger.book(Usage(prompt_tokens=5), price, "ok")
+        ledger.book(Meter(prompt_tokens=5), price, "ok")
     assert ledger.usage(Clock(), 0.0).cost_usd is None

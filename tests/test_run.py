@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.play import Inline, answering, drawn, noise, play, rig
 from tts.backends import Backend, Meter
-from tts.errors import BackendError, BackendUnavailable, ConfigError, RateLimited
+from tts.errors import BackendError, BackendUnavailable, ConfigError, NoQuorum, RateLimited
 from tts.layers import Budget, Layer
 from tts.messages import Completion, Message, Request, Sampling
 from tts.problem import Problem, Solution
@@ -26,7 +26,7 @@ SALTS = st.integers(0, 999)
 
 def echo(request: Request) -> str:
     """Say where the call stands and which seed it got."""
-    return f"Answer: {request.span}|{request.ticket}|{request.seed}"
+    return f"{request.span} {request.ticket} {request.seed} Answer: cat"
 
 
 def failing(backend: Backend, *tickets: int) -> FlakyBackend:
@@ -287,27 +287,33 @@ def test_a_failing_draw_can_decide_the_vote(lost: set[int], salt: int) -> None:
     assert play(backend, lambda run: voted(run, 12)).solution.usage.calls == needed
 
 
-def test_fewer_survivors_than_the_quorum_is_the_first_error() -> None:
+def test_fewer_survivors_than_the_quorum_are_no_sample() -> None:
     errors = iter([RateLimited("first"), RateLimited("second")])
     backend = FlakyBackend(answering(["a"] * 4), lambda r: r.ticket in (1, 3), lambda: next(errors))
+    with pytest.raises(NoQuorum) as caught:
+        play(backend, lambda run: drawn(run, 4, quorum=3))
+    assert (len(caught.value.candidates), caught.value.quorum) == (2, 3)
+    assert str(caught.value.__cause__) == "first"
 
+
+def test_a_strategy_may_go_on_without_a_quorum() -> None:
     async def work(run: Run) -> list[str | None]:
-        with pytest.raises(RateLimited, match="first"):
-            await drawn(run, 4, quorum=3)
+        with pytest.raises(NoQuorum):
+            await drawn(run, 4, quorum=4)
         return await drawn(run, 1)
 
-    assert play(backend, work).value == ["a"]
+    assert play(failing(answering(["a"] * 4), 3), work).value == ["a"]
+
+
+def test_a_sample_whose_draws_all_fail_raises_the_first_error() -> None:
+    errors = iter([RateLimited("first"), RateLimited("second")])
+    backend = FlakyBackend(answering(["a"] * 2), lambda request: True, lambda: next(errors))
+    with pytest.raises(RateLimited, match="first"):
+        play(backend, lambda run: drawn(run, 2, quorum=2))
 
 
 def test_enough_survivors_for_the_quorum_is_no_error() -> None:
     assert play(failing(answering(["a"] * 4), 1), lambda run: drawn(run, 4, quorum=3)).value
-
-
-def test_a_failed_sample_answers_with_the_vote_over_what_was_seen() -> None:
-    solution = play(
-        failing(answering(["a", "b", "b"]), 0), lambda run: drawn(run, 3, quorum=3)
-    ).solution
-    assert (solution.answer, solution.status, solution.failed_calls) == ("b", "ok", 1)
 
 
 @pytest.mark.parametrize("error", [KeyError("k"), ConfigError("c"), LookupError("l")])

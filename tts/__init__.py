@@ -15,6 +15,7 @@ from tts.errors import (
     ConfigError,
     ContextLengthExceeded,
     InvalidResponse,
+    NoQuorum,
     RateLimited,
     TTSError,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "InvalidResponse",
     "Message",
     "Meter",
+    "NoQuorum",
     "Pipeline",
     "Price",
     "Problem",

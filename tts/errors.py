@@ -8,12 +8,14 @@ TTSError
 │ ├ BackendUnavailable   the server cannot be reached or failed
 │ ├ AuthenticationError  you: the key is missing or wrong
 │ ├ ContextLengthExceeded  you: the prompt and `max_tokens` do not fit the model
-│ └ InvalidResponse      the answer could not be understood
+│ ├ InvalidResponse      the answer could not be understood
+│ └ NoQuorum             too many calls of a sample failed; holds the candidates that survived
 └ BudgetExceeded         you: the budget does not allow another call
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "ConfigError",
     "ContextLengthExceeded",
     "InvalidResponse",
+    "NoQuorum",
     "RateLimited",
     "TTSError",
 ]
@@ -110,6 +113,21 @@ class ContextLengthExceeded(BackendError):
 
 class InvalidResponse(BackendError):
     """The provider's answer could not be understood."""
+
+
+class NoQuorum(BackendError):
+    """Fewer candidates of a sample survived than its quorum asks for; the cause is the first error.
+
+    Attributes:
+        candidates: Those that survived, at least one.
+        quorum: How many were asked for.
+    """
+
+    def __init__(self, candidates: Sequence[object], quorum: int) -> None:
+        super().__init__(
+            f"{len(candidates)} candidates survived failing calls, {quorum} are needed"
+        )
+        self.candidates, self.quorum = tuple(candidates), quorum
 
 
 class BudgetExceeded(TTSError):

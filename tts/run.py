@@ -14,7 +14,7 @@ import anyio
 from pydantic import ValidationError
 
 from tts.backends.base import Meter
-from tts.errors import BackendError, BudgetExceeded, ConfigError
+from tts.errors import BackendError, BudgetExceeded, ConfigError, NoQuorum
 from tts.layers import Spending
 from tts.ledger import Clock, Ledger
 from tts.messages import Completion, Message, Request
@@ -149,7 +149,7 @@ class Run:
         next. Leaving the scope cancels what is in flight. See `Plan` for the arguments.
 
         Raises:
-            BackendError: From the iterator, if fewer than `quorum` draws succeeded.
+            BackendError: From the iterator, if all draws failed, or fewer than `quorum` survived.
             ConfigError: If n < 1, or a rule is given without votes.
         """
         if n < 1 or speculate < 0:
@@ -329,7 +329,7 @@ class Run:
         try:
             solution = await strategy.solve(self.problem, self)
         except (BackendError, BudgetExceeded) as error:
-            if isinstance(error, BackendError) and not self._seen:
+            if isinstance(error, NoQuorum) or not (self._seen or isinstance(error, BudgetExceeded)):
                 raise
             solution = Tally.of(self._candidates()).solution()
         update: dict[str, Any] = {"parse_failures": solution.parse_failures + self._parse_failures}

@@ -9,7 +9,7 @@ from typing import Literal
 import anyio
 from anyio.abc import TaskGroup
 
-from tts.errors import BackendError, BudgetExceeded
+from tts.errors import BackendError, BudgetExceeded, NoQuorum
 from tts.ledger import Clock
 from tts.problem import Candidate, StoppedBy
 from tts.stopping import Never, StoppingRule
@@ -57,7 +57,8 @@ class Samples:
     were finished when the budget ended are still yielded.
 
     Raises:
-        BackendError: On the way out, if fewer than `quorum` candidates survived: the first error.
+        BackendError: On the way out, if every draw failed: the first error.
+        NoQuorum: If some survived, but fewer than `quorum`.
     """
 
     def __init__(
@@ -74,7 +75,8 @@ class Samples:
         self._report = report
         self._finished: dict[int, Draw] = {}
         self._arrival = anyio.Event()
-        self._launched = self._consumed = self._survivors = 0
+        self._launched = self._consumed = 0
+        self._survivors: list[Candidate] = []
         self._errors: list[BackendError] = []
         self._is_closed = False
 
@@ -89,15 +91,17 @@ class Samples:
             self._consumed += 1
             self._on_consumed(draw)
             if isinstance(draw.result, Candidate):
-                self._survivors += 1
+                self._survivors.append(draw.result)
                 return draw.result
             if isinstance(draw.result, BackendError):
                 self._errors.append(draw.result)
             else:
                 self._is_closed = True
         needed = 1 if self._is_closed else self.plan.quorum  # a spent budget asks for no quorum
-        if self._errors and self._survivors < needed:
+        if self._errors and not self._survivors:
             raise self._errors[0]
+        if self._errors and len(self._survivors) < needed:
+            raise NoQuorum(self._survivors, needed) from self._errors[0]
         raise StopAsyncIteration
 
     @property

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+import tts.backends.reference
 from tts.backends.reference.blas import one_thread
 from tts.backends.reference.engine import Engine, Row
 from tts.backends.reference.model import Transformer
@@ -28,7 +29,7 @@ try:
 except ImportError:
     torch = None
 
-WEIGHTS: Final = Path(__file__).parents[2] / "tts/backends/reference/weights"
+WEIGHTS: Final = Path(tts.backends.reference.__file__).with_name("weights")
 PROMPT: Final = 128
 """Tokens of each prompt."""
 BATCHES: Final = (1, 8, 64)

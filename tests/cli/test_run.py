@@ -155,13 +155,14 @@ def _pipeline(backend: ScriptedBackend | FlakyBackend, samples: int = 4) -> Pipe
 def _interrupted_after(calls: int) -> ScriptedBackend:
     """Answers some calls at once; the next one presses Ctrl-C and would then take an hour."""
 
-    pressed = []
+    pressed: list[int] = []
 
     def latency(request: Request) -> float:
         if request.ticket < calls:
             return 0.0
         if not pressed:
-            pressed.append(os.kill(os.getpid(), signal.SIGINT))
+            pressed.append(request.ticket)
+            os.kill(os.getpid(), signal.SIGINT)
         return 3600.0
 
     return ScriptedBackend(lambda request: "Answer: 7", latency=latency)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import product
 
 import pytest
@@ -51,8 +52,8 @@ def test_dominance_goes_on_while_the_runner_up_can_catch_up(
     seen = stopping_point(candidates, vote)
     for early in range(1, seen):
         standings = Tally.of(candidates[:early], vote).standings
-        leader, runner_up = [*(standing.exact for standing in standings), 0, 0][:2]
-        assert runner_up + len(candidates) - early >= leader
+        weights = [standing.exact for standing in standings] + [Fraction(0)] * 2
+        assert weights[1] + len(candidates) - early >= weights[0]
 
 
 @given(st.integers(1, 40))

@@ -57,7 +57,7 @@ class _Sum:
     def take(self, amount: Spending) -> None:
         self.tokens -= amount[0]
         self.calls -= amount[1]
-        self.usd -= amount[2]
+        self.usd = self.usd - amount[2] if self.calls else 0.0  # no dust of rounding stays
 
 
 class _Waiter:
@@ -149,8 +149,11 @@ class Account:
                 self._admit()
             elif waiter.granted and not woken:
                 self.settle(amount, Spending())
-        if not waiter.granted:
-            raise self.refusal(amount)
+        if waiter.granted and self.ended_by is None:
+            return
+        if waiter.granted:  # and the budget was ended before the call could begin
+            self.settle(amount, Spending())
+        raise self.refusal(amount)
 
     def settle(self, reserved: Spending, used: Spending) -> None:
         """Give a reservation back and book what was really used."""

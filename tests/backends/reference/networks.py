@@ -51,12 +51,24 @@ def bundled_config() -> LlamaConfig:
     return load_config(BUNDLED / "config.json")
 
 
+def sharp_tensors() -> Tensors:
+    """Return weights of the tiny network whose attention scores are in the thousands."""
+    tensors = random_tensors(TINY)
+    return {k: 1000 * v if k.endswith("q_proj.weight") else v for k, v in tensors.items()}
+
+
 @cache
 def network(size: str, *, double: bool = False) -> Transformer:
-    """Return a random network, `tiny` or of `bundled` size; made once."""
-    config = TINY if size == "tiny" else bundled_config()
-    dtype = np.float64 if double else np.float32
-    return Transformer(config, random_tensors(config), dtype=dtype)
+    """Return a network, made once.
+
+    Args:
+        size: "tiny", "bundled" for the bundled network's sizes, or "sharp": tiny with scores whose
+            exponentials neither float can hold.
+        double: Compute in float64 rather than float32.
+    """
+    config = bundled_config() if size == "bundled" else TINY
+    tensors = sharp_tensors() if size == "sharp" else random_tensors(config)
+    return Transformer(config, tensors, dtype=np.float64 if double else np.float32)
 
 
 def prompt(config: LlamaConfig, length: int, seed: int = 0) -> TokenIds:

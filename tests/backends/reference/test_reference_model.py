@@ -13,6 +13,7 @@ from tests.backends.reference.networks import (
     prompt,
     random_tensors,
     row,
+    sharp_tensors,
 )
 from tests.backends.reference.oracle import oracle_logits
 from tts.backends.reference.engine import Engine
@@ -41,6 +42,16 @@ def test_decoding_equals_the_packed_forward_pass(size: str, double: bool, tolera
         assert len(each.tokens) == 40
         scored = engine.score(each.prompt, each.tokens)
         assert np.abs(np.array(scored) - each.logprobs).max() <= tolerance
+
+
+def test_scores_beyond_the_range_of_exponentials_do_no_harm() -> None:
+    engine = Engine(network("sharp", double=True))
+    for each in finished(engine, *(row(prompt(TINY, n), limit=40) for n in (1, 35))):
+        sequence = [*each.prompt, *each.tokens]
+        logs = log_probabilities(oracle_logits(TINY, sharp_tensors(), sequence))
+        start = len(each.prompt)
+        expected = [logs[i - 1, sequence[i]] for i in range(start, len(sequence))]
+        assert np.abs(np.array(each.logprobs) - expected).max() <= 1e-6
 
 
 def test_logits_do_not_depend_on_tokens_that_follow() -> None:

@@ -81,6 +81,14 @@ def test_a_prompt_computed_once_for_many_equals_one_computed_for_each() -> None:
         assert written(each) == written(fresh)
 
 
+def test_rows_with_extreme_scores_replay_too() -> None:
+    model = network("sharp")
+    prompts = [prompt(model.config, 3 + 4 * index, index) for index in range(9)]
+    together = finished(Engine(model), *(row(each, limit=40) for each in prompts))
+    for each, one in zip(together, prompts, strict=True):
+        assert written(each) == written(finished(Engine(model), row(one, limit=40))[0])
+
+
 def test_a_score_does_not_depend_on_what_is_scored_beside_it() -> None:
     model = network("bundled")
     jobs = [Row(prompt=ids(i), given=ids(i + 1)) for i in range(5)]
