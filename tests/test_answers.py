@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tts import AnswerFormat
+from tts import AnswerFormat, answers
 from tts.answers import canonical, equivalent
 
 
@@ -66,7 +67,23 @@ def test_pattern_that_is_no_regular_expression_is_refused() -> None:
 @pytest.mark.parametrize(
     ("same", "key"),
     [
-        (["7", "7.0", "07", "+7", "7 apples", "$7", r"\$7", "7.", "**7**", "7 km/h", "7 m"], "7"),
+        (
+            [
+                "7",
+                "x = 7",
+                "7.0",
+                "07",
+                "+7",
+                "7 apples",
+                "$7",
+                r"\$7",
+                "7.",
+                "**7**",
+                "7 km/h",
+                "7 m",
+            ],
+            "7",
+        ),
         (["-3", "−3", "- 3", "-3.0"], "-3"),  # a minus sign
         (["1/2", "0.5", ".5", "50%", r"50\%", "50 percent", r"\frac{1}{2}", r"\dfrac12"], "1/2"),
         (["1,200.50", "$1200.5", "1200.50 dollars", "2401/2"], "2401/2"),
@@ -118,10 +135,59 @@ def test_canonical_of_a_percentage_is_a_hundredth(value: object) -> None:
     assert canonical(f"{value}%") == str(Fraction(str(value)) / 100)
 
 
-@given(st.text(max_size=60))
-def test_canonical_is_idempotent_on_what_people_write(text: str) -> None:
+PIECES = st.sampled_from(
+    [
+        *"ab12.,;:$*_'\"`(){}^%/-~+= \\A€",
+        "\\text{",
+        "\\frac",
+        "\\left",
+        "1,200",
+        ", 200",
+        "−",
+        "\\%",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=12).map("".join) | st.text(max_size=40))
+def test_canonical_is_idempotent(text: str) -> None:
     once = canonical(text)
-    assert canonical(once) == canonical(canonical(once))
+    assert canonical(once) == once
+
+
+def written(value: Fraction) -> st.SearchStrategy[str]:
+    """Ways in which people and models write a decimal number."""
+    thousandths = value * 1000
+    assert thousandths.denominator == 1
+    sign, whole = ("-" if value < 0 else ""), abs(thousandths.numerator)
+    point = f"{whole // 1000}.{whole % 1000:03}"
+    commas = f"{whole // 1000:,}.{whole % 1000:03}"
+    plain = [
+        f"{sign}{point}",
+        f"{sign}{point}000",
+        f"{sign}{commas}",
+        f"{sign}${commas}",
+        f"${sign}{point}",
+        f"{sign}{point} dollars",
+        f"{sign}{point} km",
+        f"{sign}{whole}/1000",
+        f"{sign}{whole // 1000} {whole % 1000}/1000",
+        rf"{sign}\frac{{{whole}}}{{1000}}",
+        f"{sign}{Fraction(whole, 10)}%",
+        rf"{sign}{Fraction(whole, 10)}\%",
+        f"{sign}{Fraction(whole, 10)} percent",
+        f"{sign}{whole}e-3",
+        rf"{sign}{whole} \times 10^{{-3}}",
+    ]
+    dressings = ["{}", "**{}**", "${}$", "{}.", "  {} ", "`{}`", r"\text{{{}}}", r"{}\,", "n = {}"]
+    dressed = st.tuples(st.sampled_from(plain), st.sampled_from(dressings))
+    flat = dressed.filter(lambda pair: "{" not in pair[0] or "text" not in pair[1])
+    return flat.map(lambda pair: pair[1].format(pair[0]))
+
+
+@given(st.integers(-(10**9), 10**9).map(lambda n: Fraction(n, 1000)), st.data())
+def test_a_number_has_one_canonical_form(value: Fraction, data: st.DataObject) -> None:
+    assert canonical(data.draw(written(value))) == str(value)
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
@@ -140,6 +206,9 @@ def test_equivalence_is_reflexive_and_symmetric(one: str, other: str) -> None:
         ("1/2", "1/3", False),
         ("paris", "london", False),
         ("paris", "7", False),
+        ("socks = boxes = 7", "7", False),
+        ("x = y", "y", False),
+        ("x < 3", "3", False),
     ],
 )
 def test_equivalence_of_expressions(one: str, other: str, same: bool) -> None:
@@ -154,3 +223,67 @@ def test_hostile_answers_are_only_compared_as_text(hostile: str) -> None:
     assert equivalent(key, key)
     assert not equivalent(key, canonical("x+1"))
     assert AnswerFormat().extract(rf"\boxed{{{hostile}") != ""
+
+
+@pytest.mark.parametrize("one", ["1 2", "3, 400", "x = 3 4"])
+def test_spaces_that_part_numbers_are_kept(one: str) -> None:
+    assert canonical(one) != canonical(one.replace(" ", ""))
+
+
+LONG = 100_000
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Answer: a" + "_" * LONG + "b", "a" + "_" * LONG + "b"),
+        ("Answer: a" + " " * LONG + "b", "a" + " " * LONG + "b"),
+        ("Answer: 7" + "*_ " * LONG, "7"),
+        ("Answer" + "\n" * LONG, None),
+        ("answer " * LONG + ": 7", "7"),
+        (r"\boxed{" * LONG + "7", "7"),
+        ("{" * LONG + r"\boxed{7}", "7"),
+        (r"\boxed{" + "{" * LONG + "7" + "}" * LONG + "}", "{" * LONG + "7" + "}" * LONG),
+        ("9" * LONG, "9" * LONG),
+        ("-" * LONG + "7", "-7"),
+    ],
+    ids=range(10),
+)
+def test_extraction_takes_a_long_text_in_its_stride(text: str, found: str | None) -> None:
+    assert AnswerFormat().extract(text) == found
+
+
+@pytest.mark.parametrize(
+    "piece", ["9", "(", "{", "$", r"\frac{1", r"\text{", "- ", "1,", "1/", " x", "^", "\\"]
+)
+def test_canonical_takes_a_long_answer_in_its_stride(piece: str) -> None:
+    key = canonical(piece * (10_000 // len(piece)))
+    assert not equivalent(key, "x+1")
+
+
+@pytest.mark.parametrize(
+    "heavy",
+    [r"\binom{10^9}{5}", "9^{9^9}", "((9^{99})^{99})^{9}", r"\gamma(10^9)+5!", "9" * 40 + "x"],
+)
+def test_what_no_step_limit_could_stop_never_reaches_the_algebra_system(
+    heavy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "math_verify", None)  # importing it would raise
+    monkeypatch.setattr(answers, "_at_most", None)  # and so would using it
+    assert not equivalent(canonical(heavy), "x+1")
+
+
+@pytest.mark.parametrize("heavy", ["(x+y+z)^{60}", "(" * 20 + "x+1" + ")" * 20])
+def test_what_takes_too_many_steps_is_not_the_same(
+    heavy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "_STEPS", 10_000)
+    before = sys.getprofile()
+    assert not equivalent(canonical(heavy), "x+2")
+    assert sys.getprofile() is before
+
+
+def test_without_the_extra_only_equal_forms_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "math_verify", None)
+    assert not equivalent("y+41", "41+y")
+    assert equivalent("y+41", "y+41")

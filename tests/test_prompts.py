@@ -21,6 +21,9 @@ def test_problem_text_is_never_a_template(text: str) -> None:
     "template",
     [
         "{{ missing }}",
+        "{{ 1 / 0 }}",
+        "{{ 'a' + 1 }}",
+        "{{ range(10 ** 9) }}",
         "{% for %}",
         "{{ ''.__class__.__mro__ }}",
         "{{ problem.model_config.__class__.__base__.__subclasses__() }}",

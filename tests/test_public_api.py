@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
@@ -62,3 +63,37 @@ def test_importing_tts_loads_nothing_heavy() -> None:
         " if heavy & set(sys.modules) else 0)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+OUR_ERRORS = tuple(tts.errors.__all__)
+
+
+def raising(module: ModuleType) -> list[tuple[str, str]]:
+    """Public functions and methods that raise one of our errors, with their docstrings."""
+    found = []
+    for node in ast.parse(inspect.getsource(module)).body:
+        outer = node.body if isinstance(node, ast.ClassDef) else [node]
+        for one in outer:
+            if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and not one.name.startswith(
+                "_"
+            ):
+                raised = {
+                    name.id
+                    for statement in ast.walk(one)
+                    if isinstance(statement, ast.Raise) and statement.exc is not None
+                    for name in ast.walk(statement.exc)
+                    if isinstance(name, ast.Name)
+                }
+                if raised & set(OUR_ERRORS):
+                    found.append((one.name, ast.get_docstring(one) or ""))
+    return found
+
+
+@every_module
+def test_public_functions_that_raise_our_errors_say_so(name: str) -> None:
+    silent = [
+        function
+        for function, text in raising(importlib.import_module(name))
+        if "Raises:" not in text
+    ]
+    assert silent == []

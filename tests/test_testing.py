@@ -8,7 +8,7 @@ import pytest
 from tts.backends import Meter
 from tts.errors import BackendUnavailable
 from tts.messages import Message, Request
-from tts.testing import FlakyBackend, ScriptedBackend, virtual_run
+from tts.testing import FlakyBackend, ScriptedBackend, completion, virtual_run
 
 ASK = Request(messages=(Message(role="user", content="one two"),))
 
@@ -84,3 +84,42 @@ def test_flaky_fails_what_it_is_told_to() -> None:
             await flaky.generate(ASK.model_copy(update={"ticket": 1}), Meter())
 
     virtual_run(main)
+
+
+def test_virtual_time_tells_a_deadlock() -> None:
+    async def main() -> None:
+        await anyio.Event().wait()
+
+    with pytest.raises(RuntimeError, match="deadlock"):
+        virtual_run(main)
+
+
+@pytest.mark.parametrize(("most", "text", "finish"), [(2, "a b", "length"), (3, "a b c", "stop")])
+def test_scripted_text_is_cut_at_max_tokens(most: int, text: str, finish: str) -> None:
+    asked = ASK.model_copy(update={"max_tokens": most})
+    made = virtual_run(lambda: ScriptedBackend(["a b c"]).generate(asked, Meter()))
+    assert (made.text, made.finish_reason, made.usage.completion_tokens) == (text, finish, most)
+
+
+def test_scripted_completion_is_passed_on_as_it_is() -> None:
+    said = completion("a b c", logprob=-1.0, prompt_tokens=9)
+    asked = ASK.model_copy(update={"max_tokens": 1})
+    assert virtual_run(lambda: ScriptedBackend([said]).generate(asked, Meter())) == said
+
+
+def test_scripted_model_scores_a_given_text_without_its_script() -> None:
+    asked = ASK.model_copy(update={"given": "x y z"})
+    made = virtual_run(lambda: ScriptedBackend([]).generate(asked, Meter()))
+    assert (made.text, made.usage.prompt_tokens, made.usage.completion_tokens) == ("x y z", 5, 0)
+    assert made.mean_logprob == -0.5
+
+
+def test_scripted_model_charges_a_cancelled_call_for_its_prompt() -> None:
+    meter = Meter()
+
+    async def main() -> None:
+        with anyio.move_on_after(1.0):
+            await ScriptedBackend(["a"], latency=5.0).generate(ASK, meter)
+
+    virtual_run(main)
+    assert (meter.prompt_tokens, meter.completion_tokens) == (2, 0)

@@ -7,9 +7,12 @@ key under which it is counted), and ask whether two keys are *equivalent*.
 from __future__ import annotations
 
 import logging
+import math
 import re
+import sys
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
@@ -20,7 +23,7 @@ from tts.frozen import Frozen
 
 __all__ = ["AnswerFormat", "canonical", "equivalent"]
 
-_MARKER = re.compile(r"(?im)\banswer\b[\s*_]*(?:is\b|:|=)[ \t*_:]*(\S.*?)[\s*_]*$")
+_MARKER = re.compile(r"(?im)\banswer\b[\s*_]*(?:is\b|:|=)[ \t*_:]*(\S.*)$")
 _BOXED = re.compile(r"\\f?boxed\s*\{")
 _NUMBER = r"-?\d+(?:,\d{3})*(?:\.\d+)?|-?\.\d+"
 _LAST_NUMBER = re.compile(rf"(?<![\w.])\$?((?:{_NUMBER})(?:/\d+)?\s?%?)")
@@ -107,7 +110,7 @@ def _marked(text: str) -> str | None:
         content = _braced(text, boxes[-1])
         if content:
             return content
-    return marker[1].rstrip(". ") or None if marker else None
+    return marker[1].rstrip("*_. \t\r") or None if marker else None
 
 
 def _braced(text: str, start: int) -> str | None:
@@ -140,6 +143,7 @@ def _choice(marked: str | None, text: str) -> str | None:
 
 _UNWRAP = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mbox)\s*\{([^{}]*)\}")
 _SPACING = re.compile(r"\\(?:left|right|displaystyle|[!,;:> ])|~")
+_ASSIGNED = re.compile(r"^\\?[A-Za-z]\w*\s*=\s*(?=[^=]+$)")
 _FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{\s*(-?\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))")
 _RATIONAL = re.compile(
     rf"""(?P<sign>[-+]?)\s*[$€£]?\s*
@@ -268,45 +272,112 @@ def canonical(answer: str) -> str:
     >>> [canonical(text) for text in ("$1,200.50", r"\frac{1}{2}", "50%", "7 apples", "(B)")]
     ['2401/2', '1/2', '1/2', '7', 'b']
     """
+    for _ in range(_LAYERS):
+        key = _undressed(answer)
+        if key == answer:
+            break
+        answer = key
+    return answer
+
+
+def _undressed(answer: str) -> str:
+    """One step towards the canonical form."""
     bare = _bare(answer)
-    value = _rational(bare)
+    value = _rational(_ASSIGNED.sub("", bare))
     if value is not None:
         return str(value)
-    return (bare.replace(" ", "") if _mathematical(bare) else bare).casefold()
+    return (_IDLE_SPACE.sub("", bare) if _mathematical(bare) else bare).casefold()
 
 
+_LAYERS = 20  # of dressing, one within the other; what is wrapped deeper stays wrapped
+# Spaces in mathematics, but for those that part two numbers: "1 2" is not 12, "1, 200" not 1200.
+_IDLE_SPACE = re.compile(r" (?!\d)|(?<![\d,]) |(?<=[^\d],) |(?<=,) (?!\d{3}(?!\d))")
 _MATHEMATICAL = re.compile(r"[\\^_=+*/(){}\[\]<>]|\d")
-# Towers, large powers and factorials would keep a computer-algebra system busy for ever.
-_HEAVY = re.compile(r"\^\s*\{?[^{}]*\^|\^\s*\{?\s*-?\d{3,}|!|\d{30,}")
+_COMMAND = re.compile(r"\\([a-z]+)")
+_KNOWN = re.compile(
+    r"frac|dfrac|tfrac|sqrt|pi|cdot|times|div|pm|mp|le|leq|ge|geq|lt|gt|ne|neq|infty|in|"
+    r"cup|cap|setminus|emptyset|mathbb|sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|log|"
+    r"ln|exp|circ|alpha|beta|gamma|delta|theta|lambda|mu|phi|omega|sigma|begin|end|"
+    r"pmatrix|bmatrix"
+)
+_POWER = re.compile(r"\^\s*(?:\{([^{}]*)\}|(-?\d+|[a-z]))?")
+_PROSE = re.compile(r"(?<![\\a-z])(?!sqrt\b)[a-z]{4,}")
+_RELATION = re.compile(r"[=<>]")
+_STEPS = 3_000_000  # function calls: about two seconds
 
 
 def _mathematical(text: str) -> bool:
     return _MATHEMATICAL.search(text) is not None
 
 
-@lru_cache(maxsize=4096)
 def equivalent(one: str, other: str) -> bool:
     """Return whether two canonical forms say the same.
 
     Equal forms do. With the extra `math` installed, expressions that are not plain numbers are
-    also compared as mathematics (math-verify); without it they are not.
+    also compared as mathematics (math-verify); without it they are not, and neither is what it
+    could not decide in a bounded number of steps.
 
     >>> equivalent("1/2", canonical("0.5"))
     True
     """
-    if one == other:
-        return True
+    return one == other or _same_mathematics(*sorted((one, other)))
+
+
+@lru_cache(maxsize=4096)
+def _same_mathematics(one: str, other: str) -> bool:
     texts = (one, other)
-    if not all(map(_mathematical, texts)) or all(_rational(text) is not None for text in texts):
+    if not all(map(_tame, texts)) or all(_rational(text) is not None for text in texts):
         return False
-    if any(len(text) > 200 or _HEAVY.search(text) for text in texts):
+    if bool(_RELATION.search(one)) != bool(_RELATION.search(other)):
         return False
     try:
         from math_verify import parse, verify  # an extra, and a second to import
     except ImportError:
         return False
-    # Its own timeouts need the main thread's signals; the guards above stand in for them, and
-    # the warning it logs about that at every call says nothing to a user.
+    # Its own timeouts need the main thread's signals; `_at_most` stands in for them, and the
+    # warning it logs about that at every call says nothing to a user.
     logging.getLogger("math_verify").setLevel(logging.ERROR)
-    first, second = (parse(f"${text}$", parsing_timeout=None) for text in texts)
-    return bool(verify(first, second, timeout_seconds=None))
+    try:
+        with _at_most(_STEPS):
+            first, second = (parse(f"${text}$", parsing_timeout=None) for text in texts)
+            return bool(verify(first, second, timeout_seconds=None))
+    except _StepsExceeded:
+        return False
+
+
+def _tame(text: str) -> bool:
+    """Whether it is an expression, and no single step of a computer-algebra system may explode.
+
+    Not with prose, commands nobody knows, factorials, powers of powers, or very long numbers.
+    """
+    if not _mathematical(text) or _PROSE.search(text):
+        return False
+    if len(text) > 200 or "!" in text or re.search(r"\d{30}", text):
+        return False
+    power = 1
+    for match in _POWER.finditer(text):
+        exponent = match[1] or match[2] or "^"
+        if "^" in exponent:
+            return False
+        power *= math.prod(max(1, int(number)) for number in re.findall(r"\d+", exponent))
+    return power <= 1000 and all(map(_KNOWN.fullmatch, _COMMAND.findall(text)))
+
+
+class _StepsExceeded(BaseException):
+    """No `Exception`, lest somebody in between catches it."""
+
+
+@contextmanager
+def _at_most(steps: int) -> Iterator[None]:
+    """Allow so many function calls: unlike seconds, the same on every machine and thread."""
+    before, left = sys.getprofile(), iter(range(steps))
+
+    def count(*_: object) -> None:
+        if next(left, None) is None:
+            raise _StepsExceeded
+
+    sys.setprofile(count)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)

@@ -15,7 +15,7 @@ from tts.errors import ConfigError
 from tts.frozen import Frozen
 from tts.layers import Budget
 from tts.problem import Problem
-from tts.registry import nearest
+from tts.registry import mistake, nearest
 from tts.strategy import Strategy
 
 __all__ = ["Pipeline", "describe", "read_text"]
@@ -47,7 +47,9 @@ class Pipeline(Frozen):
         names = tuple(self.models)
         for role, name in self.roles.items():
             if name not in self.models:
-                raise ValueError(f"role {role!r} names the model {name!r}; {nearest(name, names)}")
+                raise mistake(
+                    Pipeline, ("roles", role), f"no model {name!r}; {nearest(name, names)}", name
+                )
         return self
 
     @classmethod
@@ -131,6 +133,9 @@ def _mark(
         seen = set()
         for key, value in node.value:
             line, column = key.start_mark.line + 1, key.start_mark.column + 1
+            if not isinstance(key, yaml.ScalarNode):
+                message = "a key must be a plain word; a text with braces needs quotes"
+                raise ConfigError(message, path=path, line=line, column=column)
             if key.value in seen:
                 raise ConfigError(f"{key.value!r} twice", path=path, line=line, column=column)
             seen.add(key.value)

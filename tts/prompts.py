@@ -58,7 +58,7 @@ class Prompts:
         """
         try:
             text = _compiled(self.source(role)).render(variables)
-        except TemplateError as error:
+        except (TemplateError, ArithmeticError, TypeError, ValueError) as error:
             raise ConfigError(f"prompt {role!r}: {error}") from error
         return Prompt.of(text.strip(), role)
 

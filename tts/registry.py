@@ -27,7 +27,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from tts.errors import ConfigError
 from tts.frozen import Frozen
 
-__all__ = ["Component", "nearest"]
+__all__ = ["Component", "mistake", "nearest"]
 
 _expanding: ContextVar[tuple[str, ...]] = ContextVar("expanding", default=())
 
@@ -125,12 +125,12 @@ class Component(Frozen):
         settings = dict(value) if isinstance(value, Mapping) else {cls.choice: value}
         name = settings.pop(cls.choice, None)
         if not isinstance(name, str):
-            raise _mistake(cls, (), f"give a name, or a mapping with the key '{cls.choice}'", value)
+            raise mistake(cls, (), f"give a name, or a mapping with the key '{cls.choice}'", value)
         try:
             member = cls.named(name)
         except ConfigError as error:
             loc = (cls.choice,) if isinstance(value, Mapping) else ()
-            raise _mistake(cls, loc, error.message, name) from error
+            raise mistake(cls, loc, error.message, name) from error
         return member.model_validate(settings)
 
     def settings(self) -> dict[str, Any]:
@@ -173,11 +173,12 @@ class Component(Frozen):
         return schema
 
 
-def _mistake(
-    family: type[Component], loc: tuple[str, ...], message: str, value: object
+def mistake(
+    model: type[BaseModel], loc: tuple[str, ...], message: str, value: object
 ) -> ValidationError:
+    """Return the error that a validator raises to point at a place within its value."""
     # The message goes in as a context value: braces in it must not be read as fields.
     error = PydanticCustomError("component", "{message}", {"message": message})
     return ValidationError.from_exception_data(
-        family.__name__, [{"type": error, "loc": loc, "input": value}]
+        model.__name__, [{"type": error, "loc": loc, "input": value}]
     )

@@ -54,7 +54,8 @@ class ScriptedBackend:
 
     Args:
         script: The answers in order of the calls (past the end, a `LookupError`), or a function
-            from a request to its answer: a text or a whole completion.
+            from a request to its answer: a text, which `max_tokens` cuts, or a whole completion,
+            which is passed on as it is.
         latency: Seconds a call takes, or a function from a request to them.
         capabilities: What it claims to do; everything by default.
         price: Its price; free by default, None is unknown.
@@ -98,15 +99,34 @@ class ScriptedBackend:
             seconds = self._latency(request)
             if seconds:
                 await anyio.sleep(seconds)
-            answer = self._answer(request)
+            answer = self._answer(request) if request.given is None else request.given
         finally:
             self.active -= 1
-        if isinstance(answer, str):
-            answer = completion(answer, logprob=-0.5 if request.logprobs else None)
-        usage = answer.usage
+        said = _said(answer, request) if isinstance(answer, str) else answer
+        usage = said.usage
         if usage.prompt_tokens == 0:
             usage = usage.model_copy(update={"prompt_tokens": meter.prompt_tokens})
-        return answer.model_copy(update={"usage": usage})
+        meter.settle(usage)
+        return said.model_copy(update={"usage": usage})
+
+
+def _said(text: str, request: Request) -> Completion:
+    """Return the text as this request gets it: cut at `max_tokens`, every token as likely."""
+    words = text.split()
+    if request.given is None and len(words) > request.max_tokens:
+        cut = _said(" ".join(words[: request.max_tokens]), request)
+        return cut.model_copy(update={"finish_reason": "length"})
+    tokens = tuple(
+        TokenLogprob(token=word, logprob=-0.5, top=((word, -0.5),) if request.top_logprobs else ())
+        for word in words
+    )
+    is_asked = request.logprobs or request.top_logprobs or request.given is not None
+    return Completion(
+        text=text,
+        usage=Usage(completion_tokens=len(words) if request.given is None else 0),
+        logprobs=tokens if is_asked else None,
+        model="scripted",
+    )
 
 
 def _reader(script: Iterable[str | Completion]) -> Callable[[Request], str | Completion]:

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from tests.contracts.roles import actor
 from tts.backends import Backend, Meter, Provider
 from tts.messages import Message, Request
+from tts.testing import ScriptedBackend
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +21,7 @@ BACKENDS = ["scripted", *OFFLINE]
 @pytest.fixture(params=BACKENDS)
 async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
     if request.param == "scripted":
-        yield actor(0.001)
+        yield ScriptedBackend(lambda asked: f"{asked.seed} " + "word " * 60, latency=0.001)
     else:
         async with Provider.parse(request.param).open() as opened:
             yield opened
@@ -40,7 +40,6 @@ async def test_backend_is_a_backend(backend: Backend) -> None:
 async def test_meter_agrees_with_the_usage(backend: Backend) -> None:
     meter = Meter()
     completion = await backend.generate(ask(), meter)
-    meter.settle(completion.usage)
     assert completion.usage.prompt_tokens <= backend.prompt_tokens(ask())
     assert 0 < completion.usage.completion_tokens <= 48
     assert meter.usage == completion.usage
@@ -52,8 +51,6 @@ async def test_same_seed_gives_the_same_text(backend: Backend) -> None:
 
 
 async def test_max_tokens_is_respected(backend: Backend) -> None:
-    if backend.name == "scripted":  # its script decides
-        return
     completion = await backend.generate(ask(max_tokens=3), Meter())
     assert completion.usage.completion_tokens == 3
     assert completion.finish_reason == "length"
@@ -63,6 +60,23 @@ async def test_logprobs_come_when_asked_for(backend: Backend) -> None:
     completion = await backend.generate(ask(logprobs=True), Meter())
     assert completion.logprobs
     assert all(entry.logprob <= 0 for entry in completion.logprobs)
+    assert (await backend.generate(ask(), Meter())).logprobs is None
+
+
+async def test_alternatives_come_when_asked_for_best_first(backend: Backend) -> None:
+    completion = await backend.generate(ask(top_logprobs=2), Meter())
+    for entry in completion.logprobs or ():
+        assert 1 <= len(entry.top) <= 2
+        assert [*entry.top] == sorted(entry.top, key=lambda pair: -pair[1])
+    assert completion.logprobs
+
+
+async def test_a_given_text_is_scored_and_not_continued(backend: Backend) -> None:
+    assert backend.capabilities.score
+    completion = await backend.generate(ask(given="keys = 5"), Meter())
+    assert (completion.text, completion.usage.completion_tokens) == ("keys = 5", 0)
+    assert completion.usage.prompt_tokens <= backend.prompt_tokens(ask(given="keys = 5"))
+    assert completion.logprobs
 
 
 async def test_cancelled_call_is_charged_for_what_it_used(backend: Backend) -> None:

@@ -64,7 +64,7 @@ def test_quorum_says_how_many_must_survive(quorum: int, dies: bool) -> None:
     )
     strategy = {"use": "self_consistency", "samples": 5, "quorum": quorum}
     if dies:
-        with pytest.raises(NoQuorum, match="2 candidates survived.*3 are needed") as raised:
+        with pytest.raises(NoQuorum, match=r"2 candidates survived.*3 are needed") as raised:
             tts.solve_sync("q", strategy, model=backend)
         assert len(raised.value.candidates) == 2
         assert isinstance(raised.value.__cause__, BackendUnavailable)

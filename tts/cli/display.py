@@ -9,6 +9,7 @@ from rich.text import Text
 
 from tts.problem import Solution
 from tts.session import Update
+from tts.votes import Tally
 
 __all__ = ["Display"]
 
@@ -21,6 +22,7 @@ class Display:
     def __init__(self, title: str) -> None:
         self.console = Console(highlight=False)
         self._title = title
+        self._votes: Tally | None = None
         # Refreshed by hand: a refresh thread would outlive a cancelled run.
         self._live = Live(console=self.console, auto_refresh=False, transient=True)
 
@@ -34,6 +36,7 @@ class Display:
 
     def update(self, update: Update) -> None:
         """Show the samples that are in, who leads, and the cost so far."""
+        self._votes = update.votes
         if self.console.is_terminal:
             head = Text(f"{self._title}   {update.samples} of {update.planned} samples   ")
             head.append(f"{update.total_tokens} tokens", style="dim")
@@ -45,8 +48,10 @@ class Display:
         usage = solution.usage
         plural = "" if solution.samples == 1 else "s"
         self._print(f"{self._title}: {solution.samples} sample{plural}")
-        for answer, count in _counts(solution):
-            self._print(f"  {answer:<12} {'#' * min(count, _WIDTH)} {count}")
+        votes = self._votes or Tally.of(solution.candidates)
+        for standing in votes.standings[:5]:
+            bar = "#" * min(standing.count, _WIDTH)
+            self._print(f"  {_short(standing.answer):<12} {bar} {standing.count}")
         if solution.stopped_by:
             why = solution.stopped_by
             promise = why.guarantee or "no guarantee"
@@ -80,16 +85,6 @@ def _bars(update: Update) -> Table:
         bar = Text("█" * length, style="green" if standing is top[0] else "dim")
         table.add_row(f"  {_short(standing.answer)}", bar, f"{standing.weight:.3g}")
     return table
-
-
-def _counts(solution: Solution) -> list[tuple[str, int]]:
-    """Answers as they were written, by how often their canonical form occurs."""
-    counts: dict[str, tuple[str, int]] = {}
-    for candidate in solution.candidates:
-        if candidate.key is not None:
-            name, count = counts.get(candidate.key, (_short(candidate.answer or ""), 0))
-            counts[candidate.key] = (name, count + 1)
-    return sorted(counts.values(), key=lambda pair: -pair[1])[:5]
 
 
 def _short(answer: str) -> str:

@@ -163,6 +163,12 @@ async def test_completions_are_cut_to_what_the_context_leaves() -> None:
 
 
 @pytest.mark.anyio
+async def test_any_number_is_a_seed() -> None:
+    texts = [await complete(request(seed=seed, max_tokens=2)) for seed in (-1, 2**80)]
+    assert all(completion.usage.completion_tokens for completion in texts)
+
+
+@pytest.mark.anyio
 async def test_without_a_seed_draws_differ() -> None:
     texts = {
         (await complete(request(seed=None, temperature=5.0, max_tokens=8))).text for _ in range(4)

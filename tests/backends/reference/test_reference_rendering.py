@@ -60,6 +60,14 @@ def test_text_that_spells_a_control_token_stays_text(tag: str) -> None:
     assert tokenizer().decode(prompt) == f"a{tag}b {tag}"
 
 
+def test_an_alternative_is_spelled_as_it_would_continue_the_text() -> None:
+    ids = tokenizer().encode("a b")
+    befores = [None, *ids]
+    spelled = [renderer().spelling(token, befores[i]) for i, token in enumerate(ids)]
+    assert "".join(spelled) == "a b"
+    assert renderer().spelling(special("<|end|>"), ids[0]) == "<|end|>"
+
+
 @given(TEXTS, st.integers(0, 30))
 def test_the_pieces_of_a_text_join_to_it(text: str, length: int) -> None:
     ids = tokenizer().encode(text)

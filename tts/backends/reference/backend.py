@@ -27,6 +27,8 @@ __all__ = ["Reference", "ReferenceBackend"]
 
 _PROMPTS = 4096
 """Prompts whose ids are remembered."""
+_SEEDS = 1 << 64
+"""Seeds that the generator tells apart."""
 
 
 class ReferenceBackend:
@@ -132,7 +134,7 @@ class ReferenceBackend:
         row = Row(
             prompt=prompt,
             settings=Settings(request.temperature, request.top_p, request.top_k),
-            seed=secrets.randbits(31) if request.seed is None else request.seed,
+            seed=secrets.randbits(31) if request.seed is None else request.seed % _SEEDS,
             limit=min(request.max_tokens, room),
             stops=frozenset({self._renderer.end}),
             tops=request.top_logprobs,

@@ -25,9 +25,10 @@ class Renderer:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self._tags = {"user": "<|user|>", "assistant": "<|assistant|>"}
-        self._ids = {name: tokenizer.special(tag) for name, tag in self._tags.items()}
+        self._ids = {role: tokenizer.special(f"<|{role}|>") for role in ("user", "assistant")}
         self.end = tokenizer.special("<|end|>")
+        self._controls = {identity: f"<|{role}|>" for role, identity in self._ids.items()}
+        self._controls[self.end] = "<|end|>"
         self._after = lru_cache(maxsize=1 << 16)(self._piece)
 
     def prompt(self, messages: Sequence[Message]) -> tuple[int, ...]:
@@ -72,8 +73,8 @@ class Renderer:
         return kept
 
     def spelling(self, token: int, before: int | None) -> str:
-        """Return what a token would add after another; control tokens are spelled out."""
-        return self._after(before, token)
+        """Return what a token would add after another; tags of the chat format are spelled out."""
+        return self._controls.get(token) or self._after(before, token)
 
     def _piece(self, before: int | None, token: int) -> str:
         if before is None:

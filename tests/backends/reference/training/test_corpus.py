@@ -82,6 +82,15 @@ def test_padding_is_last_and_weighs_nothing(seed: int) -> None:
     assert batch.tokens.shape == (SHAPE.rows, SHAPE.width)
 
 
+@given(seed=SEEDS)
+def test_a_token_is_its_own_first_choice_and_others_stand_at_learned_places(seed: int) -> None:
+    batch = batch_of(seed)
+    present = batch.documents > 0
+    assert np.array_equal(batch.choices[..., 0][present], batch.tokens[present])
+    several = batch.choices[..., 1] >= 0
+    assert np.all(batch.weights[several] == 1.0)
+
+
 def test_a_batch_is_a_function_of_seed_and_index() -> None:
     one, two = (Corpus(built(), "train", 5).batch(9, SHAPE) for _ in range(2))
     other = Corpus(built(), "train", 5).batch(10, SHAPE)
@@ -94,7 +103,7 @@ def test_pieces_join_to_the_text_the_model_would_write(name: str) -> None:
     tokenizer, rng = built(), random.Random(4)
     problem = draw_problem(rng, 4, "sentences", "train")
     made = ROLES[name][0](problem, rng)
-    ids, _ = Corpus(tokenizer, "train", 0).encode(made, problem.text)
+    ids = Corpus(tokenizer, "train", 0).encode(made, problem.text).ids
     response = ids[ids.index(tokenizer.special("<|assistant|>")) + 1 : -1]
     if not any(piece.control for piece in made.pieces):
         assert tokenizer.encode(tokenizer.decode(response)) == response

@@ -31,7 +31,8 @@ DRILLS = (drills.facts, drills.trace, drills.unlock)
 
 
 def response(made: Branch) -> str:
-    return " ".join(piece.text for piece in made.pieces if not piece.control)
+    text = " ".join(piece.text for piece in made.pieces if not piece.control)
+    return text.replace("\n ", "\n")
 
 
 @pytest.mark.parametrize("name", ROLES)
@@ -69,6 +70,24 @@ def test_solving_roles_end_in_the_answer(problem: Problem, seed: int, name: str)
     made = ROLES[name][0](problem, random.Random(seed))
     assert response(made).endswith(f"\nAnswer: {problem.answer}")
     assert made.pieces[-1].learn
+
+
+@given(problem=PROBLEMS, seed=SEEDS, name=st.sampled_from(["solve", "outline", "decompose"]))
+def test_choices_are_the_quantities_that_are_ready(problem: Problem, seed: int, name: str) -> None:
+    done: list[str] = []
+    for piece in ROLES[name][0](problem, random.Random(seed)).pieces:
+        if not piece.choices:
+            continue
+        step = re.findall(r"[a-z]+", piece.text)[0]
+        ready = {
+            each
+            for each in problem.needed
+            if each not in done and all(need in done for need in problem.needs(each))
+        }
+        assert set(piece.choices) == ready
+        assert step in ready
+        done.append(step)
+    assert set(problem.needed) - set(done) <= {problem.target}
 
 
 @given(problem=PROBLEMS, seed=SEEDS)

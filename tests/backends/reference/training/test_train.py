@@ -44,6 +44,7 @@ def alone(batch: Batch, keep: np.ndarray) -> Batch:
         np.zeros_like(batch.tokens[:, keep]),
         batch.positions[:, keep],
         batch.weights[:, keep],
+        batch.choices[:, keep],
     )
 
 
@@ -101,9 +102,8 @@ def test_the_engine_computes_what_was_trained(tmp_path: Path) -> None:
     ids = run.tokenizer.encode("There are 4 boxes. How many boxes are there?")
     row = np.array([ids], np.int32)
     ones = np.ones_like(row)
-    batch = Batch(
-        row, ones, 0 * ones, np.arange(len(ids), dtype=np.int32)[None], ones.astype(np.float32)
-    )
+    places = np.arange(len(ids), dtype=np.int32)[None]
+    batch = Batch(row, ones, 0 * ones, places, ones.astype(np.float32), row[..., None])
     parameters = {name: jax.numpy.asarray(each) for name, each in read(folder).items()}
     logits = forward(parameters, batch, run.shape)
     expected = jax.nn.log_softmax(logits)[0, np.arange(len(ids) - 1), ids[1:]]

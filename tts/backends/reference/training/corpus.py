@@ -31,11 +31,22 @@ _LEAST_ROOM = 40
 _SUMS_SHARE = 0.07
 _PUZZLE_SHARE = 0.05
 _LEAD_SHARE = 0.75
-_HELPERS = ((drills.facts, 0.4), (drills.unlock, 0.3), (drills.trace, 0.25))
+_HELPERS = ((drills.facts, 0.35), (drills.unlock, 0.45), (drills.trace, 0.35))
 _LEVEL_WEIGHTS = {1: 6, 2: 10, 3: 18, 4: 22, 5: 22, 6: 22}
 
 
-_Draw = Callable[[], tuple[list[int], list[float]]]
+_CHOICES = 6
+
+
+class Encoded(NamedTuple):
+    """Tokens with the weights of their loss, and for each the tokens that are as right."""
+
+    ids: list[int]
+    weights: list[float]
+    choices: list[tuple[int, ...]]
+
+
+_Draw = Callable[[], Encoded]
 
 
 class Batch(NamedTuple):
@@ -49,6 +60,8 @@ class Batch(NamedTuple):
     positions: NDArray[np.int32]
     weights: NDArray[np.float32]
     """Of each token's loss, given all before it."""
+    choices: NDArray[np.int32]
+    """Of each token itself and others that are as right; -1 where there are fewer."""
 
 
 class Shape(NamedTuple):
@@ -78,6 +91,7 @@ class Row:
         self.width = width
         self.columns: tuple[list[int], list[int], list[int], list[int], list[float]]
         self.columns = ([], [], [], [], [])
+        self.choices: list[tuple[int, ...]] = []
         self._documents = 0
 
     @property
@@ -89,33 +103,29 @@ class Row:
         """Begin a document with what its branches share."""
         self._documents += 1
         weights = [0.0, *[weight] * (len(prefix) - 1)]
+        encoded = Encoded(list(prefix), weights, [()] * len(prefix))
         limit = min(self.width, len(self.columns[0]) + capacity)
         document = _Document(self._documents, list(prefix), limit)
-        self._put(document, 0, 0, prefix, weights)
+        self._put(document, 0, 0, encoded)
         return document
 
-    def add(self, document: _Document, ids: Sequence[int], weights: Sequence[float]) -> bool:
+    def add(self, document: _Document, encoded: Encoded) -> bool:
         """Add a branch, if it fits."""
-        if len(self.columns[0]) + len(ids) > document.capacity:
+        if len(self.columns[0]) + len(encoded.ids) > document.capacity:
             return False
         document.branches += 1
-        self._put(document, document.branches, len(document.prefix), ids, weights)
+        self._put(document, document.branches, len(document.prefix), encoded)
         return True
 
-    def _put(
-        self,
-        document: _Document,
-        branch: int,
-        start: int,
-        ids: Sequence[int],
-        weights: Sequence[float],
-    ) -> None:
+    def _put(self, document: _Document, branch: int, start: int, encoded: Encoded) -> None:
+        size = len(encoded.ids)
         tokens, documents, branches, positions, losses = self.columns
-        tokens.extend(ids)
-        documents.extend([document.number] * len(ids))
-        branches.extend([branch] * len(ids))
-        positions.extend(range(start, start + len(ids)))
-        losses.extend(weights)
+        tokens.extend(encoded.ids)
+        documents.extend([document.number] * size)
+        branches.extend([branch] * size)
+        positions.extend(range(start, start + size))
+        losses.extend(encoded.weights)
+        self.choices.extend(encoded.choices)
 
     def padded(self) -> tuple[list[float], ...]:
         """Return the columns, filled up with zeros."""
@@ -144,14 +154,16 @@ class Corpus:
     def batch(self, index: int, shape: Shape) -> Batch:
         """Return the batch of this index."""
         rng = random.Random(f"{self.split}:{self.seed}:{index}")
-        rows = [self.row(rng, shape).padded() for _ in range(shape.rows)]
-        tokens, documents, branches, positions, weights = zip(*rows, strict=True)
+        rows = [self.row(rng, shape) for _ in range(shape.rows)]
+        columns = zip(*(row.padded() for row in rows), strict=True)
+        tokens, documents, branches, positions, weights = columns
         return Batch(
             np.array(tokens, np.int32),
             np.array(documents, np.int32),
             np.array(branches, np.int32),
             np.array(positions, np.int32),
             np.array(weights, np.float32),
+            np.stack([_chosen(row) for row in rows]),
         )
 
     def row(self, rng: random.Random, shape: Shape) -> Row:
@@ -167,8 +179,8 @@ class Corpus:
                 self._problem(row, rng, shape.levels)
         return row
 
-    def encode(self, branch: Branch, problem: str) -> tuple[list[int], list[float]]:
-        """Return a branch's tokens after its problem, and the weights of their loss."""
+    def encode(self, branch: Branch, problem: str) -> Encoded:
+        """Return a branch's tokens after its problem."""
         if not branch.prompt.startswith(problem):
             raise ValueError("a prompt must begin with its problem")
         tail = branch.prompt[len(problem) :]
@@ -176,12 +188,15 @@ class Corpus:
         ids = self.tokenizer.encode(tail)[1 if tail and problem else 0 :]
         ids += [self._end, self._assistant]
         weights = [0.0] * len(ids)
+        choices: list[tuple[int, ...]] = [()] * len(ids)
         for piece in branch.pieces:
             special = [self.tokenizer.special(piece.text)] if piece.control else None
             more = special or self.tokenizer.encode(piece.text)
             ids += more
             weights += [float(piece.learn)] * len(more)
-        return [*ids, self._end], [*weights, 1.0]
+            others = {self.tokenizer.encode(choice)[0] for choice in piece.choices} - {more[0]}
+            choices += [tuple(sorted(others)), *[()] * (len(more) - 1)]
+        return Encoded([*ids, self._end], [*weights, 1.0], [*choices, ()])
 
     def _sums(self, row: Row, rng: random.Random) -> None:
         document = row.open([self._user], 0.0, rng.choice((60, 110)))
@@ -203,7 +218,7 @@ class Corpus:
         lead = [solve] if rng.random() < _LEAD_SHARE else []
         lead += [helper for helper, share in _HELPERS if rng.random() < share]
 
-        def draw() -> tuple[list[int], list[float]]:
+        def draw() -> Encoded:
             role = lead.pop(0) if lead else rng.choices(self._roles, self._weights)[0]
             return self.encode(role(problem, rng), problem.text)
 
@@ -218,4 +233,13 @@ class Corpus:
     def _fill(self, row: Row, document: _Document, draw: _Draw) -> None:
         misses = 0
         while misses < _MISSES and document.branches < _BRANCHES:
-            misses += not row.add(document, *draw())
+            misses += not row.add(document, draw())
+
+
+def _chosen(row: Row) -> NDArray[np.int32]:
+    table = np.full((row.width, _CHOICES), -1, np.int32)
+    table[: len(row.choices), 0] = row.columns[0]
+    for place, others in enumerate(row.choices):
+        kept = others[: _CHOICES - 1]
+        table[place, 1 : 1 + len(kept)] = kept
+    return table

@@ -79,15 +79,19 @@ def forward(parameters: Parameters, batch: Batch, shape: Shape) -> jax.Array:
 def loss(
     parameters: Parameters, batch: Batch, shape: Shape
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    """Return the weighted loss, and loss and accuracy over the responses alone."""
+    """Return the weighted loss, and loss and accuracy over the responses alone.
+
+    Where several tokens are right, what counts is the probability of all of them together.
+    """
     # The last token predicts nothing, but even widths make for faster products.
     logits = forward(parameters, batch, shape)
-    wanted = jnp.roll(batch.tokens, -1, 1)
+    choices = jnp.roll(batch.choices, -1, 1)
     weights = jnp.roll(batch.weights, -1, 1).at[:, -1].set(0.0)
-    picked = jnp.take_along_axis(logits, wanted[..., None], -1)[..., 0]
-    costs = jax.nn.logsumexp(logits, -1) - picked
+    picked = jnp.take_along_axis(logits, jnp.maximum(choices, 0), -1)
+    right = jax.nn.logsumexp(jnp.where(choices >= 0, picked, -1e9), -1)
+    costs = jax.nn.logsumexp(logits, -1) - right
     response = (weights >= 1.0).astype(jnp.float32)
-    hits = (logits.argmax(-1) == wanted) * response
+    hits = (logits.argmax(-1)[..., None] == choices).any(-1) * response
     total = response.sum()
     aside = ((costs * response).sum() / total, hits.sum() / total)
     return (costs * weights).sum() / weights.sum(), aside

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tts.backends.reference.training.instructions import ask
-from tts.backends.reference.training.solutions import draft, solution, wrong_number
+from tts.backends.reference.training.solutions import draft, line, solution, wrong_number
 from tts.backends.reference.training.world import Operation, Problem
 
 __all__ = ["ROLES", "Branch", "Piece", "Role", "branch"]
@@ -24,6 +24,8 @@ class Piece:
     learn: bool = True
     control: bool = False
     """The text is the name of a control token."""
+    choices: tuple[str, ...] = ()
+    """Texts whose first token would be as right as this one's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,25 @@ def branch(prompt: str, target: str) -> Branch:
 Role = Callable[[Problem, random.Random], Branch]
 
 
+def _steps(problem: Problem, order: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each quantity of an order with all that could stand in its place."""
+    left = list(problem.needed)
+    for name in order:
+        yield name, tuple(each for each in left if not set(problem.needs(each)) & set(left))
+        left.remove(name)
+
+
+def _worked(problem: Problem, rng: random.Random) -> tuple[Piece, ...]:
+    """Write a solution in a random order, in which every order is right."""
+    lines = [
+        Piece(line(problem, name, problem.values) + "\n", choices=ready)
+        for name, ready in _steps(problem, problem.order(rng))
+    ]
+    return (*lines, Piece(f"Answer: {problem.answer}"))
+
+
 def _solve(problem: Problem, rng: random.Random) -> Branch:
-    prompt = ask("solve", rng, problem=problem.text)
-    return branch(prompt, solution(problem, problem.order(rng)))
+    return Branch(ask("solve", rng, problem=problem.text), _worked(problem, rng))
 
 
 def _follow(problem: Problem, rng: random.Random) -> Branch:
@@ -55,7 +73,9 @@ def _follow(problem: Problem, rng: random.Random) -> Branch:
 
 def _outline(problem: Problem, rng: random.Random) -> Branch:
     prompt = ask("outline", rng, problem=problem.text)
-    return branch(prompt, "Plan: " + ", ".join(problem.order(rng)))
+    steps = list(_steps(problem, problem.order(rng)))
+    names = [Piece(f"{name},", choices=ready) for name, ready in steps[:-1]]
+    return Branch(prompt, (Piece("Plan:"), *names, Piece(problem.target)))
 
 
 def _direct(problem: Problem, rng: random.Random) -> Branch:
@@ -97,11 +117,13 @@ def _check(problem: Problem, rng: random.Random) -> Branch:
 
 def _decompose(problem: Problem, rng: random.Random) -> Branch:
     order = problem.order(rng)
-    lines = []
-    for index, name in enumerate(order):
+    pieces: list[Piece] = []
+    for number, (name, ready) in enumerate(_steps(problem, order), 1):
         needs = sorted({order.index(need) + 1 for need in problem.needs(name)})
-        lines.append(f"{index + 1}. {name} needs {' '.join(map(str, needs)) or 'none'}")
-    return branch(ask("decompose", rng, problem=problem.text), "\n".join(lines))
+        listed = " ".join(map(str, needs)) or "none"
+        end = "" if name == problem.target else "\n"
+        pieces += [Piece(f"{number}."), Piece(f"{name} needs {listed}{end}", choices=ready)]
+    return Branch(ask("decompose", rng, problem=problem.text), tuple(pieces))
 
 
 def _judge(problem: Problem, rng: random.Random) -> Branch:
@@ -121,7 +143,7 @@ def _refine(problem: Problem, rng: random.Random) -> Branch:
         name = rng.choice(problem.needed)
         values[name] = wrong_number(rng, values[name], list(values.values()))
     prompt = ask("refine", rng, problem=problem.text, notes=_notes(problem.needed, values))
-    return branch(prompt, solution(problem, problem.order(rng)))
+    return Branch(prompt, _worked(problem, rng))
 
 
 def _notes(names: Sequence[str], values: Mapping[str, int]) -> str:
@@ -149,8 +171,7 @@ def _calls(problem: Problem, rng: random.Random) -> Branch:
 
 def _think(problem: Problem, rng: random.Random) -> Branch:
     path = Piece(f"<think{rng.randint(1, 4)}>", control=True)
-    text = Piece(solution(problem, problem.order(rng)))
-    return Branch(ask("think", rng, problem=problem.text), (path, text))
+    return Branch(ask("think", rng, problem=problem.text), (path, *_worked(problem, rng)))
 
 
 def _summary(problem: Problem, rng: random.Random) -> Branch:

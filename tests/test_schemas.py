@@ -1,0 +1,66 @@
+"""The JSON Schemas that editors and callers get, against what the library itself writes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from tts import Pipeline, Provider, Solution, StoppingRule, Strategy, Verifier, Vote
+from tts.registry import Component
+
+FAMILIES: list[type[Component]] = [Provider, StoppingRule, Strategy, Verifier, Vote]
+NEED_SETTINGS = {"function": {"function": "tts.testing.candidate"}}
+MEMBERS = [(family, name) for family in FAMILIES for name in family.names()]
+PIPELINE = Draft202012Validator(Pipeline.model_json_schema())
+
+
+def made(family: type[Component], name: str) -> Component:
+    return family.parse({family.choice: name, **NEED_SETTINGS.get(name, {})})
+
+
+@pytest.mark.parametrize("model", [Pipeline, Solution])
+def test_schema_is_valid(model: type[Any]) -> None:
+    Draft202012Validator.check_schema(model.model_json_schema())
+
+
+@pytest.mark.parametrize(("family", "name"), MEMBERS)
+def test_settings_of_every_member_round_trip(family: type[Component], name: str) -> None:
+    component = made(family, name)
+    assert family.parse(json.loads(json.dumps(component.settings()))) == component
+
+
+@pytest.mark.parametrize("name", Strategy.names())
+def test_pipeline_schema_accepts_every_strategy(name: str) -> None:
+    pipeline = {"models": {"m": "reference"}, "strategy": made(Strategy, name).settings()}
+    PIPELINE.validate(pipeline)
+    PIPELINE.validate(pipeline | {"strategy": name})
+
+
+@pytest.mark.parametrize("name", StoppingRule.names())
+@pytest.mark.parametrize("vote", Vote.names())
+def test_pipeline_schema_accepts_nested_members(name: str, vote: str) -> None:
+    settings = Strategy.parse({"use": "self_consistency", "stop": name, "vote": vote}).settings()
+    PIPELINE.validate({"models": {"m": "reference"}, "strategy": settings})
+
+
+@pytest.mark.parametrize("name", Verifier.names())
+def test_pipeline_schema_accepts_every_verifier(name: str) -> None:
+    verifier = {"use": name, **NEED_SETTINGS.get(name, {})}
+    settings = Strategy.parse({"use": "best_of_n", "verifier": verifier}).settings()
+    PIPELINE.validate({"models": {"m": "reference"}, "strategy": settings})
+
+
+@given(samples=st.integers(-3, 3), key=st.sampled_from(["samples", "sample"]))
+def test_pipeline_schema_and_pipeline_refuse_the_same(samples: int, key: str) -> None:
+    strategy = {"use": "self_consistency", key: samples}
+    is_right = key == "samples" and samples > 0
+    assert PIPELINE.is_valid({"models": {"m": "reference"}, "strategy": strategy}) == is_right
+    try:
+        Strategy.parse(strategy)
+    except ValueError:
+        assert not is_right
