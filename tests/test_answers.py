@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tts import AnswerFormat, answers
+from tts import AnswerFormat, equivalence
 from tts.answers import canonical, equivalent
 
 
@@ -269,7 +269,7 @@ def test_what_no_step_limit_could_stop_never_reaches_the_algebra_system(
     heavy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "math_verify", None)  # importing it would raise
-    monkeypatch.setattr(answers, "_at_most", None)  # and so would using it
+    monkeypatch.setattr(equivalence, "_at_most", None)  # and so would using it
     assert not equivalent(canonical(heavy), "x+1")
 
 
@@ -277,7 +277,7 @@ def test_what_no_step_limit_could_stop_never_reaches_the_algebra_system(
 def test_what_takes_too_many_steps_is_not_the_same(
     heavy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "_STEPS", 10_000)
+    monkeypatch.setattr(equivalence, "_STEPS", 10_000)
     before = sys.getprofile()
     assert not equivalent(canonical(heavy), "x+2")
     assert sys.getprofile() is before

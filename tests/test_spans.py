@@ -22,8 +22,8 @@ def test_seed_differs_between_places(places: set[tuple[int, str, int]]) -> None:
 
 
 def test_seed_is_the_same_for_ever() -> None:
-    assert seed_of(0, "run/solve0/sample0", 0) == 735463747
-    assert seed_of(7, "run/solve0", 3) == 1073098163
+    assert seed_of(0, "run/solve0/sample0", 0) == 1475611140
+    assert seed_of(7, "run/solve0", 3) == 470351761
 
 
 @given(st.lists(st.sampled_from(["map", "sample", "solve"])))
