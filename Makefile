@@ -10,9 +10,9 @@ help:  ## Say what each target does.
 
 run: .venv/run  ## Solve a problem on the bundled model, with 1 sample and with 16.
 	@cat $(PROBLEM)
-	@echo "\n--- one sample"
+	@printf '\n--- one sample\n'
 	@$(BIN)/tts run pipelines/single.yaml --input - < $(PROBLEM)
-	@echo "\n--- up to sixteen samples, a vote, and a rule that stops once it is decided"
+	@printf '\n--- up to sixteen samples, a vote, and a rule that stops once it is decided\n'
 	@$(BIN)/tts run pipelines/quickstart.yaml --input - < $(PROBLEM)
 
 test: .venv/test  ## Run the tests.

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 # On top of Hypothesis' own choice of profile (repeatable in CI): short, and never timed.
-settings.register_profile("house", settings(), deadline=None, max_examples=50)
+settings.register_profile("house", settings(), deadline=None, max_examples=40)
 settings.load_profile("house")
 
 

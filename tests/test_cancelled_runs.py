@@ -17,7 +17,7 @@ def test_a_thousand_cancelled_runs_leave_no_task_permit_or_reservation() -> None
     backend = actor(seeded_latency(0.1))
     pipeline = Pipeline(
         models={"m": Given(backend=backend, concurrency=3)},
-        strategy={"use": "self_consistency", "samples": 8},  # type: ignore[arg-type]  # parsed by the field
+        strategy={"use": "self_consistency", "samples": 4},  # type: ignore[arg-type]  # parsed by the field
         budget=Budget(total_tokens=100_000, seconds=1000),
     )
     accounts: list[Account] = []

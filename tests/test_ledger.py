@@ -76,7 +76,7 @@ class Window(StoppingRule, name="window"):
 
 
 def extended(inner: st.SearchStrategy[Program]) -> st.SearchStrategy[Program]:
-    some = st.lists(inner, min_size=1, max_size=3).map(tuple)
+    some = st.lists(inner, max_size=3).map(tuple)
     words = st.lists(st.integers(1, 30), min_size=1, max_size=5).map(tuple)
     sample = st.builds(
         Sample, words, st.integers(1, 5), st.integers(0, 2), st.integers(0, 5), inner
@@ -85,7 +85,7 @@ def extended(inner: st.SearchStrategy[Program]) -> st.SearchStrategy[Program]:
 
 
 PROGRAMS: st.SearchStrategy[Program] = st.recursive(
-    st.builds(Ask, st.integers(1, 30)), extended, max_leaves=8
+    st.builds(Ask, st.integers(1, 30)) | st.just(Seq(())), extended, max_leaves=8
 )
 Solved = list[tuple[Program, RunUsage]]
 
@@ -205,7 +205,7 @@ class Counting(Layer):
         return completion
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(PROGRAMS, st.integers(), st.sampled_from([1, 2, 64]))
 def test_both_costs_are_those_of_the_graph_of_calls(
     program: Program, salt: int, concurrency: int
@@ -219,6 +219,16 @@ def test_both_costs_are_those_of_the_graph_of_calls(
     assert usage.cancelled_calls == backend.started - backend.finished
     for body, own in solved:
         assert (own.critical_tokens, own.critical_completion_tokens) == critical(body)
+
+
+@given(st.lists(st.integers(1, 30), min_size=3, max_size=8), st.integers(1, 4), st.integers())
+def test_critical_path_of_a_sample_does_not_depend_on_who_finishes_first(
+    words: list[int], window: int, salt: int
+) -> None:
+    program = Sample(tuple(words), window, 0, len(words), Seq(()))
+    backend = ScriptedBackend(script, latency=noise(salt))
+    usage = play(backend, lambda run: perform(program, run, [])).solution.usage
+    assert (usage.critical_tokens, usage.critical_completion_tokens) == critical(program)
 
 
 def test_parallel_calls_cost_the_longest_of_them() -> None:

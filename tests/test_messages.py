@@ -53,6 +53,7 @@ def test_usage_adds_up() -> None:
         ("<think>hm</think>\nAnswer: 7", "Answer: 7"),
         ("a <think>b\nc</think> d <think>e</think>", "a  d"),
         ("<think>never ends", ""),
+        ("opened by the template</think>\nAnswer: 7", "Answer: 7"),
         ("plain", "plain"),
     ],
 )

@@ -58,6 +58,13 @@ def test_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         load(tmp_path, b"a:\xff")
 
 
+def test_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read: No such file"):
+        Pipeline.load(tmp_path / "missing.yaml")
+    with pytest.raises(ConfigError, match="cannot read: Is a directory"):
+        Pipeline.load(tmp_path)
+
+
 def test_anchors_and_merge_keys_work(tmp_path: Path) -> None:
     models = "models:\n  a: &a {backend: reference}\n  b: {<<: *a, concurrency: 2}\n"
     pipeline = load(tmp_path, models + "strategy: best_of_n\n")

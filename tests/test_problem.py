@@ -39,6 +39,6 @@ def test_report_has_the_keys_that_scripts_rely_on() -> None:
     report = Solution(answer="7", candidates=(candidate("7"),)).report()
     assert list(report) == [
         *["answer", "text", "status", "strategy", "stopped_by", "samples", "usage"],
-        *["parse_failures", "trace_id"],
+        *["parse_failures", "failed_calls", "trace_id"],
     ]
     assert report["samples"] == 1

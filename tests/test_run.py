@@ -139,7 +139,7 @@ def test_dominance_makes_exactly_the_calls_it_consumes(
     assert solution.usage.cancelled_calls == 0
 
 
-class Watched(Dominance):
+class Watched(Dominance, name="watched"):
     """Tells what it allows, so that a backend can compare."""
 
     tell: Callable[[int], None]
@@ -423,7 +423,7 @@ def test_a_child_run_has_its_own_ledger_inside_its_parents() -> None:
     solution = play(answering(["a", "b"]), work).solution
     assert (children[0].usage.calls, solution.usage.calls) == (2, 3)
     assert (children[0].usage.critical_tokens, solution.usage.critical_tokens) == (3, 6)
-    assert (children[0].samples, solution.samples) == (2, 0)
+    assert (children[0].samples, solution.samples) == (2, 2)
 
 
 def test_a_child_run_may_have_another_problem() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
@@ -10,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from tts import Pipeline, Provider, Solution, StoppingRule, Strategy, Verifier, Vote
+from tts import (
+    Pipeline,
+    Problem,
+    Provider,
+    Run,
+    Solution,
+    StoppingRule,
+    Strategy,
+    Verifier,
+    Vote,
+    registry,
+)
 from tts.registry import Component
 
 FAMILIES: list[type[Component]] = [Provider, StoppingRule, Strategy, Verifier, Vote]
@@ -65,3 +77,36 @@ def test_pipeline_schema_and_pipeline_refuse_the_same(samples: int, key: str) ->
         Strategy.parse(strategy)
     except ValueError:
         assert not is_right
+
+
+class Nested(Strategy, name="nested"):
+    inner: Strategy
+
+    async def solve(self, problem: Problem, run: Run) -> Solution:
+        return await run.solve(self.inner)
+
+
+@pytest.fixture
+def _nested(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = dict(registry._entry_points("tts.strategies"))
+    points["nested"] = (EntryPoint("nested", f"{__name__}:Nested", "tts.strategies"),)
+    original = registry._entry_points
+    monkeypatch.setattr(
+        registry,
+        "_entry_points",
+        lambda group: points if group == "tts.strategies" else original(group),
+    )
+
+
+@pytest.mark.usefixtures("_nested")
+def test_a_family_inside_itself_has_a_schema() -> None:
+    schema = Draft202012Validator(Pipeline.model_json_schema())
+    nested = Strategy.parse({"use": "nested", "inner": {"use": "nested", "inner": "best_of_n"}})
+    assert schema.is_valid({"models": {"m": "reference"}, "strategy": nested.settings()})
+    assert Strategy.parse(nested.settings()) == nested
+
+
+def test_a_model_without_a_source_file_has_a_schema() -> None:
+    namespace: dict[str, Any] = {"__name__": "nowhere"}
+    exec("from tts.frozen import Frozen\nclass Made(Frozen):\n    x: int = 1", namespace)
+    assert set(namespace["Made"].model_json_schema()["properties"]) == {"x"}

@@ -108,6 +108,22 @@ def test_seconds_end_a_run_with_what_was_found() -> None:
     assert (solution.samples, solution.status) == (2, "budget_exhausted")
 
 
+NOTEBOOK = """
+from tts import Solution, Strategy
+
+class Typed(Strategy, name="typed"):
+    async def solve(self, problem, run):
+        return Solution(answer=(await run.generate(run.prompt("solve", problem=problem))).text)
+"""
+
+
+def test_strategy_typed_at_a_prompt_needs_no_file() -> None:
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    exec(NOTEBOOK, namespace)
+    typed = namespace["Typed"]()  # type: ignore[operator]  # a class from a text
+    assert tts.solve_sync("q", typed, model=ScriptedBackend(["7"])).answer == "7"
+
+
 def test_model_may_be_a_mapping_or_a_provider() -> None:
     mapping = {"backend": "reference", "sampling": {"max_tokens": 8}}
     from_mapping = tts.solve_sync("Facts:\nhats = 9\nQuestion: hats?", FOUR, model=mapping)

@@ -80,6 +80,16 @@ def test_judge_shuffles_by_the_seed() -> None:
     assert len(shown) > 1
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["2", "2.", "**2**", "$2$", "Solution 2 is right, since 3 are left", "2\n\nIt has 5 steps."],
+)
+def test_judge_is_read_as_people_write(words: str) -> None:
+    solution, _ = best("judge", words)
+    assert solution.parse_failures == 0
+    assert sum(candidate.score == 1.0 for candidate in solution.candidates) == 1
+
+
 @pytest.mark.parametrize("words", ["none of them", "7", "0", "-1", "1.5", ""])
 def test_judge_that_names_no_candidate_is_counted(words: str) -> None:
     solution, _ = best("judge", words)

@@ -99,6 +99,15 @@ def test_ties_of_weights_are_never_broken_by_rounding(
     assert Tally.of(mixed, Confidence()).solution().answer == "a"
 
 
+def test_the_smallest_lead_decides() -> None:
+    logprobs = [("b", 0.0), ("a", 0.0), ("a", -2.0)]
+    tally = Tally.of(
+        (candidate(answer, ticket=at, logprob=one) for at, (answer, one) in enumerate(logprobs)),
+        Confidence(),
+    )
+    assert (tally.solution().answer, [s.weight for s in tally.standings]) == ("a", [1.0, 1.0])
+
+
 @given(candidate_lists())
 def test_abstentions_never_vote(candidates: list[Candidate]) -> None:
     silent = [candidate(None, ticket=100 + extra) for extra in range(20)]

@@ -9,31 +9,63 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, get_args
 
-from pydantic import field_validator, model_validator
+from pydantic import GetJsonSchemaHandler, field_validator, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from tts.canonical import LETTER, NUMBER, bare_answer, canonical, rational
+from tts.canonical import (
+    LETTER,
+    NOT_UNITS,
+    NUMBER,
+    bare_answer,
+    canonical,
+    rational,
+    unassigned,
+)
 from tts.equivalence import equivalent
 from tts.frozen import Frozen
 
 __all__ = ["AnswerFormat", "canonical", "equivalent"]
 
-_MARKER = re.compile(r"(?im)\banswer\b[\s*_]*(?:is\b|:|=)[ \t*_:]*(\S.*)$")
-_BOXED = re.compile(r"\\f?boxed\s*\{")
+_MARKER = re.compile(r"(?i)\banswer\b[ \t*_]*(?:is\b[ \t*_]*(?P<late>:)?|[:=])|^####(?=[ \t])", re.M)
+_LINE_START = re.compile(r"[\s#>*_-]*(?:the )?(?:final )?", re.IGNORECASE)
+_BRACE = re.compile(r"(\\f?boxed\s*\{)|\\.|([{}])", re.DOTALL)
+_SOMETHING = re.compile(r"[^\s.,:;!?*_~`'\"$#|(){}\[\]\\–—-]")
+_PROSE_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+_REMARK = re.compile(
+    r"[,;]?\s+(?:because|since|as)\b|,\s*(?:so|which|hence|thus|therefore)\b|[.;]\s|"
+    r"\s\((?!\s*mod\b)(?=[^()]*(?:=|[A-Za-z]{4}))"
+)
 _LAST_NUMBER = re.compile(rf"(?<![\w.])\$?((?:{NUMBER})(?:/\d+)?\s?%?)")
-_OPTION = re.compile(r"\(([A-J])\)|(?i:\b(?:option|choice))\s+([A-J])\b")
+_FIRST_NUMBER = re.compile(r"(?<![\w.])[-+−]?\s?[$€£]?(?:\d|\.\d)")
+_HEDGE = re.compile(r"(?:[^\W\d_]|[\s,:'’~≈$])*|\s*\\approx\s*")
+_OPTION = re.compile(
+    r"\(([A-J])\)|(?i:\b(?:option|choice)(?:\s+is)?\s*:?)\s*([A-J])\b(?!['’])|"
+    r"\bis:?[ \t]+([A-HJ])(?=[.)!]?[ \t]*$)",
+    re.MULTILINE,
+)
+_LEADING_LETTER = re.compile(
+    r"\(?([A-Ja-j])(?:\)|[.:](?!\w)|\s*$|,(?!\s*\(?[A-Ja-j]\b))|"
+    r"([B-HJ])(?=\s+(?!(?:and|or|nor|to)\b)\w|\s*[–—(-])"
+)
+_LETTER_INSIDE = re.compile(r"\(([A-J])\)|(?<![\w'’])([B-HJ]\b|[AI](?=[.)!]*\s*$))(?!['’])")
+_MARKDOWN = re.compile(r"[*_`$]|\\[()\[\]]")
 
 
 class AnswerFormat(Frozen):
     r"""How to find the answer in a completion.
 
-    * ``auto``: the last ``Answer: ...`` or ``\boxed{...}``; without one, the last number.
-    * ``number``: as ``auto``, and only a number counts.
+    * ``auto``: the marked answer; without one, the last number.
+    * ``number``: the marked answer if it is one number; without one, the last number.
     * ``choice``: a letter A to J, marked, in parentheses or after "option".
-    * ``text``: the last ``Answer: ...`` or ``\boxed{...}``, else the last line.
+    * ``text``: the marked answer, else the last line.
     * ``pattern``: the last match of a regular expression: its group `answer`, else its first
       group, else the whole match.
+
+    Marked is what stands in the last ``\boxed{...}``, or behind a later line's ``Answer:``; without
+    a box, behind the last ``answer:``, ``answer is`` or ``####``.
     """
 
     kind: Literal["auto", "number", "choice", "text"] = "auto"
@@ -44,6 +76,13 @@ class AnswerFormat(Frozen):
     @classmethod
     def _from_name(cls, value: object) -> object:
         return {"kind": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        kinds = list(get_args(cls.model_fields["kind"].annotation))
+        return {"anyOf": [{"enum": kinds}, super().__get_pydantic_json_schema__(schema, handler)]}
 
     @field_validator("pattern")
     @classmethod
@@ -71,14 +110,12 @@ class AnswerFormat(Frozen):
             return _last_match(self.pattern, text)
         marked = _marked(text)
         if self.kind == "choice":
-            return _choice(marked, text if complete else "")
-        if self.kind == "number":
-            return _number(marked) or (_number(text) if complete else None)
+            return _choice(marked, text, complete=complete)
         if marked or not complete:
-            return marked
+            return _one_number(marked) if marked and self.kind == "number" else marked
         if self.kind == "text":
             return text.strip().rpartition("\n")[2].strip() or None
-        return _number(text)
+        return _last_number(text)
 
 
 def _last(matches: Iterator[re.Match[str]]) -> re.Match[str] | None:
@@ -97,39 +134,110 @@ def _last_match(pattern: str, text: str) -> str | None:
 
 
 def _marked(text: str) -> str | None:
-    """The last answer announced as one, by `Answer:` or by a box."""
-    marker = _last(_MARKER.finditer(text))
-    boxes = [match.end() for match in _BOXED.finditer(text)]
-    if boxes and (marker is None or boxes[-1] > marker.start()):
-        content = _braced(text, boxes[-1])
-        if content:
-            return content
-    return marker[1].rstrip("*_. \t\r") or None if marker else None
+    """The answer announced as one, by a box or by `Answer:`."""
+    place, boxed = _boxed(text)
+    found = None
+    for marker in _MARKER.finditer(text, max(place, 0)):
+        if boxed is None or _begins_line(text, marker):
+            found = _announced(text, marker) or found
+    return found or boxed
 
 
-def _braced(text: str, start: int) -> str | None:
-    """The text from `start` to the brace that closes the one before it."""
-    depth = 1
-    for place in range(start, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[place], 0)
-        if depth == 0:
-            return text[start:place].strip()
-    return None
+def _boxed(text: str) -> tuple[int, str | None]:
+    """The last box that says something, and where it begins."""
+    opened: list[tuple[int, int] | None] = []
+    found: list[tuple[int, int, int]] = []
+    for match in _BRACE.finditer(text):
+        if match[1] or match[2] == "{":
+            opened.append((match.start(), match.end()) if match[1] else None)
+        elif match[2] and opened and (box := opened.pop()):
+            found.append((*box, match.start()))
+    for place, start, end in sorted(found, reverse=True):
+        if _SOMETHING.search(text, start, end):
+            return place, text[start:end].strip()
+    return -1, None
 
 
-def _number(text: str | None) -> str | None:
-    if text is None:
+def _begins_line(text: str, marker: re.Match[str]) -> bool:
+    if marker[0] == "####":
+        return True
+    start = text.rfind("\n", 0, marker.start()) + 1
+    if marker.start() - start > 40:
+        return False
+    colon = marker["late"] or not marker[0].rstrip("*_ \t").lower().endswith("is")
+    return colon and _LINE_START.fullmatch(text, start, marker.start()) is not None
+
+
+def _announced(text: str, marker: re.Match[str]) -> str | None:
+    """What a marker announces: the rest of its line, or behind a colon a value on a later one."""
+    something = _SOMETHING.search(text, marker.end())
+    if something is None:
         return None
-    if rational(bare_answer(text)) is not None:
-        return text
+    start = text.rfind("\n", marker.end(), something.start()) + 1 or marker.end()
+    end = text.find("\n", start)
+    end = len(text) if end < 0 else end
+    content = _without_remark(text[start:end].strip("*_ \t\r:").rstrip("*_. \t\r"))
+    if marker[0] == "####":
+        # Also how Markdown writes a heading, which has something below it.
+        last = start == marker.end() and not _SOMETHING.search(text, end)
+        return content if last or _is_number(content) else None
+    if start == marker.end():
+        return content
+    colon = marker["late"] or marker[0].endswith(":")
+    value = _is_number(content) or len(_PROSE_WORD.findall(content)) <= 3
+    return content if colon and value else None
+
+
+def _is_number(text: str) -> bool:
+    return rational(unassigned(bare_answer(text))) is not None
+
+
+def _without_remark(content: str) -> str:
+    """Cut `5 (since 2+3 = 5)` behind the 5; only a number is parted from what follows."""
+    for remark in _REMARK.finditer(content, 0, 200):
+        if _is_number(content[: remark.start()]):
+            return content[: remark.start()]
+    return content
+
+
+def _one_number(marked: str) -> str | None:
+    """The number that a marked answer is: with words before it or a unit behind, but no more."""
+    bare = bare_answer(_without_remark(marked))
+    if rational(bare) is not None:
+        return marked if bare == bare_answer(marked) else bare
+    names, _, value = bare.rpartition("=")
+    if names and not (re.search(r"\d", names) and re.search(r"[A-Za-z]", names)):
+        bare = value.strip()
+    number = _FIRST_NUMBER.search(bare)
+    if number is None or not _HEDGE.fullmatch(bare, 0, number.start()):
+        return None
+    words = re.findall(r"\w+", bare[: number.start()].casefold())
+    found = bare_answer(_without_remark(bare[number.start() :]))
+    return None if any(map(NOT_UNITS.fullmatch, words)) or rational(found) is None else found
+
+
+def _last_number(text: str) -> str | None:
     numbers = _LAST_NUMBER.findall(text)
     return numbers[-1].strip() if numbers else None
 
 
-def _choice(marked: str | None, text: str) -> str | None:
-    if marked and (letter := LETTER.search(bare_answer(marked))):
-        return letter[1]
-    options = _OPTION.findall(text)
-    if options:
-        return "".join(options[-1])
-    return text.strip() if LETTER.fullmatch(text.strip()) else None
+def _choice(marked: str | None, text: str, *, complete: bool) -> str | None:
+    """The letter chosen: the marked one, the first line if it is a letter, or the last option."""
+    letters = _letters(marked) if marked else set()
+    if letters:
+        return letters.pop() if len(letters) == 1 else None
+    text = _MARKDOWN.sub("", text).strip()
+    first, below, _ = text.partition("\n")
+    alone = LETTER.fullmatch(first.strip().rstrip(".)"))
+    if alone and (complete or below):
+        return alone[1].upper()
+    options = _OPTION.findall(text) if complete else []
+    return "".join(options[-1]) if options else None
+
+
+def _letters(marked: str) -> set[str]:
+    """The choice letters that a marked answer names; the words I and A in a sentence are none."""
+    marked = _MARKDOWN.sub("", bare_answer(_MARKDOWN.sub("", marked))).strip()
+    if leading := _LEADING_LETTER.match(marked):
+        return {(leading[1] or leading[2]).upper()}
+    return {first or second for first, second in _LETTER_INSIDE.findall(marked)}

@@ -7,17 +7,38 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["LETTER", "NUMBER", "bare_answer", "canonical", "is_mathematical", "rational"]
+__all__ = [
+    "LETTER",
+    "NOT_UNITS",
+    "NUMBER",
+    "bare_answer",
+    "canonical",
+    "is_mathematical",
+    "rational",
+    "unassigned",
+]
 
 NUMBER: Final = r"-?\d+(?:,\d{3})*(?:\.\d+)?|-?\.\d+"
 """A regular expression for a number."""
-LETTER: Final = re.compile(r"(?<![\w'])\(?([A-J])\)?(?![\w'])")
-"""Matches a choice letter, in parentheses or not."""
+LETTER: Final = re.compile(r"\(?([A-Ja-j])\)?")
+"""Matches all of a choice letter, in parentheses or not."""
+NOT_UNITS: Final = re.compile(
+    r"pi|sqrt|roots?|or|and|to|mod|log|ln|sin|cos|tan|cdot|times|over|of|plus|minus|by|if|when|"
+    r"squared|cubed|factorial|choose|base|remainder|power|am|pm|bce?|ad|cents?|less|more|fewer|"
+    r"than|least|most|not|no|none|nor|neither|never|negative|between|half|halves|thirds?|"
+    r"quarters?|fourths?|fifths?|sixths?|eighths?|ninths?|tenths?|hundredths?|thousandths?"
+)
+"""Matches a word that changes what the number beside it says."""
 
 _UNWRAP = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mbox)\s*\{([^{}]*)\}")
-_SPACING = re.compile(r"\\(?:left|right|displaystyle|[!,;:> ])|~")
+_NARROWING = re.compile(r"\\!\s*")
+_SPACING = re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])|(?<!\\)\\[,;:> ()\[\]]|~")
 _ASSIGNED = re.compile(r"^\\?[A-Za-z]\w*\s*=\s*(?=[^=]+$)")
-_FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{\s*(-?\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))")
+# Not in an exponent or under a root, where the fraction without its braces would fall apart.
+_FRACTION = re.compile(
+    r"(?<![\^/_])(?<!\\sqrt)\\frac\s*"
+    r"(?:\{\s*(-?\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))(?!\s*[\^!])"
+)
 _RATIONAL = re.compile(
     rf"""(?P<sign>[-+]?)\s*[$€£]?\s*
     (?:(?P<whole>\d+)\s+(?=\d+\s*/))?
@@ -27,21 +48,21 @@ _RATIONAL = re.compile(
     \s*(?P<unit>.*)""",
     re.VERBOSE | re.IGNORECASE,
 )
-_SCALES = {"%": (1, 100), "percent": (1, 100), "thousand": (1000, 1), "million": (10**6, 1)}
-_SCALES |= {"\\%": (1, 100), "billion": (10**9, 1)}
+_SCALES = {"%": Fraction(1, 100), "\\%": Fraction(1, 100), "percent": Fraction(1, 100)}
+_SCALES |= {"dozen": Fraction(12), "hundred": Fraction(100), "thousand": Fraction(1000)}
+_SCALES |= {"million": Fraction(10**6), "billion": Fraction(10**9), "trillion": Fraction(10**12)}
 _UNIT = re.compile(
-    r"[kcm]?m|[km]?g|lbs?|oz|m?s|h|hrs?|min|m?l|[mk]ph|ft|in|yd|mi|[cfk]|usd|eur|[€£$]|"
+    r"[kc]?m|[km]?g|lbs?|oz|m?s|h|hrs?|min|m?l|[mk]ph|ft|in|yd|mi|usd|eur|[€£$]|"
     r"°[cf]?|\^?\\circ|\^\{\\circ\}"
-)
-_NO_UNIT = re.compile(
-    r"pi|sqrt|or|and|to|mod|log|ln|sin|cos|tan|cdot|times|over|of|plus|minus|by|if|when"
 )
 
 
 def bare_answer(text: str) -> str:
     """Return the answer without dressing: Markdown, dollar signs, spacing, end punctuation."""
-    text = _SPACING.sub(" ", _UNWRAP.sub(r" \1", text)).replace("\\$", "$").replace("−", "-")
-    text = _FRACTION.sub(lambda m: f"{m[1] or m[2]}/{m[3] or m[4]}", text)
+    text = _NARROWING.sub("", _UNWRAP.sub(r" \1", text))
+    text = _SPACING.sub(" ", text).replace("\\$", "$").replace("−", "-")
+    text = text.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac")
+    text = _FRACTION.sub(_plain_fraction, text)
     text = " ".join(text.strip("*_`'\" \t\n").split())
     if text.startswith("$") and text.endswith("$") and len(text) > 1:
         text = text.strip("$ ")
@@ -50,10 +71,24 @@ def bare_answer(text: str) -> str:
     return letter[1] if letter else text
 
 
+def _plain_fraction(match: re.Match[str]) -> str:
+    over, under = match[1] or match[2], match[3] or match[4]
+    if not match.string[match.start() - 1 : match.start()].isdigit():
+        return f"{over}/{under}"
+    return match[0] if over.startswith("-") else f" {over}/{under}"  # a mixed number
+
+
+def unassigned(text: str) -> str:
+    """Return what a bare answer like `x = 5` gives to a single name, else the text."""
+    return _ASSIGNED.sub("", text)
+
+
 def rational(text: str) -> Fraction | None:
     """Return the number that a bare answer is, or None."""
+    if len(text) > 80:
+        return None
     match = _RATIONAL.fullmatch(text)
-    if match is None or len(text) > 80:
+    if match is None:
         return None
     scale = _scale(match["unit"], attached=text[: match.start("unit")][-1:].isdigit())
     under = int(match["under"] or 1)
@@ -66,15 +101,17 @@ def rational(text: str) -> Fraction | None:
 
 def _scale(unit: str, *, attached: bool) -> Fraction | None:
     """What the words behind a number multiply it by; None if they are not a unit."""
-    words = unit.casefold().split()
-    if words and words[0] in _SCALES:
-        return Fraction(*_SCALES[words[0]])
-    if not words or all(map(_UNIT.fullmatch, words)):
-        return Fraction(1)
+    words, scale = unit.casefold().split(), Fraction(1)
+    while words and words[0] in _SCALES:
+        scale, attached = scale * _SCALES[words.pop(0)], False
+    if attached and words and len(words[0]) == 1 and words[0].isalpha():
+        return None  # 2m is a product
+    if all(map(_UNIT.fullmatch, words)):
+        return scale
     plain = all(re.fullmatch(r"[^\W\d]{2,}(?:[/^][\w²³]+)*", word) for word in words)
-    if attached or not plain or len(words) > 4 or any(map(_NO_UNIT.fullmatch, words)):
+    if attached or not plain or len(words) > 4 or any(map(NOT_UNITS.fullmatch, words)):
         return None
-    return Fraction(1)
+    return scale
 
 
 @lru_cache(maxsize=4096)
@@ -82,10 +119,11 @@ def canonical(answer: str) -> str:
     r"""Return the key under which an answer is counted.
 
     Numbers become exact fractions: thousands separators, currency signs and units fall away, a
-    percentage is a hundredth. Anything else is compared without case, spacing and dressing.
+    percentage is a hundredth. Anything else is compared without spacing and dressing; words and
+    choice letters also without case, unlike expressions: `X` is not `x`.
 
-    >>> [canonical(text) for text in ("$1,200.50", r"\frac{1}{2}", "50%", "7 apples", "(B)")]
-    ['2401/2', '1/2', '1/2', '7', 'b']
+    >>> [canonical(text) for text in ("$1,200.50", r"1\frac{1}{2}", "50%", "7 apples", "(B)")]
+    ['2401/2', '3/2', '1/2', '7', 'b']
     """
     for _ in range(_LAYERS):
         key = _undressed(answer)
@@ -98,18 +136,33 @@ def canonical(answer: str) -> str:
 def _undressed(answer: str) -> str:
     """One step towards the canonical form."""
     bare = bare_answer(answer)
-    value = rational(_ASSIGNED.sub("", bare))
+    value = rational(unassigned(bare))
     if value is not None:
         return str(value)
-    return (_IDLE_SPACE.sub("", bare) if is_mathematical(bare) else bare).casefold()
+    key = _IDLE_SPACE.sub(r"\1", bare) if is_mathematical(bare) else bare
+    return key if _minds_case(key) else key.casefold()
 
 
 _LAYERS = 20  # of dressing, one within the other; what is wrapped deeper stays wrapped
-# Spaces in mathematics, but for those that part two numbers: "1 2" is not 12, "1, 200" not 1200.
-_IDLE_SPACE = re.compile(r" (?!\d)|(?<![\d,]) |(?<=[^\d],) |(?<=,) (?!\d{3}(?!\d))")
+# Spaces in mathematics, but for those that part two numbers: "1 2" is not 12, "1, 200" not 1200;
+# and those that end a command: \pi r.
+_IDLE_SPACE = re.compile(
+    r"(\\[A-Za-z]+ (?=[A-Za-z]))| (?!\d)|(?<![\d,]) |(?<=[^\d],) |(?<=,) (?!\d{3}(?!\d))"
+)
 _MATHEMATICAL = re.compile(r"[\\^_=+*/(){}\[\]<>]|\d")
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_FUNCTIONS = {"sin", "cos", "tan", "cot", "sec", "csc", "log", "exp", "sqrt", "mod"}
 
 
 def is_mathematical(text: str) -> bool:
     """Return whether a text looks like mathematics rather than words."""
     return _MATHEMATICAL.search(text) is not None
+
+
+def _minds_case(key: str) -> bool:
+    r"""Whether `X` and `x`, `\Gamma` and `\gamma` differ in it: not in words, choice letters."""
+    if "\\" in key or (len(key) == 1 and not LETTER.fullmatch(key)):
+        return True
+    return is_mathematical(key) and all(
+        word.casefold() in _FUNCTIONS for word in _WORD.findall(key)
+    )

@@ -6,8 +6,9 @@ import ast
 import inspect
 import textwrap
 from itertools import pairwise
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -15,13 +16,23 @@ __all__ = ["Frozen"]
 
 
 class Frozen(BaseModel):
-    """A frozen model that refuses unknown keys.
+    """A frozen model that refuses unknown keys, and values that only resemble their type.
+
+    `true` or `"4"` is no integer. An integer is a float, a list a tuple, a string a path.
 
     The string under a field is its description in the JSON Schema, read when a schema is asked
     for: reading it at class creation would cost every import.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[BaseModel], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        schema = handler(source)
+        _make_strict(handler.resolve_ref_schema(schema), cls)
+        return schema
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -34,6 +45,24 @@ class Frozen(BaseModel):
                 for name, text in _field_texts(base).items():
                     properties.get(name, {}).setdefault("description", text)
         return described
+
+
+def _make_strict(schema: Any, model: type[Frozen]) -> None:
+    """Make the numbers and booleans in a model's core schema strict.
+
+    pydantic's own `strict` would refuse lists for tuples and mappings for models too.
+    """
+    if isinstance(schema, dict):
+        if schema.get("cls", model) is not model:  # another class decides for itself
+            return
+        if schema.get("type") in {"bool", "float", "int"}:
+            schema["strict"] = True
+        for key, part in schema.items():
+            if key not in {"default", "metadata", "serialization"}:
+                _make_strict(part, model)
+    elif isinstance(schema, list):
+        for part in schema:
+            _make_strict(part, model)
 
 
 def _field_texts(model: type[Frozen]) -> dict[str, str]:

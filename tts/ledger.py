@@ -31,7 +31,7 @@ class RunUsage(Frozen):
     completion_tokens: _Count = 0
     total_tokens: _Count = 0
     critical_tokens: _Count = 0
-    """Prompt and completion tokens on the longest happens-before chain of consumed calls."""
+    """Prompt and completion tokens on the longest chain of calls that waited for each other."""
     critical_completion_tokens: _Count = 0
     """Completion tokens on that chain."""
     cost_usd: Annotated[float, Field(ge=0.0)] | None = 0.0

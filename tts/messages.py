@@ -94,7 +94,8 @@ class Completion(Frozen):
     @property
     def visible(self) -> str:
         """The text without raw reasoning (`<think>` blocks), as it may enter another prompt."""
-        return _REASONING.sub("", self.text).strip()
+        text = _REASONING.sub("", self.text)
+        return text.rpartition("</think>")[2].strip()  # some templates open the block themselves
 
     @property
     def mean_logprob(self) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -15,6 +16,7 @@ from tts.errors import ConfigError
 from tts.frozen import Frozen
 from tts.layers import Budget
 from tts.problem import Problem
+from tts.prompts import check_template
 from tts.registry import mistake, nearest
 from tts.strategy import Strategy
 
@@ -22,6 +24,16 @@ __all__ = ["Pipeline", "describe", "read_text"]
 
 Location = tuple[int | str, ...]
 _MOST_VALUES = 20_000
+_KEY_TAGS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"}
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads `1e-3` as the number it is; YAML 1.1 wants a point in it."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
 
 
 class Pipeline(Frozen):
@@ -41,6 +53,25 @@ class Pipeline(Frozen):
 
     _marks: dict[Location, tuple[int, int]] = PrivateAttr(default_factory=dict)
     _path: str | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _roles_are_asked(self) -> Self:
+        asked = self.strategy.roles()
+        for key in ("roles", "prompts"):
+            for role in getattr(self, key):
+                if role not in asked:
+                    message = f"{self.strategy.name} asks no such role; {nearest(role, asked)}"
+                    raise mistake(Pipeline, (key, role), message, role)
+        return self
+
+    @model_validator(mode="after")
+    def _prompts_are_templates(self) -> Self:
+        for role, text in self.prompts.items():
+            try:
+                check_template(text)
+            except ConfigError as error:
+                raise mistake(Pipeline, ("prompts", role), error.message, text) from error
+        return self
 
     @model_validator(mode="after")
     def _roles_name_models(self) -> Self:
@@ -100,9 +131,9 @@ def read_text(path: str | Path) -> str:
 
 def _parse_yaml(text: str, path: str) -> tuple[Any, dict[Location, tuple[int, int]]]:
     """Return the file's values, and where each of them stands (line and column from 1)."""
-    loader = yaml.SafeLoader(text)
     marks: dict[Location, tuple[int, int]] = {}
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             raise ConfigError("the file is empty", path=path, line=1, column=1)
@@ -115,9 +146,7 @@ def _parse_yaml(text: str, path: str) -> tuple[Any, dict[Location, tuple[int, in
         where = {"line": mark.line + 1, "column": mark.column + 1} if mark else {}
         raise ConfigError(f"not YAML: {error.problem}", path=path, **where) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"not YAML: {error}", path=path) from error
-    finally:
-        loader.dispose()
+        raise ConfigError(f"not YAML: {' '.join(str(error).split())}", path=path) from error
 
 
 def _mark(
@@ -130,17 +159,23 @@ def _mark(
         for index, item in enumerate(node.value):
             _mark(item, (*location, index), marks, path)
     elif isinstance(node, yaml.MappingNode):
-        seen = set()
+        seen: set[str] = set()
         for key, value in node.value:
             line, column = key.start_mark.line + 1, key.start_mark.column + 1
-            if not isinstance(key, yaml.ScalarNode):
-                message = "a key must be a plain word; a text with braces needs quotes"
+            message = _key_mistake(key, seen)
+            if message:
                 raise ConfigError(message, path=path, line=line, column=column)
-            if key.value in seen:
-                raise ConfigError(f"{key.value!r} twice", path=path, line=line, column=column)
             seen.add(key.value)
             marks[(*location, key.value)] = (line, column)
             _mark(value, (*location, key.value), marks, path)
+
+
+def _key_mistake(key: yaml.Node, seen: set[str]) -> str:
+    if not isinstance(key, yaml.ScalarNode):
+        return "a key must be a plain word; a text with braces needs quotes"
+    if key.tag not in _KEY_TAGS:  # YAML reads 7, no and null as something else
+        return f"a key must be a text, and YAML reads {key.value or 'nothing'} as none: quote it"
+    return f"{key.value!r} twice" if key.value in seen else ""
 
 
 def _first_mistake(

@@ -31,6 +31,8 @@ class Problem(Frozen):
     def _not_empty(cls, text: str) -> str:
         if not text.strip():
             raise ValueError("the problem is empty")
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise ValueError("the problem is no Unicode text: it holds half of a surrogate pair")
         return text.strip()
 
     def __str__(self) -> str:
@@ -45,7 +47,7 @@ class Candidate(Frozen):
     completion: Completion
     answer: str | None
     """The extracted answer as the model wrote it; None is an abstention, never a vote."""
-    score: float | None = None
+    score: Annotated[float, Field(allow_inf_nan=False)] | None = None
     """A verifier's score, higher is better; None if it was not scored."""
 
     @property
@@ -101,6 +103,7 @@ class Solution(Frozen):
             "samples": self.samples,
             "usage": values["usage"],
             "parse_failures": self.parse_failures,
+            "failed_calls": self.failed_calls,
             "trace_id": self.trace_id,
         }
 

@@ -1,7 +1,7 @@
 """Prompts: Jinja2 templates beside the strategies, rendered in a sandbox.
 
-The problem and earlier completions are always variables, never part of a template, so nothing
-they say can change a prompt's structure.
+The problem and earlier completions are always variables, never part of a template: nothing they say
+is read as template syntax. What a model makes of words that imitate a prompt is another matter.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from tts.errors import ConfigError
 from tts.messages import Message
 
-__all__ = ["Prompt", "Prompts"]
+__all__ = ["Prompt", "Prompts", "check_template"]
 
 _ENVIRONMENT = SandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
@@ -75,6 +75,18 @@ class Prompts:
             if file.is_file():
                 return file.read_text(encoding="utf-8")
         raise ConfigError(f"no prompt {role!r}: add {role}.j2 to the strategy's prompts folder")
+
+
+def check_template(source: str) -> None:
+    """Compile a template.
+
+    Raises:
+        ConfigError: If it is none.
+    """
+    try:
+        _compiled(source)
+    except (TemplateError, RecursionError, SyntaxError, ValueError) as error:
+        raise ConfigError(f"not a template: {error}") from error
 
 
 @lru_cache(maxsize=256)

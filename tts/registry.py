@@ -7,7 +7,6 @@ has a family as its type, YAML may give a name (`dominance`) or a mapping (`{use
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from contextvars import ContextVar
 from difflib import get_close_matches
@@ -15,12 +14,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, Self
 
-from pydantic import (
-    BaseModel,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    ValidationError,
-)
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -43,8 +37,16 @@ def nearest(name: str, names: tuple[str, ...]) -> str:
 
 
 @cache
-def _entry_points(group: str) -> Mapping[str, EntryPoint]:
-    return {point.name: point for point in sorted(entry_points(group=group))}
+def _entry_points(group: str) -> Mapping[str, tuple[EntryPoint, ...]]:
+    """All entry points of a group by name; more than one where packages claim the same name."""
+    found: dict[str, tuple[EntryPoint, ...]] = {}
+    for point in sorted(entry_points(group=group)):
+        found[point.name] = (*found.get(point.name, ()), point)
+    return found
+
+
+def _package(point: EntryPoint) -> str:
+    return f"{point.dist.name} ({point.value})" if point.dist else point.value
 
 
 class Component(Frozen):
@@ -74,6 +76,11 @@ class Component(Frozen):
         **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
+        if not (name or group):
+            raise TypeError(
+                f"{cls.__name__} needs a name: class {cls.__name__}(..., name=...); "
+                "a new family gives group= and label= instead"
+            )
         if group:
             cls.group, cls.label, cls.choice = group, label, choice
         if name:
@@ -89,29 +96,47 @@ class Component(Frozen):
         """Return the member of that name.
 
         Raises:
-            ConfigError: If no such member is installed, or its package fails to import.
+            ConfigError: If no such member is installed, two packages claim the name, or its
+                package is broken.
         """
-        point = _entry_points(cls.group).get(name)
-        if point is None:
+        points = _entry_points(cls.group).get(name, ())
+        if not points:
             raise ConfigError(f"unknown {cls.label} {name!r}; {nearest(name, cls.names())}")
+        if len(points) > 1:
+            packages = " and ".join(_package(point) for point in points)
+            raise ConfigError(f"{cls.label} {name!r} is registered by {packages}: uninstall one")
+        return cls._loaded(points[0])
+
+    @classmethod
+    def _loaded(cls, point: EntryPoint) -> type[Self]:
+        package = _package(point)
         try:
             member = point.load()
-        except (ImportError, AttributeError) as error:
-            raise ConfigError(f"{cls.label} {name!r} ({point.value}) fails: {error}") from error
-        if not (isinstance(member, type) and issubclass(member, cls)):
-            raise ConfigError(f"{point.value} is not a {cls.label}: repair its package")
+            if isinstance(member, type) and issubclass(member, Component):
+                member.model_rebuild()  # mistakes in annotations show here
+        except Exception as error:  # whatever a package does, the others must go on
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ConfigError(f"{cls.label} {point.name!r} of {package} fails: {reason}") from error
+        if not (isinstance(member, type) and issubclass(member, cls) and member is not cls):
+            raise ConfigError(f"{package} is not a {cls.label}: repair its package")
+        own = getattr(member, "name", None)
+        if own != point.name:
+            raise ConfigError(
+                f"{package} is registered as {cls.label} {point.name!r} and calls itself {own!r}: "
+                "repair its package"
+            )
         return member
 
     @classmethod
-    def members(cls) -> list[type[Self]]:
-        """Return all members that can be imported; a broken package warns and is left out."""
-        members = []
+    def survey(cls) -> tuple[list[type[Self]], list[ConfigError]]:
+        """Return all members that can be used, and what is wrong with the others."""
+        members, errors = [], []
         for name in cls.names():
             try:
                 members.append(cls.named(name))
             except ConfigError as error:
-                warnings.warn(error.message, stacklevel=2)
-        return members
+                errors.append(error)
+        return members, errors
 
     @classmethod
     def parse(cls, value: object) -> Self:
@@ -142,7 +167,7 @@ class Component(Frozen):
         cls, source: type[BaseModel], handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         if "group" not in cls.__dict__:
-            return handler(source)
+            return super().__get_pydantic_core_schema__(source, handler)
         return core_schema.no_info_plain_validator_function(
             cls.parse,
             serialization=core_schema.plain_serializer_function_ser_schema(
@@ -155,22 +180,44 @@ class Component(Frozen):
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         if "group" not in cls.__dict__:
-            return super().__get_pydantic_json_schema__(schema, handler)
+            return cls._with_defaults(
+                super().__get_pydantic_json_schema__(schema, handler), handler
+            )
         if cls.group in _expanding.get():  # a family inside itself would never end
             return {"type": ["string", "object"]}
         token = _expanding.set((*_expanding.get(), cls.group))
         try:
-            members = [member._with_choice(handler) for member in cls.members()]
+            members = cls.survey()[0]
+            described = [member._with_choice(handler) for member in members]
         finally:
             _expanding.reset(token)
-        return {"anyOf": [{"enum": list(cls.names())}, *members]}
+        bare = [member.name for member in members if member._is_complete()]
+        return {"anyOf": [{"enum": bare}, *described]}
+
+    @classmethod
+    def _with_defaults(
+        cls, described: JsonSchemaValue, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Write defaults that are components as settings; pydantic leaves their names out."""
+        properties = handler.resolve_ref_schema(described).get("properties", {})
+        for name, field in cls.model_fields.items():
+            if isinstance(field.default, Component):
+                properties[name]["default"] = field.default.settings()
+        return described
 
     @classmethod
     def _with_choice(cls, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        schema = dict(handler.resolve_ref_schema(handler(cls.__pydantic_core_schema__)))
+        # The handler knows how to describe the family only: the member describes itself.
+        described = cls.__get_pydantic_json_schema__(cls.__pydantic_core_schema__, handler)
+        schema = dict(handler.resolve_ref_schema(described))
         schema["properties"] = {cls.choice: {"const": cls.name}} | schema.get("properties", {})
         schema["required"] = [cls.choice, *schema.get("required", [])]
         return schema
+
+    @classmethod
+    def _is_complete(cls) -> bool:
+        """True if the bare name is enough."""
+        return not any(field.is_required() for field in cls.model_fields.values())
 
 
 def mistake(

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar, Unpack, overload
 import anyio
 from pydantic import ValidationError
 
-from tts.backends.base import Meter
+from tts.backends.base import Capabilities, Meter
 from tts.errors import BackendError, BudgetExceeded, ConfigError, NoQuorum
 from tts.layers import Spending
 from tts.ledger import Clock, Ledger
@@ -81,6 +81,10 @@ class Run:
         """The span of the current task; another solve's span is none of ours."""
         here = _here.get()
         return here if here is not None and here.root is self._span.root else self._span
+
+    def capabilities(self, role: str) -> Capabilities:
+        """Return what the model that plays a role can do."""
+        return self._session.model(role).backend.capabilities
 
     def prompt(self, role: str, **variables: Any) -> Prompt:
         """Render the template of a role.
@@ -177,14 +181,18 @@ class Run:
             if isinstance(draw.result, Candidate):
                 self._remember(draw.result, path)
 
-        start = self._session.trace.now
+        start, before = self._session.trace.now, parent.clock
+        workers = 4 * self._session.model(asked.role).concurrency
         async with task_scope() as tasks:
-            samples = Samples(plan, tasks, launch, consumed, self._report)
+            samples = Samples(plan, tasks, launch, consumed, self._report, workers=workers)
             try:
                 yield samples
             finally:
                 self._stops[_place(path, 0)] = samples.stopped_by
-                self._write_span(path, start, parent.clock, samples.stopped_by)
+                if samples.stopped_by is not None:
+                    why = samples.stopped_by.model_dump()
+                    self._session.trace.write("stop", span=path, ticket=samples.consumed - 1, **why)
+                self._write_span(path, start, parent.clock.since(before))
 
     async def solve(self, strategy: Solves, problem: Problem | None = None) -> Solution:
         """Let a strategy solve a problem in a child run; this is how strategies nest.
@@ -206,7 +214,8 @@ class Run:
         finally:
             _here.reset(token)
             parent.join(span.clock)
-            self._write_span(span.path, start, span.clock)
+            self._adopt(child)
+            self._write_span(span.path, start, span.clock.since(before))
         usage = ledger.usage(span.clock.since(before), session.trace.now - start)
         return solution.model_copy(
             update={
@@ -256,7 +265,7 @@ class Run:
             BackendError, BudgetExceeded: With `raise`, the first error of a call.
         """
         parent, start = self._line, self._session.trace.now
-        path = parent.name_fork("map")
+        path, before = parent.name_fork("map"), parent.clock
         work = list(items)
         results: dict[int, _R | None] = {}
         slots = anyio.Semaphore(max(1, concurrency), fast_acquire=True)
@@ -264,13 +273,16 @@ class Run:
 
         async def apply(index: int) -> None:
             async with slots:
-                _here.set(spans[index])
+                span, began = spans[index], self._session.trace.now
+                _here.set(span)
                 try:
                     results[index] = await function(work[index])
                 except (BackendError, BudgetExceeded):
                     if failures == "raise":
                         raise
                     results[index] = None
+                finally:
+                    self._write_span(span.path, began, span.clock.since(before))
 
         try:
             with first_error():
@@ -280,7 +292,7 @@ class Run:
         finally:
             for span in spans:
                 parent.join(span.clock)
-            self._write_span(path, start, parent.clock)
+            self._write_span(path, start, parent.clock.since(before))
         return [results[index] for index in range(len(work))]
 
     async def _call(
@@ -304,12 +316,13 @@ class Run:
         finally:
             if meter.started:
                 span.ledger.book(meter, model.backend.price, ending)
-        span.join(start.after(meter))
+            if ending != "cancelled":  # whoever waited for a failure waited for its tokens too
+                span.join(start.after(meter))
         return completion
 
     def _read(self, ticket: int, completion: Completion) -> Candidate:
         answer = self.problem.answer_format.extract(
-            completion.text, complete=completion.finish_reason == "stop"
+            completion.visible, complete=completion.finish_reason == "stop"
         )
         return Candidate(ticket=ticket, completion=completion, answer=answer)
 
@@ -317,6 +330,12 @@ class Run:
         self._seen.append((_place(path, candidate.ticket), candidate))
         self._parse_failures += candidate.answer is None
         return candidate
+
+    def _adopt(self, child: Run) -> None:
+        """Take over what a child run has counted, and its candidates if they answer our problem."""
+        self._parse_failures += child._parse_failures
+        if child.problem == self.problem:
+            self._seen += child._seen
 
     def _report(self, plan: Plan) -> None:
         if self._session.on_update is not None:
@@ -332,30 +351,31 @@ class Run:
             if isinstance(error, NoQuorum) or not (self._seen or isinstance(error, BudgetExceeded)):
                 raise
             solution = Tally.of(self._candidates()).solution()
-        update: dict[str, Any] = {"parse_failures": solution.parse_failures + self._parse_failures}
+        update: dict[str, Any] = {"parse_failures": self._parse_failures}
         if self._session.is_exhausted:
             update["status"] = "budget_exhausted"
         elif solution.answer is None:
             update["status"] = "no_answer"
         if solution.stopped_by is None and self._stops:
             update["stopped_by"] = self._stops[max(self._stops)]
-        scored = {id(candidate.completion): candidate for candidate in solution.candidates}
-        seen = self._candidates()
-        update["candidates"] = tuple(scored.get(id(one.completion), one) for one in seen)
+        update["candidates"] = self._with_scores(solution.candidates)
         return solution.model_copy(update=update)
+
+    def _with_scores(self, returned: Sequence[Candidate]) -> tuple[Candidate, ...]:
+        """Return all candidates that were seen, in the form in which the strategy returned them."""
+        scored = {(one.ticket, id(one.completion)): one for one in returned}
+        seen = [(one.ticket, id(one.completion)) for one in self._candidates()]
+        strangers = [one for key, one in scored.items() if key not in set(seen)]
+        known = zip(seen, self._candidates(), strict=True)
+        return (*(scored.get(key, one) for key, one in known), *strangers)
 
     def _candidates(self) -> list[Candidate]:
         """Return what was seen by place, since the order of arrival depends on timing."""
         return [candidate for _, candidate in sorted(self._seen, key=lambda pair: pair[0])]
 
-    def _write_span(
-        self, path: str, start: float, clock: Clock, stopped_by: StoppedBy | None = None
-    ) -> None:
+    def _write_span(self, path: str, start: float, elapsed: Clock) -> None:
         trace = self._session.trace
-        if stopped_by is not None:
-            trace.write("stop", span=path, **stopped_by.model_dump())
-        end = trace.now
-        trace.write("span", path=path, start=start, end=end, critical_tokens=clock.tokens)
+        trace.write("span", path=path, start=start, end=trace.now, critical_tokens=elapsed.tokens)
 
 
 def _place(path: str, ticket: int) -> _Place:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -68,14 +69,20 @@ class Samples:
         draw: Callable[[int], Callable[[], Awaitable[Draw]]],
         consumed: Callable[[Draw], None],
         report: Callable[[Plan], None],
+        *,
+        workers: int,
     ) -> None:
         self.plan = plan
         self.stopped_by: StoppedBy | None = None
         self._tasks, self._draw, self._on_consumed = tasks, draw, consumed
-        self._report = report
+        self._report, self._workers = report, workers
+        self._pending: deque[tuple[int, Callable[[], Awaitable[Draw]]]] = deque()
+        self._working = 0
         self._finished: dict[int, Draw] = {}
         self._arrival = anyio.Event()
-        self._launched = self._consumed = 0
+        self._launched = 0
+        self.consumed = 0
+        """Tickets that were consumed, failed ones included."""
         self._survivors: list[Candidate] = []
         self._errors: list[BackendError] = []
         self._is_closed = False
@@ -88,7 +95,7 @@ class Samples:
             self._report(self.plan)
         while self._launch():
             draw = await self._next()
-            self._consumed += 1
+            self.consumed += 1
             self._on_consumed(draw)
             if isinstance(draw.result, Candidate):
                 self._survivors.append(draw.result)
@@ -97,6 +104,7 @@ class Samples:
                 self._errors.append(draw.result)
             else:
                 self._is_closed = True
+                self._drop_pending()
         needed = 1 if self._is_closed else self.plan.quorum  # a spent budget asks for no quorum
         if self._errors and not self._survivors:
             raise self._errors[0]
@@ -107,14 +115,16 @@ class Samples:
     @property
     def in_flight(self) -> int:
         """Tickets that are launched and not yet consumed."""
-        return self._launched - self._consumed
+        return self._launched - self.consumed
 
     @property
     def _remaining(self) -> int:
-        return self.plan.n - self._consumed
+        return self.plan.n - self.consumed
 
     def _judge(self) -> None:
         votes = self.plan.votes
+        if len(self._survivors) < self.plan.quorum:
+            return  # what has no quorum yet decides nothing
         if votes is not None and self._survivors and self._remaining and not self._is_closed:
             self.stopped_by = self.plan.stop.verdict(votes, self._remaining).stopped_by
 
@@ -126,20 +136,35 @@ class Samples:
         if not self._is_closed and self._remaining:
             votes = self.plan.votes or Tally()
             wanted = self.plan.stop.earliest(votes, self._remaining) + self.plan.speculate
+            wanted = max(wanted, self.plan.quorum - len(self._survivors))
             while self.in_flight < min(wanted, self._remaining):
-                self._tasks.start_soon(self._work, self._launched, self._draw(self._launched))
+                self._pending.append((self._launched, self._draw(self._launched)))
                 self._launched += 1
+            while self._working < min(self._workers, len(self._pending) + self._working):
+                self._working += 1
+                self._tasks.start_soon(self._work, *self._pending.popleft())
         return self.in_flight > 0
 
     async def _work(self, ticket: int, draw: Callable[[], Awaitable[Draw]]) -> None:
-        self._finished[ticket] = await draw()
-        self._arrival.set()
+        """Make a draw, and then those that wait: a task a ticket would be too many for large n."""
+        while True:
+            self._finished[ticket] = await draw()
+            self._arrival.set()
+            if not self._pending:
+                break
+            ticket, draw = self._pending.popleft()
+        self._working -= 1
+
+    def _drop_pending(self) -> None:
+        """Forget the draws that have not begun: the budget would refuse them all."""
+        self._launched -= len(self._pending)
+        self._pending.clear()
 
     async def _next(self) -> Draw:
         """Wait for the next draw: of the next ticket, or of whichever finishes first."""
         while True:
             if self.plan.order == "ticket":
-                ticket = self._consumed
+                ticket = self.consumed
             else:  # a dict remembers the order in which its keys came
                 ticket = next(iter(self._finished), -1)
             if ticket in self._finished:

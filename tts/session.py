@@ -40,6 +40,8 @@ class Model:
 
     backend: Backend
     sampling: Sampling = field(default_factory=Sampling)
+    concurrency: int = 64
+    """Most calls that its layers let through at once."""
 
     @cached_property
     def options(self) -> dict[str, object]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
 import anyio
+from anyio.from_thread import start_blocking_portal
 from pydantic import ValidationError
 
 from tts.backends.base import Backend, Given, Provider
@@ -63,6 +63,7 @@ class Solver:
 
         Raises:
             BackendError: If a call failed and nothing was found.
+            ConfigError: If the budget does not hold even one call; nothing was spent.
         """
         trace = trace or Trace()
         account = Account(self.pipeline.budget, anyio.current_time())
@@ -72,7 +73,8 @@ class Solver:
         session = self._session(account, trace, seed, on_update)
         root = Span("run", seed, Ledger())
         strategy = self.pipeline.strategy
-        trace.begin(seed=seed, problem=problem.id, strategy=strategy.settings())
+        if trace.sink is not None:
+            trace.begin(seed=seed, problem=problem.id, strategy=strategy.settings())
         try:
             run = Run(session, problem, strategy.prompts(session.overrides), root)
             async with task_scope() as tasks:
@@ -81,6 +83,8 @@ class Solver:
                 solution = await run.solve(strategy)
         finally:
             self.accounts.discard(account)
+        if solution.usage.calls == 0 and solution.status == "budget_exhausted":
+            _check_size(account)
         usage = solution.usage.model_dump()
         trace.write("end", status=solution.status, answer=solution.answer, usage=usage)
         return solution
@@ -105,7 +109,11 @@ class Solver:
     ) -> Session:
         pipeline = self.pipeline
         models = {
-            name: Model(Budgeted(Traced(limited, trace), account), pipeline.models[name].sampling)
+            name: Model(
+                Budgeted(Traced(limited, trace), account),
+                pipeline.models[name].sampling,
+                limited.concurrency,
+            )
             for name, limited in self._backends.items()
         }
         return Session(
@@ -137,6 +145,16 @@ def _check(pipeline: Pipeline, backends: Mapping[str, Backend]) -> None:
             raise pipeline.mistake(
                 f"a budget in dollars needs the price of {backend.name}: set it", "models", name
             )
+
+
+def _check_size(account: Account) -> None:
+    """Tell a budget that is too small for any call from one that was spent."""
+    if account.ended_by is None:
+        limits = account.budget.model_dump(exclude_none=True)
+        raise ConfigError(
+            f"the budget {limits} does not hold one call with its prompt and max_tokens: "
+            "raise the budget or lower max_tokens"
+        )
 
 
 @asynccontextmanager
@@ -223,5 +241,10 @@ def solve_sync(
         asyncio.get_running_loop()
     except RuntimeError:
         return anyio.run(work)
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(anyio.run, work).result()
+    with start_blocking_portal() as portal:
+        future = portal.start_task_soon(work)
+        try:
+            return future.result()
+        except BaseException:  # Ctrl-C above all: the work must not go on unseen
+            future.cancel()
+            raise

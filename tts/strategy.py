@@ -20,10 +20,14 @@ __all__ = ["Strategy"]
 class Strategy(Component, group="tts.strategies", label="strategy"):
     """A way to spend compute on a problem. The object is its configuration.
 
-    A subclass gives its name, its settings as fields, and `solve`; an entry point in the group
-    `tts.strategies` makes it available by name. Templates are `prompts/ROLE.j2` beside its file,
-    then the library's own.
+    A subclass gives its name, its settings as fields, and `solve`; one that asks other roles than
+    `solve` names them in `roles`. An entry point in the group `tts.strategies` makes it available
+    by name. Templates are `prompts/ROLE.j2` beside its file, then the library's own.
     """
+
+    def roles(self) -> tuple[str, ...]:
+        """Return the roles whose models and prompts a pipeline may assign: those it asks."""
+        return ("solve",)
 
     def needs(self) -> Mapping[str, frozenset[str]]:
         """Return the abilities that the model of each role must have.

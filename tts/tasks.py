@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 import anyio
 from anyio.abc import TaskGroup
 
+from tts.errors import TTSError
+
 __all__ = ["first_error", "task_scope"]
 
 
@@ -17,12 +19,18 @@ def first_error() -> Iterator[None]:
     try:
         yield
     except BaseExceptionGroup as group:
-        leaf: BaseException = group
-        is_alone = True
-        while isinstance(leaf, BaseExceptionGroup):
-            is_alone = is_alone and len(leaf.exceptions) == 1
-            leaf = leaf.exceptions[0]
-        raise leaf from (leaf.__cause__ if is_alone else group)
+        leaves = list(_leaves(group))
+        # A bug beside a failed call is the one to know about.
+        first = next((leaf for leaf in leaves if not isinstance(leaf, TTSError)), leaves[0])
+        raise first from (first.__cause__ if len(leaves) == 1 else group)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
 
 
 @asynccontextmanager

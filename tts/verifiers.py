@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
-from pydantic import ImportString
+from pydantic import ImportString, field_serializer
 
-from tts.answers import AnswerFormat
 from tts.errors import BackendError
 from tts.messages import TokenLogprob
 from tts.problem import Candidate, Problem
@@ -18,7 +18,7 @@ from tts.run import Run
 
 __all__ = ["Function", "Judge", "MeanLogprob", "Verifier", "YesNo"]
 
-_NUMBER = AnswerFormat(kind="number")
+_INDEX = re.compile(r"(?<![\d.,-])\d{1,6}(?![\d%]|[.,]\d)")  # the first whole number of a reply
 
 
 class Verifier(Component, group="tts.verifiers", label="verifier"):
@@ -26,6 +26,8 @@ class Verifier(Component, group="tts.verifiers", label="verifier"):
 
     needs: ClassVar[Mapping[str, frozenset[str]]] = {}
     """Abilities that the model of each role must have."""
+    roles: ClassVar[tuple[str, ...]] = ()
+    """Roles that it asks."""
 
     @abstractmethod
     async def scores(
@@ -58,16 +60,18 @@ class YesNo(Verifier, name="yes_no"):
     """
 
     needs = {"verify": frozenset({"top_logprobs"})}  # noqa: RUF012  # a ClassVar of the base
+    roles = ("verify",)
 
     async def scores(
         self, problem: Problem, candidates: Sequence[Candidate], run: Run
     ) -> list[float | None]:
         """Return probabilities, in [0, 1]; None where neither yes nor no was likely."""
+        alternatives = min(20, run.capabilities("verify").top_logprobs)
 
         async def score(candidate: Candidate) -> float | None:
             prompt = run.prompt("verify", problem=problem, solution=candidate.visible)
             completion = await run.generate(
-                prompt, temperature=0.0, max_tokens=1, logprobs=True, top_logprobs=20
+                prompt, temperature=0.0, max_tokens=1, logprobs=True, top_logprobs=alternatives
             )
             probability = _p_yes(completion.logprobs or ())
             if probability is None:
@@ -83,6 +87,8 @@ class Judge(Verifier, name="judge"):
     Cost: one call. An answer that names no candidate is counted and scores nothing.
     """
 
+    roles = ("select",)
+
     async def scores(
         self, problem: Problem, candidates: Sequence[Candidate], run: Run
     ) -> list[float | None]:
@@ -94,29 +100,45 @@ class Judge(Verifier, name="judge"):
             completion = await run.generate(prompt, temperature=0.0)
         except BackendError:
             return [None] * len(candidates)
-        named = _NUMBER.extract(completion.visible)
-        if named is None or not named.isdecimal() or not 1 <= int(named) <= len(order):
+        named = _INDEX.search(completion.visible)
+        if named is None or not 1 <= int(named[0]) <= len(order):
             run.count_parse_failure()
             return [None] * len(candidates)
-        chosen = order[int(named) - 1]
+        chosen = order[int(named[0]) - 1]
         return [float(index == chosen) for index in range(len(candidates))]
 
 
 class Function(Verifier, name="function"):
     """Score by a Python function of the problem and a candidate. No call.
 
-    YAML names it: `{use: function, function: package.module.name}`. A function that returns None
-    or NaN has not judged that candidate.
+    YAML names it: `{use: function, function: package.module.name}`. A candidate for which the
+    function returns None or no finite number, or raises, has not been judged; that is counted.
     """
 
     function: ImportString[Callable[[Problem, Candidate], float | None]]
+    """Takes the problem and a candidate, returns a score."""
 
     async def scores(
         self, problem: Problem, candidates: Sequence[Candidate], run: Run
     ) -> list[float | None]:
         """Return what the function says."""
-        scores = [self.function(problem, candidate) for candidate in candidates]
-        return [None if score is None or math.isnan(score) else score for score in scores]
+        scores = [self._score(problem, candidate) for candidate in candidates]
+        for _ in range(scores.count(None)):
+            run.count_parse_failure()
+        return scores
+
+    def _score(self, problem: Problem, candidate: Candidate) -> float | None:
+        try:
+            score = self.function(problem, candidate)
+        except Exception:  # a user's code: whatever it raises costs a judgement, not the answer
+            return None
+        return score if score is not None and math.isfinite(score) else None
+
+    @field_serializer("function")
+    def _name(self, function: Callable[..., object]) -> str:
+        """A function by its path; an object that has none by its repr, for reading only."""
+        name = getattr(function, "__qualname__", "")
+        return f"{function.__module__}.{name}" if name.isidentifier() else repr(function)
 
 
 def _p_yes(logprobs: Sequence[TokenLogprob]) -> float | None:

@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from tts.answers import equivalent
+from tts.errors import ConfigError
 from tts.problem import Candidate, Solution
 from tts.registry import Component
 
@@ -120,10 +121,16 @@ class Tally:
         return tally
 
     def add(self, candidate: Candidate) -> None:
-        """Count a candidate."""
+        """Count a candidate.
+
+        Raises:
+            ConfigError: If the vote gives a weight outside [0, 1].
+        """
         self.candidates.append(candidate)
         key = candidate.key
         weight = None if key is None else self.vote.weight(candidate)
+        if weight is not None and not 0.0 <= weight <= 1.0:
+            raise ConfigError(f"vote {self.vote.name!r} gave {weight}: weights lie in [0, 1]")
         if key is None or weight is None:
             self.abstentions += 1
             return

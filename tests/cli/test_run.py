@@ -19,7 +19,7 @@ from tts.testing import FlakyBackend, ScriptedBackend
 
 KEYS = [
     "answer", "text", "status", "strategy", "stopped_by", "samples", "usage", "parse_failures",
-    "trace_id",
+    "failed_calls", "trace_id",
 ]  # fmt: skip
 USAGE = [
     "calls", "cancelled_calls", "prompt_tokens", "completion_tokens", "total_tokens",
@@ -122,13 +122,40 @@ def test_run_file_writes_lines_in_input_order(tts: Tts, pipeline: Path, tmp_path
     assert all(report["usage"]["calls"] for report in reports)
 
 
-@pytest.mark.parametrize("line", ["{", "7", "{}", '{"question": 3}', '""'])
+@pytest.mark.parametrize("line", ['"\\ud800 x"', "{", "7", "{}", '{"question": 3}', '""'])
 def test_run_file_names_the_bad_line_and_spends_nothing(
     tts: Tts, pipeline: Path, tmp_path: Path, line: str
 ) -> None:
     problems = tmp_path / "problems.jsonl"
     problems.write_text(f"{json.dumps(FACTS)}\n{line}\n")
     assert_refused(tts("run", pipeline, "--input-file", problems), f"{problems}:2:")
+
+
+def test_run_without_an_answer_is_exit_1(capsys: pytest.CaptureFixture[str]) -> None:
+    pipeline = _pipeline(ScriptedBackend(lambda request: "I do not know"))
+    one = OneProblem(pipeline, pipeline.problem("q"), 0, Trace(), True)
+    assert anyio.run(one.main) == 1
+    assert '"status": "no_answer"' in capsys.readouterr().out
+
+
+def test_run_shows_no_control_characters_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    pipeline = _pipeline(ScriptedBackend(lambda request: "Answer: \x1b]0;owned\x07seven"))
+    assert anyio.run(OneProblem(pipeline, pipeline.problem("q"), 0, Trace(), False).main) == 0
+    out = capsys.readouterr().out
+    assert "seven" in out
+    assert "\x1b" not in out
+
+
+def test_run_file_survives_a_bug_in_one_problem(capsys: pytest.CaptureFixture[str]) -> None:
+    def script(request: Request) -> str:
+        return "Answer: 7" if "good" in request.messages[0].content else str(1 / 0)
+
+    pipeline = _pipeline(ScriptedBackend(script))
+    problems = [pipeline.problem(text, id=text) for text in ("bad", "good")]
+    assert anyio.run(ManyProblems(pipeline, problems, 0, None, False, 1).main) == 1
+    reports = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert "ZeroDivisionError" in reports[0]["error"]
+    assert reports[1]["answer"] == "7"
 
 
 def test_run_file_tells_failures_apart(capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,7 +65,11 @@ def test_another_seed_gives_other_texts(name: str) -> None:
 )
 def test_budget_is_never_exceeded(name: str, tokens: int, calls: int, scale: float) -> None:
     budget = Budget(total_tokens=tokens, calls=calls, seconds=20.0)
-    solution = solve(name, actor(seeded_latency(scale)), budget=budget)
+    try:
+        solution = solve(name, actor(seeded_latency(scale)), budget=budget)
+    except ConfigError:
+        assert tokens < 1024 + 40  # does not hold one call: its prompt and max_tokens
+        return
     assert solution.usage.total_tokens <= tokens
     assert solution.usage.calls <= calls
     assert solution.status in {"ok", "budget_exhausted"}

@@ -110,7 +110,7 @@ SCENES = st.builds(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(SCENES)
 def test_spent_and_promised_never_exceed_the_budget(scene: Scene) -> None:
     made, was_within = virtual_run(scene.main)
@@ -118,7 +118,6 @@ def test_spent_and_promised_never_exceed_the_budget(scene: Scene) -> None:
     assert within(made.account)
 
 
-@settings(max_examples=100)
 @given(SCENES)
 def test_every_reservation_comes_back(scene: Scene) -> None:
     made, _ = virtual_run(scene.main)
@@ -164,6 +163,25 @@ def test_a_call_that_others_cannot_make_room_for_is_refused_at_once() -> None:
         return anyio.current_time()
 
     assert virtual_run(main) == 0.0
+
+
+def test_a_small_call_does_not_overtake_a_large_one() -> None:
+    served: list[str] = []
+
+    async def call(account: Account, name: str, tokens: int) -> None:
+        await account.reserve(Spending(tokens, 1))
+        served.append(name)
+        await anyio.sleep(1.0)
+        account.settle(Spending(tokens, 1), Spending(1, 1))
+
+    async def main() -> None:
+        account = Account(Budget(total_tokens=10), 0.0)
+        async with anyio.create_task_group() as tasks:
+            for name, tokens in (("first", 8), ("large", 9), ("small", 1)):
+                tasks.start_soon(call, account, name, tokens)
+
+    virtual_run(main)
+    assert served == ["first", "large", "small"]
 
 
 async def twice(run: Run) -> None:

@@ -39,7 +39,8 @@ def test_the_highest_score_wins_and_ties_go_to_the_first(
         if answer is not None and score is not None and not math.isnan(score)
     ]
     solution = chosen(scores, answers)
-    if judged:
+    answered = sum(answer is not None for answer in answers)
+    if judged and 2 * len(judged) >= answered:
         assert solution.answer == answers[min(judged)[1]]
 
 
@@ -49,6 +50,11 @@ def test_without_any_score_the_majority_decides(answers: list[str | None]) -> No
     votes = [answer for answer in answers if answer is not None]
     counts = [votes.count(vote) for vote in votes]
     assert solution.answer == (votes[counts.index(max(counts))] if votes else None)
+
+
+def test_when_fewer_than_half_are_judged_the_majority_decides() -> None:
+    solution = chosen([9.0, None, None, None], ["a", "b", "b", "b"])
+    assert (solution.answer, solution.candidates[0].score) == ("b", 9.0)
 
 
 def test_scores_come_back_with_the_candidates() -> None:

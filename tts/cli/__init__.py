@@ -60,6 +60,10 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # the reader went away: what is left to print goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    except Exception as error:  # a bug, ours or a plug-in's: one line unless asked for more
+        if "--debug" in words:
+            raise
+        code = _fail(f"internal error: {error!r}; --debug shows where", 1)
     raise SystemExit(code or 0)
 
 

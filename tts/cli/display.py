@@ -11,7 +11,7 @@ from tts.problem import Solution
 from tts.session import Update
 from tts.votes import Tally
 
-__all__ = ["Display"]
+__all__ = ["Display", "plain"]
 
 _WIDTH = 32
 
@@ -64,7 +64,7 @@ class Display:
         ):
             if number:
                 self._print(f"left out: {number} {what}")
-        answer = "none" if solution.answer is None else solution.answer
+        answer = "none" if solution.answer is None else plain(solution.answer)
         self.console.print(Text(f"answer {answer}", style="bold"), soft_wrap=True)
         cost = "cost unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4g}"
         self._print(
@@ -87,6 +87,11 @@ def _bars(update: Update) -> Table:
     return table
 
 
+def plain(text: str) -> str:
+    """Return a model's words as one line that cannot steer a terminal."""
+    return " ".join("".join(c for c in text if c.isprintable() or c.isspace()).split())
+
+
 def _short(answer: str) -> str:
-    line = " ".join(answer.split())
+    line = plain(answer)
     return line if len(line) <= 24 else line[:23] + "…"

@@ -18,7 +18,7 @@ from tts.strategy import Strategy
 from tts.verifiers import Verifier
 from tts.votes import Vote
 
-__all__ = ["add_to"]
+__all__ = ["add_to", "report_broken"]
 
 _FAMILIES: dict[str, tuple[type[Component], str]] = {
     "strategies": (Strategy, "Ways to spend compute on a problem."),
@@ -35,12 +35,21 @@ def add_to(app: typer.Typer) -> None:
         app.command(name, help=f"{summary} With NAME, its settings.")(_command(family))
 
 
+def report_broken(*families: type[Component]) -> None:
+    """Print one line for each installed package that cannot be used, by default of all families."""
+    for family in families or [family for family, _ in _FAMILIES.values()]:
+        for error in family.survey()[1]:
+            typer.echo(f"tts: {error}", err=True)
+
+
 def _command(family: type[Component]) -> Callable[..., None]:
     def command(
         name: Annotated[str | None, typer.Argument(help="Show this one.")] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     ) -> None:
-        members = [family.named(name)] if name else family.members()
+        members = [family.named(name)] if name else family.survey()[0]
+        if not name:
+            report_broken(family)
         if as_json:
             described = [_described(member) for member in members]
             typer.echo(json.dumps(described[0] if name else described, indent=2))
@@ -91,8 +100,14 @@ def _type(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:
         first = schema["anyOf"][0]
         if "enum" in first:
-            return " | ".join(first["enum"])
+            return " | ".join(dict.fromkeys([*first["enum"], *_choices(schema["anyOf"][1:])]))
         return " | ".join(_type(option) for option in schema["anyOf"])
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
     return str(schema.get("type", "any"))
+
+
+def _choices(options: list[dict[str, Any]]) -> list[str]:
+    """The names of a family's members, those too that need settings."""
+    firsts = (list(option.get("properties", {}).values())[:1] for option in options)
+    return [key["const"] for keys in firsts for key in keys if "const" in key]

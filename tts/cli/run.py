@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -54,7 +55,7 @@ def run(
     with ExitStack() as stack:
         sink = stack.enter_context(trace_file(trace)) if trace else None
         if input_file is None:
-            problem = loaded.problem(_stdin() if text == "-" else text or "")
+            problem = loaded.problem(_stdin() if text == "-" else _argument(text or ""))
             one = OneProblem(loaded, problem, seed, Trace(sink, texts=trace_texts), as_json)
             code = anyio.run(one.main)
         else:
@@ -62,6 +63,14 @@ def run(
             batch = ManyProblems(loaded, problems, seed, sink, trace_texts, concurrency)
             code = anyio.run(batch.main)
     raise typer.Exit(code)
+
+
+def _argument(text: str) -> str:
+    """Return what was typed, whatever the locale made of its bytes."""
+    try:
+        return os.fsencode(text).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"--input is not UTF-8 at byte {error.start}") from error
 
 
 def _stdin() -> str:
@@ -88,10 +97,13 @@ class OneProblem:
                 if solution is not None:
                     typer.echo(json.dumps(solution.report(), ensure_ascii=False))
             else:
-                interrupted = await self._show(solver)
-        return 130 if interrupted else 0
+                solution, interrupted = await self._show(solver)
+        if self.trace.failure is not None:
+            typer.echo(f"tts: the trace is incomplete: {self.trace.failure}", err=True)
+        answered = solution is not None and solution.answer is not None
+        return 130 if interrupted else int(not answered)
 
-    async def _show(self, solver: Solver) -> bool:
+    async def _show(self, solver: Solver) -> tuple[Solution | None, bool]:
         models = ", ".join(provider.name for provider in self.pipeline.models.values())
         display = Display(f"{self.pipeline.strategy.name} on {models}")
         with display:
@@ -100,7 +112,7 @@ class OneProblem:
             )
         if solution is not None:
             display.finish(solution)
-        return interrupted
+        return solution, interrupted
 
     async def _solve(self, solver: Solver, display: Display | None = None) -> Solution:
         return await solver.solve(
@@ -150,9 +162,10 @@ class ManyProblems:
                 trace=Trace(self.sink, texts=self.texts),
             )
             report = solution.report()
-        except TTSError as error:
+        except Exception as error:  # whatever one problem does, the others go on
             self.failed += 1
-            report = {"error": str(error)}
+            known = isinstance(error, TTSError)
+            report = {"error": str(error) if known else f"internal error: {error!r}"}
         finally:
             self.slots.release()
         self.done[index] = {"id": problem.id, **report}
@@ -208,4 +221,5 @@ def _problem(pipeline: Pipeline, line: str, number: int) -> Problem:
     key = next((key for key in _KEYS if isinstance(row, dict) and key in row), None)
     if key is None or not isinstance(row[key], str):
         raise ConfigError(f"a line is a string, or an object with one of {', '.join(_KEYS)}")
-    return pipeline.problem(row[key], id=str(row.get("id", number)))
+    name = row.get("id")
+    return pipeline.problem(row[key], id=str(number if name is None else name))

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel
 
+from tts.cli.registry import report_broken
 from tts.pipeline import Pipeline
 from tts.problem import Solution
 
@@ -23,4 +24,5 @@ class _Kind(StrEnum):
 def schema(kind: Annotated[_Kind, typer.Argument(help="What to describe.")]) -> None:
     """Print a JSON Schema, with every strategy, rule and backend that is installed."""
     models: dict[_Kind, type[BaseModel]] = {_Kind.pipeline: Pipeline, _Kind.solution: Solution}
+    report_broken()
     typer.echo(json.dumps(models[kind].model_json_schema(), indent=2))

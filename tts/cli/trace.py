@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
+from tts.cli.display import plain
 from tts.errors import ConfigError
 from tts.pipeline import read_text
 
@@ -36,8 +37,16 @@ def show(
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=400)  # a pipe has no edge to wrap at
-    for trace_id, records in runs.items():
-        console.print(_tree(trace_id, records))
+    try:
+        trees = [_tree(trace_id, records) for trace_id, records in runs.items()]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ConfigError(f"not a trace: {error!r}", path=str(file)) from error
+    for tree in trees:
+        console.print(tree)
+
+
+def _safe(text: object) -> str:
+    return escape(plain(str(text)))
 
 
 def _records(file: Path) -> list[_Record]:
@@ -59,7 +68,7 @@ def _tree(trace_id: str, records: list[_Record]) -> Tree:
     head = next((r for r in records if r["event"] == "run"), {})
     end = next((r for r in records if r["event"] == "end"), None)
     name = (head.get("strategy") or {}).get("use", "run")
-    tree = Tree(f"[bold]{escape(name)}[/] {trace_id[:8]}  {_ending(end)}")
+    tree = Tree(f"[bold]{_safe(name)}[/] {trace_id[:8]}  {_ending(end)}")
     nodes: dict[str, Tree] = {}
     for path in sorted(_paths(records), key=_natural):
         nodes[path] = _parent(nodes, path, tree).add(_span_line(path, records))
@@ -100,20 +109,20 @@ def _span_line(path: str, records: list[_Record]) -> str:
     total = sum(call["prompt_tokens"] + call["completion_tokens"] for call in calls)
     span = next((r for r in records if r["event"] == "span" and r["path"] == path), None)
     critical = f"  critical path {span['critical_tokens']}" if span else "  [red]unfinished[/]"
-    return f"[cyan]{escape(path)}[/]  {len(calls)} calls  total {total}{critical}"
+    return f"[cyan]{_safe(path)}[/]  {len(calls)} calls  total {total}{critical}"
 
 
 def _line(record: _Record) -> str:
     if record["event"] == "stop":
         promise = record["guarantee"] or "no guarantee"
-        why = escape(f"{record['reason']} ({promise})")
-        return f"[yellow]stopped by {escape(record['rule'])}[/]: {why}"
+        why = _safe(f"{record['reason']} ({promise})")
+        return f"[yellow]stopped by {_safe(record['rule'])}[/]: {why}"
     seconds = record["end"] - record["start"]
     tokens = f"{record['prompt_tokens']}+{record['completion_tokens']} tokens"
     colour = "green" if record["outcome"] in {"stop", "length"} else "red"
     return (
-        f"#{record['ticket']} {escape(record['role'])} on {escape(record['model'])}  {tokens}  "
-        f"{seconds:.3f} s  [{colour}]{escape(record['outcome'])}[/]"
+        f"#{record['ticket']} {_safe(record['role'])} on {_safe(record['model'])}  {tokens}  "
+        f"{seconds:.3f} s  [{colour}]{_safe(record['outcome'])}[/]"
     )
 
 
@@ -122,6 +131,6 @@ def _ending(end: _Record | None) -> str:
         return "[red]unfinished[/]"
     usage = end["usage"]
     return (
-        f"{end['status']}: {escape(str(end['answer']))}  total {usage['total_tokens']}  "
+        f"{end['status']}: {_safe(end['answer'])}  total {usage['total_tokens']}  "
         f"critical path {usage['critical_tokens']}  {usage['wall_seconds']:.2f} s"
     )

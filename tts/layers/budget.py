@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
 import anyio
 from pydantic import Field
@@ -15,10 +15,10 @@ from tts.frozen import Frozen
 from tts.layers.base import Layer
 from tts.messages import Completion, Request
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ["Account", "Budget", "Budgeted", "Spending"]
+
+
+_ROUNDING_USD = 1e-12  # sums of prices are not exact
 
 
 class Budget(Frozen):
@@ -194,7 +194,9 @@ class Account:
     def _fits(self, amount: Spending) -> bool:
         left = self.remaining
         return (
-            amount.tokens <= left.tokens and amount.calls <= left.calls and amount.usd <= left.usd
+            amount.tokens <= left.tokens
+            and amount.calls <= left.calls
+            and amount.usd <= left.usd + _ROUNDING_USD
         )
 
     def _admit(self) -> None:

@@ -39,6 +39,9 @@ class Trace:
     Args:
         sink: Called with each record; None throws them away.
         texts: Record prompts and completions in full; without it only the prompts' digests.
+
+    Attributes:
+        failure: Why the sink was given up (a full disk, say); a trace never costs an answer.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Trace:
         self.id = uuid4().hex
         self.sink = sink
         self.texts = texts
+        self.failure: OSError | None = None
         self._began = time.perf_counter()
 
     @property
@@ -57,7 +61,10 @@ class Trace:
     def write(self, event: str, **fields: Any) -> None:
         """Record an event."""
         if self.sink is not None:
-            self.sink({"event": event, "trace_id": self.id, **fields})
+            try:
+                self.sink({"event": event, "trace_id": self.id, **fields})
+            except OSError as error:
+                self.sink, self.failure = None, error
 
     def begin(self, **fields: Any) -> None:
         """Record the head of the trace."""
@@ -113,9 +120,7 @@ class Traced(Layer):
         outcome: str,
         completion: Completion | None,
     ) -> None:
-        record: Record = {
-            "event": "call",
-            "trace_id": self.trace.id,
+        fields: Record = {
             "span": request.span,
             "ticket": request.ticket,
             "role": request.role,
@@ -129,10 +134,9 @@ class Traced(Layer):
             "completion_tokens": meter.completion_tokens,
         }
         if self.trace.texts:
-            record["prompt"] = [message.model_dump() for message in request.messages]
-            record["text"] = completion.text if completion else None
-        assert self.trace.sink is not None
-        self.trace.sink(record)
+            fields["prompt"] = [message.model_dump() for message in request.messages]
+            fields["text"] = completion.text if completion else None
+        self.trace.write("call", **fields)
 
     def _digest(self, messages: tuple[Message, ...]) -> str:
         """Return a digest of the prompt; samples of one prompt share it, so the last is kept."""

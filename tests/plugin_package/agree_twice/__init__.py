@@ -9,6 +9,10 @@ class AgreeTwice(Strategy, name="agree_twice"):
     most: int = 5
     """Most completions."""
 
+    def roles(self) -> tuple[str, ...]:
+        """Return the one role."""
+        return ("agree",)
+
     async def solve(self, problem: Problem, run: Run) -> Solution:
         """Ask, count, stop at the second vote for one answer."""
         votes = Tally()

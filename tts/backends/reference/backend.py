@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from anyio.lowlevel import RunVar
@@ -29,6 +30,10 @@ _PROMPTS = 4096
 """Prompts whose ids are remembered."""
 _SEEDS = 1 << 64
 """Seeds that the generator tells apart."""
+
+
+_schedulers: RunVar[WeakKeyDictionary[ReferenceBackend, Scheduler]] = RunVar("schedulers")
+"""What drives each backend on an event loop; gone when the loop or the backend is."""
 
 
 class ReferenceBackend:
@@ -65,7 +70,6 @@ class ReferenceBackend:
         self._renderer = Renderer(self._tokenizer)
         self._max_batch = max_batch
         self._context = config.max_position_embeddings
-        self._scheduler: RunVar[Scheduler] = RunVar(f"reference {id(self)}")
         self._prompt = lru_cache(maxsize=_PROMPTS)(self._encode)
 
     @property
@@ -110,11 +114,14 @@ class ReferenceBackend:
         return self._completion(request, row, watch, meter.usage)
 
     def _on_this_loop(self) -> Scheduler:
-        scheduler = self._scheduler.get(None)
-        if scheduler is None:
-            scheduler = Scheduler(lambda: Engine(self._model, max_batch=self._max_batch))
-            self._scheduler.set(scheduler)
-        return scheduler
+        schedulers = _schedulers.get(None)
+        if schedulers is None:
+            schedulers = WeakKeyDictionary()
+            _schedulers.set(schedulers)
+        if self not in schedulers:
+            # Not a method: it would hold the backend, and the loop would hold both for ever.
+            schedulers[self] = Scheduler(partial(Engine, self._model, max_batch=self._max_batch))
+        return schedulers[self]
 
     def _encode(self, messages: tuple[Message, ...]) -> TokenIds:
         return self._renderer.prompt(messages)

@@ -22,7 +22,7 @@ from tts.backends.reference.training.roles import ROLES, Branch
 from tts.backends.reference.training.wording import FORMS
 from tts.backends.reference.training.world import Problem, Split, draw_problem
 
-__all__ = ["Batch", "Corpus", "Row", "Shape"]
+__all__ = ["Batch", "Corpus", "Encoded", "Row", "Shape"]
 
 _PROMPT_WEIGHT = 0.05
 _MISSES = 4
@@ -33,8 +33,6 @@ _PUZZLE_SHARE = 0.05
 _LEAD_SHARE = 0.75
 _HELPERS = ((drills.facts, 0.35), (drills.unlock, 0.45), (drills.trace, 0.35))
 _LEVEL_WEIGHTS = {1: 6, 2: 10, 3: 18, 4: 22, 5: 22, 6: 22}
-
-
 _CHOICES = 6
 
 
