@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import warnings
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -65,21 +64,37 @@ def test_object_of_another_family_is_refused() -> None:
 @pytest.fixture
 def _broken_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     points = dict(registry._entry_points("tts.rules"))
-    points["broken"] = EntryPoint("broken", "no_such_module:Rule", "tts.rules")
-    points["alien"] = EntryPoint("alien", "tts.votes:Plurality", "tts.rules")
+    for name, value in (
+        ("broken", "no_such_module:Rule"),
+        ("alien", "tts.votes:Plurality"),
+        ("alias", "tts.stopping:Never"),
+    ):
+        points[name] = (EntryPoint(name, value, "tts.rules"),)
+    points["twice"] = 2 * points["never"]
     monkeypatch.setattr(registry, "_entry_points", lambda group: points)
 
 
 @pytest.mark.usefixtures("_broken_plugin")
-def test_broken_package_is_named_and_does_not_break_the_others() -> None:
-    with pytest.raises(ConfigError, match=r"no_such_module:Rule.*fails"):
-        StoppingRule.named("broken")
-    with pytest.raises(ConfigError, match="is not a rule"):
-        StoppingRule.named("alien")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        assert {Dominance, Never} <= set(StoppingRule.members())
-    assert len(caught) == 2
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("broken", "no_such_module:Rule fails: ModuleNotFoundError"),
+        ("alien", "tts.votes:Plurality is not a rule"),
+        ("alias", "registered as rule 'alias' and calls itself 'never'"),
+        ("twice", "uninstall one"),
+    ],
+)
+def test_broken_package_is_named(name: str, words: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        StoppingRule.named(name)
+    assert words in str(raised.value)
+
+
+@pytest.mark.usefixtures("_broken_plugin")
+def test_broken_package_does_not_break_the_others() -> None:
+    members, errors = StoppingRule.survey()
+    assert {Dominance, Never} <= set(members)
+    assert len(errors) == 4
 
 
 def test_nearest_lists_all_when_none_is_near() -> None:

@@ -167,6 +167,20 @@ def test_in_flight_never_exceeds_what_the_rule_allows(
     assert max(excess) <= 0
 
 
+@given(st.integers(1, 60), st.integers(1, 4), SALTS)
+def test_many_draws_need_few_tasks(n: int, concurrency: int, salt: int) -> None:
+    tasks: list[int] = []
+
+    def script(request: Request) -> str:
+        tasks.append(len(asyncio.all_tasks()))
+        return f"Answer: {request.ticket}"
+
+    backend = ScriptedBackend(script, latency=noise(salt))
+    value = play(backend, lambda run: drawn(run, n), concurrency=concurrency).value
+    assert value == [str(ticket) for ticket in range(n)]
+    assert max(tasks) <= 4 * concurrency + 1
+
+
 def test_speculation_keeps_more_in_flight() -> None:
     backend = answering(["a"] * 9)
     play(backend, lambda run: voted(run, 9, speculate=3))

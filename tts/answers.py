@@ -29,7 +29,9 @@ from tts.frozen import Frozen
 
 __all__ = ["AnswerFormat", "canonical", "equivalent"]
 
-_MARKER = re.compile(r"(?i)\banswer\b[ \t*_]*(?:is\b[ \t*_]*(?P<late>:)?|[:=])|^####(?=[ \t])", re.M)
+_MARKER = re.compile(
+    r"(?i)\banswer\b[ \t*_]*(?:is\b[ \t*_]*(?P<late>:)?|[:=])|^####(?=[ \t])", re.M
+)
 _LINE_START = re.compile(r"[\s#>*_-]*(?:the )?(?:final )?", re.IGNORECASE)
 _BRACE = re.compile(r"(\\f?boxed\s*\{)|\\.|([{}])", re.DOTALL)
 _SOMETHING = re.compile(r"[^\s.,:;!?*_~`'\"$#|(){}\[\]\\–—-]")
@@ -42,12 +44,12 @@ _LAST_NUMBER = re.compile(rf"(?<![\w.])\$?((?:{NUMBER})(?:/\d+)?\s?%?)")
 _FIRST_NUMBER = re.compile(r"(?<![\w.])[-+−]?\s?[$€£]?(?:\d|\.\d)")
 _HEDGE = re.compile(r"(?:[^\W\d_]|[\s,:'’~≈$])*|\s*\\approx\s*")
 _OPTION = re.compile(
-    r"\(([A-J])\)|(?i:\b(?:option|choice)(?:\s+is)?\s*:?)\s*([A-J])\b(?!['’])|"
+    r"\(([A-J])\)|(?i:\b(?:option|choice)(?: is)?:? )([A-J])\b(?!['’])|"
     r"\bis:?[ \t]+([A-HJ])(?=[.)!]?[ \t]*$)",
     re.MULTILINE,
 )
 _LEADING_LETTER = re.compile(
-    r"\(?([A-Ja-j])(?:\)|[.:](?!\w)|\s*$|,(?!\s*\(?[A-Ja-j]\b))|"
+    r"\(?([A-Ja-j])(?:\)|[.:](?!\w)|\s*$|\s+[–—-]\s|,(?!\s*\(?[A-Ja-j]\b))|"
     r"([B-HJ])(?=\s+(?!(?:and|or|nor|to)\b)\w|\s*[–—(-])"
 )
 _LETTER_INSIDE = re.compile(r"\(([A-J])\)|(?<![\w'’])([B-HJ]\b|[AI](?=[.)!]*\s*$))(?!['’])")
@@ -136,11 +138,12 @@ def _last_match(pattern: str, text: str) -> str | None:
 def _marked(text: str) -> str | None:
     """The answer announced as one, by a box or by `Answer:`."""
     place, boxed = _boxed(text)
-    found = None
-    for marker in _MARKER.finditer(text, max(place, 0)):
+    for marker in reversed(list(_MARKER.finditer(text, max(place, 0)))):
         if boxed is None or _begins_line(text, marker):
-            found = _announced(text, marker) or found
-    return found or boxed
+            found = _announced(text, marker)
+            if found:
+                return found
+    return boxed
 
 
 def _boxed(text: str) -> tuple[int, str | None]:
@@ -161,31 +164,35 @@ def _boxed(text: str) -> tuple[int, str | None]:
 def _begins_line(text: str, marker: re.Match[str]) -> bool:
     if marker[0] == "####":
         return True
-    start = text.rfind("\n", 0, marker.start()) + 1
-    if marker.start() - start > 40:
-        return False
+    nearby = max(0, marker.start() - 40)
+    start = text.rfind("\n", nearby, marker.start()) + 1 or nearby
     colon = marker["late"] or not marker[0].rstrip("*_ \t").lower().endswith("is")
     return colon and _LINE_START.fullmatch(text, start, marker.start()) is not None
 
 
 def _announced(text: str, marker: re.Match[str]) -> str | None:
     """What a marker announces: the rest of its line, or behind a colon a value on a later one."""
-    something = _SOMETHING.search(text, marker.end())
+    start, end = marker.end(), _line_end(text, marker.end())
+    heading = marker[0] == "####"
+    something = _SOMETHING.search(text, start, end if heading else len(text))
     if something is None:
         return None
-    start = text.rfind("\n", marker.end(), something.start()) + 1 or marker.end()
-    end = text.find("\n", start)
-    end = len(text) if end < 0 else end
+    if something.start() > end:
+        start = text.rfind("\n", start, something.start()) + 1
+        end = _line_end(text, start)
     content = _without_remark(text[start:end].strip("*_ \t\r:").rstrip("*_. \t\r"))
-    if marker[0] == "####":
-        # Also how Markdown writes a heading, which has something below it.
-        last = start == marker.end() and not _SOMETHING.search(text, end)
-        return content if last or _is_number(content) else None
+    if heading:  # or a Markdown heading; that has something below it
+        return content if _is_number(content) or not _SOMETHING.search(text, end) else None
     if start == marker.end():
         return content
-    colon = marker["late"] or marker[0].endswith(":")
-    value = _is_number(content) or len(_PROSE_WORD.findall(content)) <= 3
-    return content if colon and value else None
+    if not (marker["late"] or marker[0].endswith(":")) or _MARKER.search(text, start, end):
+        return None
+    return content if _is_number(content) or len(_PROSE_WORD.findall(content)) <= 3 else None
+
+
+def _line_end(text: str, start: int) -> int:
+    end = text.find("\n", start)
+    return len(text) if end < 0 else end
 
 
 def _is_number(text: str) -> bool:

@@ -60,10 +60,11 @@ def _same_mathematics(one: str, other: str) -> bool:
 def _same_value(one: str, other: str) -> bool:
     if one == other or not (one.strip() and other.strip()):
         return one == other
-    if not _warm():
+    try:
+        from math_verify import parse, verify  # an extra, and a second to import
+    except ImportError:
         return False
-    from math_verify import parse, verify
-
+    _warm_up()
     try:
         with _at_most(_STEPS):
             first, second = (parse(f"${text}$", parsing_timeout=None) for text in (one, other))
@@ -73,17 +74,15 @@ def _same_value(one: str, other: str) -> bool:
 
 
 @cache
-def _warm() -> bool:
-    """Whether math-verify is there; its first use, which fills its caches, counts no steps."""
-    try:
-        from math_verify import parse, verify  # an extra, and a second to import
-    except ImportError:
-        return False
+def _warm_up() -> None:
+    """Use math-verify once uncounted: it fills caches, in more steps than a comparison takes."""
+    from math_verify import parse, verify
+
     # Its own timeouts need the main thread's signals; `_at_most` stands in for them, and the
     # warning it logs about that at every call says nothing to a user.
     logging.getLogger("math_verify").setLevel(logging.ERROR)
     parsed = parse(_WARM_UP, parsing_timeout=None)
-    return bool(verify(parsed, parsed, timeout_seconds=None))
+    verify(parsed, parsed, timeout_seconds=None)
 
 
 def _tame(text: str) -> bool:

@@ -102,6 +102,7 @@ def write(folder: Path, parameters: Arrays, config: Mapping[str, Any]) -> None:
     tensors = {name: each.astype(_HALF) for name, each in named(parameters).items()}
     partial = folder / "model.safetensors.partial"
     save_file(tensors, str(partial), metadata={"format": "pt"})
+    partial.chmod(0o644)
     partial.replace(folder / "model.safetensors")
 
 
