@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROBLEM := pipelines/quickstart.txt
 
-.PHONY: help run test check format lint types layers coverage docs bench clean
+.PHONY: help run test check format lint types layers coverage train-test bench clean
 
 help:  ## Say what each target does.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1|/' | column -t -s '|'
@@ -18,7 +18,7 @@ run: .venv/run  ## Solve a problem on the bundled model, with 1 sample and with 
 test: .venv/test  ## Run the tests.
 	$(BIN)/pytest -q
 
-check: lint types layers coverage  ## All that CI checks: format, lint, types, layers, coverage, docs.
+check: lint types layers coverage train-test  ## All that CI checks: format, lint, types, layers, coverage, docs, training.
 
 format: .venv/dev  ## Format and fix what can be fixed.
 	$(BIN)/ruff format .
@@ -36,6 +36,9 @@ layers: .venv/dev  ## Check that nothing imports upwards.
 
 coverage: .venv/dev  ## Run the tests and the docs' code with branch coverage.
 	$(BIN)/pytest -q --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+train-test: .venv/train  ## Run the tests of the training recipe, which need JAX.
+	$(BIN)/pytest -q tests/backends/reference/training/check_train.py
 
 bench: .venv/bench  ## Run the benchmarks, the short way.
 	$(BIN)/python -m tts.evals.bench.call_overhead --quick
@@ -57,6 +60,10 @@ clean:  ## Remove everything that was made.
 
 .venv/dev: .venv/test
 	$(BIN)/pip install -q --disable-pip-version-check --group dev
+	@touch $@
+
+.venv/train: .venv/test
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[train]"
 	@touch $@
 
 .venv/bench: .venv/run

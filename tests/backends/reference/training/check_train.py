@@ -1,24 +1,23 @@
-"""The network and its training; skipped where JAX is not installed."""
+"""The network and its training: needs the extra `train`, so `make train-test` runs it by name."""
 
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
-jax = pytest.importorskip("jax")
-
-from tts.backends.reference.engine import Engine  # noqa: E402
-from tts.backends.reference.model import Transformer  # noqa: E402
-from tts.backends.reference.tokenizer import Tokenizer  # noqa: E402
-from tts.backends.reference.training import train  # noqa: E402
-from tts.backends.reference.training.corpus import Batch, Corpus, Shape  # noqa: E402
-from tts.backends.reference.training.export import read  # noqa: E402
-from tts.backends.reference.training.model import Shape as ModelShape  # noqa: E402
-from tts.backends.reference.training.model import forward, initial, loss  # noqa: E402
-from tts.backends.reference.training.train import Plan, Run, rate  # noqa: E402
-from tts.backends.reference.training.vocabulary import build  # noqa: E402
-from tts.backends.reference.weights import load_config, load_tensors  # noqa: E402
+from tts.backends.reference.engine import Engine
+from tts.backends.reference.model import Transformer
+from tts.backends.reference.tokenizer import Tokenizer
+from tts.backends.reference.training import train
+from tts.backends.reference.training.corpus import Batch, Corpus, Shape
+from tts.backends.reference.training.export import read
+from tts.backends.reference.training.model import Shape as ModelShape
+from tts.backends.reference.training.model import forward, initial, loss
+from tts.backends.reference.training.train import Plan, Run, rate
+from tts.backends.reference.training.vocabulary import build
+from tts.backends.reference.weights import load_config, load_tensors
 
 SHAPE = Shape(1, 192, (1, 2))
 
