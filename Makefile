@@ -38,7 +38,7 @@ coverage: .venv/dev  ## Run the tests and the docs' code with branch coverage.
 	$(BIN)/pytest -q --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 train-test: .venv/train  ## Run the tests of the training recipe, which need JAX.
-	$(BIN)/pytest -q tests/backends/reference/training/check_train.py
+	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/backends/reference/training/check_train.py
 
 bench: .venv/bench  ## Run the benchmarks, the short way.
 	$(BIN)/python -m tts.evals.bench.call_overhead --quick
