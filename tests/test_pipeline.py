@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from tests.contracts.roles import play
-from tts import Capabilities, ConfigError, Pipeline, Price
+from tests.contracts.roles import actor, play
+from tts import Capabilities, ConfigError, Pipeline, Price, Strategy, Verifier, solve_sync
 from tts.backends import EnvironmentName, Given
 from tts.frozen import Frozen
 from tts.solver import open_solver
 from tts.testing import ScriptedBackend, virtual_run
 
 MODELS = "models:\n  m: {backend: reference}\n"
+YES_NO = "strategy: {use: best_of_n, verifier: yes_no}\n"
 
 
 def load(tmp_path: Path, text: str | bytes) -> Pipeline:
@@ -29,6 +30,16 @@ def load(tmp_path: Path, text: str | bytes) -> Pipeline:
         (MODELS + "strategy: {use: best_of_m}\n", 3, 12, "did you mean 'best_of_n'"),
         (MODELS + "strategy: best_of_n\nroles: {solve: jugde}\n", 4, 9, "no model 'jugde'"),
         (MODELS + "strategy: best_of_n\nroles: {verify: m}\n", 4, 9, "asks no such role"),
+        (MODELS + "strategy: best_of_n\nroles: {slove: m}\n", 4, 9, "did you mean 'solve'"),
+        (MODELS + YES_NO + "prompts: {solve: a, verfy: b}\n", 4, 21, "did you mean 'verify'"),
+        (MODELS + YES_NO + "prompts: {verify: '{{ oops }'}\n", 4, 11, "not a template"),
+        (MODELS + YES_NO + "prompts: {verify: '{{ a | no_such }}'}\n", 4, 11, "not a template"),
+        (MODELS + "strategy: best_of_n\n7: x\n", 4, 1, "quote it"),
+        ("models:\n  no: reference\nstrategy: best_of_n\n", 2, 3, "quote it"),
+        (MODELS + "strategy: best_of_n\nbudget: {null: 3}\n", 4, 10, "quote it"),
+        (MODELS + "strategy: {use: best_of_n, samples: true}\n", 3, 28, "valid integer"),
+        (MODELS + "strategy: {use: best_of_n, samples: '4'}\n", 3, 28, "valid integer"),
+        (MODELS + "strategy: best_of_n\nbudget: {seconds: true}\n", 4, 10, "valid number"),
         (MODELS + "strategy: best_of_n\nprompts: {solve: '{% if %}'}\n", 4, 11, "not a template"),
         (MODELS + "strategy: best_of_n\nprompts: {no: x}\n", 4, 11, "quote it"),
         (MODELS + "strategy: best_of_n\nroles: {solve: n}\n", 4, 9, "known: m"),
@@ -44,10 +55,13 @@ def load(tmp_path: Path, text: str | bytes) -> Pipeline:
         ("- 1\n", 1, 1, ""),
         ("", 1, 1, "empty"),
         ("7", 1, 1, ""),
+        ("a: \0", None, None, "not YAML"),
         ("models: !!python/object:os.system {}\n", 1, 9, "not YAML"),
     ],
 )  # fmt: skip
-def test_mistake_is_located(tmp_path: Path, text: str, line: int, column: int, words: str) -> None:
+def test_mistake_is_located(
+    tmp_path: Path, text: str, line: int | None, column: int | None, words: str
+) -> None:
     with pytest.raises(ConfigError) as raised:
         load(tmp_path, text)
     error = raised.value
@@ -66,6 +80,21 @@ def test_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         Pipeline.load(tmp_path / "missing.yaml")
     with pytest.raises(ConfigError, match="cannot read: Is a directory"):
         Pipeline.load(tmp_path)
+
+
+@pytest.mark.parametrize(("text", "number"), [("1e-3", 0.001), ("2E2", 200.0), ("3", 3.0)])
+def test_number_may_be_written_in_any_way(tmp_path: Path, text: str, number: float) -> None:
+    pipeline = load(tmp_path, MODELS + f"strategy: best_of_n\nbudget: {{seconds: {text}}}\n")
+    assert pipeline.budget.seconds == number
+
+
+@pytest.mark.parametrize("verifier", [name for name in Verifier.names() if name != "function"])
+def test_declared_roles_are_those_that_are_asked(verifier: str) -> None:
+    backend = actor()
+    strategy = Strategy.parse({"use": "best_of_n", "verifier": verifier})
+    solve_sync("q", strategy, model=backend)
+    assert {request.role for request in backend.requests} == set(strategy.roles())
+    assert set(strategy.needs()) <= set(strategy.roles())
 
 
 def test_anchors_and_merge_keys_work(tmp_path: Path) -> None:

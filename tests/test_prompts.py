@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tts import ConfigError, Problem
-from tts.prompts import Prompt, Prompts
+from tts.prompts import Prompt, Prompts, check_template
 
 
 def render(template: str, **variables: object) -> str:
@@ -32,6 +32,18 @@ def test_problem_text_is_never_a_template(text: str) -> None:
 def test_bad_template_is_a_config_error(template: str) -> None:
     with pytest.raises(ConfigError, match="prompt 'role'"):
         render(template, problem=Problem(text="q"))
+
+
+@pytest.mark.parametrize(
+    "template", ["{% for %}", "{{ oops }", "{{ a | none_such }}", "{% if x %}"]
+)
+def test_what_is_no_template_is_found_without_variables(template: str) -> None:
+    with pytest.raises(ConfigError, match="not a template"):
+        check_template(template)
+
+
+def test_template_needs_no_variables_to_be_checked() -> None:
+    check_template("{% for solution in solutions %}{{ solution }}{% endfor %}{{ 1 / 0 }}")
 
 
 def test_first_folder_wins_and_override_beats_all(tmp_path: Path) -> None:

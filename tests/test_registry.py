@@ -1,11 +1,14 @@
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint
+import json
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, PositiveInt, ValidationError
 
 from tts import ConfigError, StoppingRule, Strategy, registry
 from tts.frozen import Frozen
@@ -17,6 +20,24 @@ from tts.votes import Confidence
 
 class Holder(Frozen):
     rule: StoppingRule
+
+
+class Typed(Frozen):
+    whole: PositiveInt = 1
+    maybe: int | None = None
+    real: float = 0.0
+    flag: bool = False
+    text: str = ""
+    many: tuple[int, ...] = ()
+    path: Path = Path()
+
+
+class Foreign(BaseModel):
+    x: int = 0
+
+
+class Around(Frozen):
+    foreign: Foreign
 
 
 @pytest.mark.parametrize("value", ["never", {"use": "never"}, Never()])
@@ -95,6 +116,113 @@ def test_broken_package_does_not_break_the_others() -> None:
     members, errors = StoppingRule.survey()
     assert {Dominance, Never} <= set(members)
     assert len(errors) == 4
+
+
+class Packaged:
+    """What an entry point knows of its package."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def rule(name: str, value: str, package: str) -> EntryPoint:
+    point = EntryPoint(name, value, "tts.rules")
+    vars(point)["dist"] = Packaged(package)
+    return point
+
+
+Install = Callable[[EntryPoint], None]
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Install]:
+    """Pretend that a package registers one rule more."""
+
+    def with_point(point: EntryPoint) -> None:
+        monkeypatch.setattr(
+            registry, "entry_points", lambda group: [*entry_points(group=group), point]
+        )
+        registry._entry_points.cache_clear()
+
+    monkeypatch.syspath_prepend(tmp_path)
+    yield with_point
+    monkeypatch.undo()
+    registry._entry_points.cache_clear()
+
+
+OF_NO_TYPE = """
+from tts.stopping import Never
+class Rule(Never, name="broken"):
+    x: "NoSuchType"
+"""
+NAMELESS = "from tts import StoppingRule\nclass Rule(StoppingRule): pass"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("def", "SyntaxError"),
+        ("", "AttributeError"),
+        (NAMELESS, "TypeError: Rule needs a name"),
+        (OF_NO_TYPE, "NoSuchType"),
+        ("Rule = 7", "is not a rule"),
+        ("from tts import StoppingRule as Rule", "is not a rule"),
+    ],
+)
+def test_whatever_a_package_does_it_is_one_line_that_names_it(
+    install: Install, tmp_path: Path, source: str, words: str
+) -> None:
+    module = f"broken_{len(source)}_{words[0]}"
+    (tmp_path / f"{module}.py").write_text(source)
+    install(rule("broken", f"{module}:Rule", "tts-plugin"))
+    (error,) = StoppingRule.survey()[1]
+    assert words in error.message
+    assert f"tts-plugin ({module}:Rule)" in error.message
+    assert "\n" not in error.message
+    assert "broken" not in json.dumps(Holder.model_json_schema())
+
+
+def test_name_of_a_built_in_cannot_be_taken_over(install: Install) -> None:
+    install(rule("never", "tts.stopping:Dominance", "tts-thief"))
+    with pytest.raises(ConfigError) as raised:
+        StoppingRule.named("never")
+    for package in ("tts-thief (tts.stopping:Dominance)", "tts-orchestrator (tts.stopping.never:"):
+        assert package in raised.value.message
+    assert StoppingRule.survey()[0] == [Dominance]
+
+
+def test_member_without_a_name_is_refused() -> None:
+    with pytest.raises(TypeError, match="Nameless needs a name"):
+
+        class Nameless(Never):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *[("whole", wrong) for wrong in (True, "4", 4.0)],
+        *[("maybe", wrong) for wrong in (True, "4")],
+        *[("real", wrong) for wrong in (True, "0.5")],
+        *[("flag", wrong) for wrong in (1, "yes")],
+        *[("text", wrong) for wrong in (7, True)],
+        ("many", ["4"]),
+    ],
+)
+def test_value_of_another_type_is_refused(field: str, value: object) -> None:
+    with pytest.raises(ValidationError):
+        Typed.model_validate({field: value})
+
+
+def test_values_that_yaml_has_no_type_for_are_converted() -> None:
+    made = Typed.model_validate({"real": 1, "many": [1, 2], "path": "/tmp", "maybe": None})
+    assert (made.real, made.many, made.path) == (1.0, (1, 2), Path("/tmp"))
+
+
+def test_foreign_models_keep_their_own_rules() -> None:
+    assert Around.model_validate({"foreign": {"x": "4"}}).foreign.x == 4
+    assert Foreign.model_validate({"x": "4"}).x == 4
 
 
 def test_nearest_lists_all_when_none_is_near() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -25,6 +28,8 @@ from tts import (
 )
 from tts.registry import Component
 
+ROOT = Path(__file__).parents[1]
+YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FAMILIES: list[type[Component]] = [Provider, StoppingRule, Strategy, Verifier, Vote]
 NEED_SETTINGS = {"function": {"function": "tts.testing.candidate"}}
 MEMBERS = [(family, name) for family in FAMILIES for name in family.names()]
@@ -110,3 +115,62 @@ def test_a_model_without_a_source_file_has_a_schema() -> None:
     namespace: dict[str, Any] = {"__name__": "nowhere"}
     exec("from tts.frozen import Frozen\nclass Made(Frozen):\n    x: int = 1", namespace)
     assert set(namespace["Made"].model_json_schema()["properties"]) == {"x"}
+
+
+@pytest.mark.parametrize("member", [m for family in FAMILIES for m in family.survey()[0]])
+def test_defaults_that_are_components_are_written_as_settings(member: type[Component]) -> None:
+    properties = member.model_json_schema().get("properties", {})
+    for name, field in member.model_fields.items():
+        if isinstance(field.default, Component):
+            assert properties[name]["default"] == field.default.settings()
+
+
+def test_nested_settings_have_defaults_and_descriptions() -> None:
+    strategies = Pipeline.model_json_schema()["properties"]["strategy"]["anyOf"][1:]
+    stop = next(s for s in strategies if "stop" in s["properties"])["properties"]["stop"]
+    assert stop["default"] == {"use": "dominance"}
+    assert stop["description"]
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "is_right"),
+    [
+        ({"answer": "auto"}, True),
+        ({"answer": {"kind": "number"}}, True),
+        ({"answer": {"pattern": "x"}}, True),
+        ({"answer": "numbr"}, False),
+        ({"answer": {"knd": "number"}}, False),
+        ({"strategy": {"use": "best_of_n", "verifier": "judge"}}, True),
+        ({"strategy": {"use": "best_of_n", "verifier": "function"}}, False),
+        ({"strategy": {"use": "best_of_n", "samples": True}}, False),
+        ({"strategy": {"use": "best_of_n", "samples": "4"}}, False),
+        ({"budgt": {}}, False),
+        ({"budget": {"tokens": 3}}, False),
+        ({"models": {"m": {"backend": "reference", "samplng": {}}}}, False),
+    ],
+)
+def test_pipeline_schema_and_pipeline_agree(pipeline: dict[str, Any], is_right: bool) -> None:
+    values = {"models": {"m": "reference"}, "strategy": "best_of_n"} | pipeline
+    assert PIPELINE.is_valid(values) == is_right
+    try:
+        Pipeline.model_validate(values)
+    except ValueError:
+        assert not is_right
+    else:
+        assert is_right
+
+
+def documented() -> list[tuple[str, str]]:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    texts = [(page, text) for page in pages for text in YAML_BLOCK.findall(page.read_text())]
+    texts += [(file, file.read_text()) for file in sorted((ROOT / "pipelines").glob("*.yaml"))]
+    return [(path.relative_to(ROOT).as_posix(), text) for path, text in texts]
+
+
+@pytest.mark.parametrize(("path", "text"), documented())
+def test_committed_schema_accepts_every_documented_pipeline(path: str, text: str) -> None:
+    schema = json.loads((ROOT / "pipelines" / "pipeline.schema.json").read_text())
+    committed, values = Draft202012Validator(schema), yaml.safe_load(text)
+    assert committed.is_valid(values), path
+    assert not committed.is_valid(values | {"wrong": 1})
+    assert not committed.is_valid(values | {"budget": {"wrong": 1}})

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import FACTS, Tts
-from tts import Pipeline
+from tts import Pipeline, registry
 from tts.strategy import Strategy
 
 
@@ -38,6 +39,28 @@ def test_schema_pipeline_names_every_strategy(tts: Tts) -> None:
     assert set(schema["properties"]) == set(Pipeline.model_fields)
     text = json.dumps(schema["properties"]["strategy"])
     assert all(name in text for name in Strategy.names())
+
+
+@pytest.mark.parametrize("command", [["rules"], ["rules", "--json"], ["schema", "pipeline"]])
+def test_broken_package_is_one_line_on_stderr(
+    tts: Tts, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    right = tts(*command)
+    points = dict(registry._entry_points("tts.rules"))
+    points["broken"] = (EntryPoint("broken", "no_such_module:Rule", "tts.rules"),)
+    original = registry._entry_points
+    monkeypatch.setattr(
+        registry, "_entry_points", lambda group: points if group == "tts.rules" else original(group)
+    )
+    outcome = tts(*command)
+    assert (outcome.code, outcome.out) == (0, right.out)
+    assert outcome.err.startswith("tts: rule 'broken' of no_such_module:Rule fails: ModuleNot")
+    assert outcome.err.count("\n") == 1
+    assert right.err == ""
+
+
+def test_registry_names_members_that_need_settings(tts: Tts) -> None:
+    assert "function" in tts("strategies", "best_of_n").out
 
 
 def test_schema_in_the_repository_is_current(tts: Tts) -> None:
