@@ -355,28 +355,12 @@ def test_canonical_takes_a_long_answer_in_its_stride(piece: str) -> None:
         r"\Gamma(99999999)",
         r"\gamma(99)",
         "2^3^4^5",
+        "(x+y+z)^{60}",
     ],
 )
-def test_what_no_step_limit_could_stop_never_reaches_the_algebra_system(
-    heavy: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def asked(steps: int) -> None:
-        raise AssertionError
-
-    monkeypatch.setattr(equivalence, "_at_most", asked)
-    with pytest.raises(AssertionError):
-        equivalent("x+91", "91+x")  # a tame one gets there
+def test_heavy_expressions_never_reach_the_algebra_system(heavy: str) -> None:
+    assert not equivalence._tame(canonical(heavy))
     assert not equivalent(canonical(heavy), "x+1")
-
-
-@pytest.mark.parametrize("heavy", ["(x+y+z)^{60}", "(" * 20 + "x+1" + ")" * 20])
-def test_what_takes_too_many_steps_is_not_the_same(
-    heavy: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(equivalence, "_STEPS", 10_000)
-    before = sys.getprofile()
-    assert not equivalent(canonical(heavy), "x+2")
-    assert sys.getprofile() is before
 
 
 def test_without_the_extra_only_equal_forms_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache, lru_cache
+from functools import lru_cache
 
 from tts.canonical import NOT_UNITS, is_mathematical, rational
 
@@ -25,8 +22,8 @@ _EXPRESSION = re.compile(r"(?:[A-Za-z0-9+\-*/^<>=(){} ]|\\(?=[A-Za-z])|(?<=\\sqr
 _LETTERS = re.compile(r"[A-Za-z]+")
 _POWER = re.compile(r"\^\s*(?:\{([^{}]*)\}|(-?\d+|[A-Za-z]))?\s*(\^)?")
 _RELATION = re.compile(r"([=<>])")
-_STEPS = 400_000  # function calls: about 0.3 seconds
-_WARM_UP = r"$\frac{\sqrt{8}}{2}+x^{2}\cdot(3-\sin x)-2\pi y$"
+_LONGEST = 60  # characters; answers of benchmarks are shorter, and work grows with length
+_LARGEST_POWER = 12  # of all exponents multiplied
 
 
 def equivalent(one: str, other: str) -> bool:
@@ -35,7 +32,7 @@ def equivalent(one: str, other: str) -> bool:
     Equal forms do. With the extra `math` installed, expressions that are not plain numbers are
     also compared as mathematics (math-verify), the sides of an equation one by one. Without it
     they are not, and neither are tuples, intervals, sets, numbers with a base, decimals within an
-    expression, and what could not be decided in a bounded number of steps.
+    expression, and whatever is long or has large powers.
 
     >>> equivalent("1/2", "1/2")
     True
@@ -64,33 +61,19 @@ def _same_value(one: str, other: str) -> bool:
         from math_verify import parse, verify  # an extra, and a second to import
     except ImportError:
         return False
-    _warm_up()
-    try:
-        with _at_most(_STEPS):
-            first, second = (parse(f"${text}$", parsing_timeout=None) for text in (one, other))
-            return bool(verify(first, second, timeout_seconds=None))
-    except _StepsExceeded:
-        return False
-
-
-@cache
-def _warm_up() -> None:
-    """Use math-verify once uncounted: it fills caches, in more steps than a comparison takes."""
-    from math_verify import parse, verify
-
-    # Its own timeouts need the main thread's signals; `_at_most` stands in for them, and the
-    # warning it logs about that at every call says nothing to a user.
+    # Its own timeouts need the main thread's signals; `_tame` stands in for them, and the warning
+    # it logs about that at every call says nothing to a user.
     logging.getLogger("math_verify").setLevel(logging.ERROR)
-    parsed = parse(_WARM_UP, parsing_timeout=None)
-    verify(parsed, parsed, timeout_seconds=None)
+    first, second = (parse(f"${text}$", parsing_timeout=None) for text in (one, other))
+    return bool(verify(first, second, timeout_seconds=None))
 
 
 def _tame(text: str) -> bool:
-    """Whether it is an expression, and no single step of a computer-algebra system may explode.
+    """Whether it is an expression that a computer-algebra system is soon done with.
 
     Not with prose, commands nobody knows, factorials, powers of powers, or long numbers.
     """
-    if not is_mathematical(text) or len(text) > 200 or not _EXPRESSION.fullmatch(text):
+    if not is_mathematical(text) or len(text) > _LONGEST or not _EXPRESSION.fullmatch(text):
         return False
     if re.search(r"\d{10}|\d \d", text) or not all(map(_KNOWN.fullmatch, _COMMAND.findall(text))):
         return False
@@ -103,24 +86,4 @@ def _tame(text: str) -> bool:
         if "^" in exponent or match[3]:
             return False
         power *= math.prod(max(1, int(number)) for number in re.findall(r"\d+", exponent))
-    return power <= 1000
-
-
-class _StepsExceeded(BaseException):
-    """No `Exception`, lest somebody in between catches it."""
-
-
-@contextmanager
-def _at_most(steps: int) -> Iterator[None]:
-    """Allow so many function calls: unlike seconds, the same on every machine and thread."""
-    before, left = sys.getprofile(), iter(range(steps))
-
-    def count(*_: object) -> None:
-        if next(left, None) is None:
-            raise _StepsExceeded
-
-    sys.setprofile(count)
-    try:
-        yield
-    finally:
-        sys.setprofile(before)
+    return power <= _LARGEST_POWER
