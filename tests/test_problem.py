@@ -20,6 +20,11 @@ def test_problem_without_text_is_refused(text: str) -> None:
         Problem(text=text)
 
 
+def test_problem_with_half_a_surrogate_pair_is_refused() -> None:
+    with pytest.raises(ValidationError, match="no Unicode text"):
+        Problem(text="What is \ud83d?")
+
+
 def test_problem_takes_an_answer_format_by_name() -> None:
     problem = Problem.model_validate({"text": "Q", "answer_format": "choice"})
     assert problem.answer_format == AnswerFormat(kind="choice")

@@ -44,6 +44,8 @@ def test_what_is_no_template_is_found_without_variables(template: str) -> None:
 
 def test_template_needs_no_variables_to_be_checked() -> None:
     check_template("{% for solution in solutions %}{{ solution }}{% endfor %}{{ 1 / 0 }}")
+    with pytest.raises(ConfigError, match="not a template"):
+        check_template("{% for solution in solutions %}")
 
 
 def test_first_folder_wins_and_override_beats_all(tmp_path: Path) -> None:

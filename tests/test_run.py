@@ -181,6 +181,13 @@ def test_many_draws_need_few_tasks(n: int, concurrency: int, salt: int) -> None:
     assert max(tasks) <= 4 * concurrency + 1
 
 
+@pytest.mark.parametrize(("quorum", "active"), [(1, 5), (7, 7), (9, 9)])
+def test_a_quorum_is_asked_for_at_once(quorum: int, active: int) -> None:
+    backend = answering(["a"] * 9)
+    play(backend, lambda run: voted(run, 9, quorum=quorum))
+    assert backend.most_active == active
+
+
 def test_speculation_keeps_more_in_flight() -> None:
     backend = answering(["a"] * 9)
     play(backend, lambda run: voted(run, 9, speculate=3))

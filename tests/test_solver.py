@@ -118,7 +118,7 @@ class Typed(Strategy, name="typed"):
 
 
 def test_strategy_typed_at_a_prompt_needs_no_file() -> None:
-    namespace: dict[str, object] = {"__name__": "__main__"}
+    namespace: dict[str, object] = {"__name__": "nowhere"}
     exec(NOTEBOOK, namespace)
     typed = namespace["Typed"]()  # type: ignore[operator]  # a class from a text
     assert tts.solve_sync("q", typed, model=ScriptedBackend(["7"])).answer == "7"

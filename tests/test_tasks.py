@@ -3,6 +3,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from tts.errors import RateLimited
 from tts.tasks import first_error, task_scope
 from tts.testing import virtual_run
 
@@ -43,6 +44,11 @@ def test_further_errors_stay_visible_as_the_cause() -> None:
     with pytest.raises(KeyError) as caught, first_error():
         raise ExceptionGroup("outer", [ExceptionGroup("inner", [first, second])])
     assert isinstance(caught.value.__cause__, ExceptionGroup)
+
+
+def test_a_bug_is_raised_before_a_failed_call() -> None:
+    with pytest.raises(KeyError), first_error():
+        raise ExceptionGroup("tasks", [RateLimited("busy"), KeyError("bug")])
 
 
 def test_leaving_the_scope_cancels_what_runs() -> None:

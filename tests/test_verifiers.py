@@ -134,6 +134,17 @@ def test_function_scores_and_may_refuse() -> None:
     assert len(backend.requests) == 4
 
 
+@pytest.mark.parametrize("wrong", [ZeroDivisionError(), KeyError("k")])
+def test_function_that_raises_costs_a_judgement_and_not_the_answer(wrong: Exception) -> None:
+    def judge(problem: Problem, candidate: Candidate) -> float | None:
+        if candidate.ticket == 3:
+            raise wrong
+        return float(candidate.ticket)
+
+    solution, _ = best(Function(function=judge), "unused")
+    assert (solution.answer, solution.parse_failures) == ("2", 1)
+
+
 def test_function_is_named_in_yaml() -> None:
     named = Verifier.parse({"use": "function", "function": f"{__name__}.longest"})
     assert named == Function(function=longest)

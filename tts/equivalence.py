@@ -6,6 +6,7 @@ import logging
 import math
 import re
 from functools import lru_cache
+from itertools import accumulate
 
 from tts.canonical import NOT_UNITS, is_mathematical, rational
 
@@ -23,6 +24,7 @@ _LETTERS = re.compile(r"[A-Za-z]+")
 _POWER = re.compile(r"\^\s*(?:\{([^{}]*)\}|(-?\d+|[A-Za-z]))?\s*(\^)?")
 _RELATION = re.compile(r"([=<>])")
 _LONGEST = 60  # characters; answers of benchmarks are shorter, and work grows with length
+_DEEPEST = 6  # brackets within brackets; the parser doubles its work with every pair of braces
 _LARGEST_POWER = 12  # of all exponents multiplied
 
 
@@ -76,6 +78,9 @@ def _tame(text: str) -> bool:
     if not is_mathematical(text) or len(text) > _LONGEST or not _EXPRESSION.fullmatch(text):
         return False
     if re.search(r"\d{10}|\d \d", text) or not all(map(_KNOWN.fullmatch, _COMMAND.findall(text))):
+        return False
+    depths = accumulate((sign in "({[") - (sign in ")}]") for sign in text)
+    if max(depths) > _DEEPEST:
         return False
     words = _LETTERS.findall(_COMMAND.sub(" ", text))
     if any(len(word) > 3 or NOT_UNITS.fullmatch(word.casefold()) for word in words):

@@ -155,6 +155,19 @@ def test_a_trace_file_that_cannot_be_written_is_a_config_error(tmp_path: Path) -
         raise AssertionError
 
 
+def test_a_full_disk_costs_the_trace_and_not_the_answer() -> None:
+    def full(record: Record) -> None:
+        raise OSError(28, "No space left on device")
+
+    trace = Trace(full)
+    solution = virtual_run(
+        lambda: solve("What?", "self_consistency", model=answering(["a"] * 16), trace=trace)
+    )
+    assert solution.answer == "a"
+    assert trace.failure is not None
+    assert trace.sink is None
+
+
 def test_without_a_sink_nothing_is_built() -> None:
     backend = Traced(answering(["a"]), Trace())
     request = Request(messages=(Message(role="user", content="Q"),))
