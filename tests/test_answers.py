@@ -347,6 +347,8 @@ def test_canonical_takes_a_long_answer_in_its_stride(piece: str) -> None:
 @pytest.mark.parametrize(
     "heavy",
     [
+        "{" * 14 + "x+1" + "}" * 14,
+        "(" * 20 + "x+1" + ")" * 20,
         r"\binom{10^9}{5}",
         "9^{9^9}",
         "((9^{99})^{99})^{9}",
