@@ -19,6 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tts.backends.reference import weights
 from tts.backends.reference.engine import Engine, Row
 from tts.backends.reference.model import Transformer
 from tts.backends.reference.rendering import Renderer
@@ -31,7 +32,7 @@ from tts.backends.reference.training.world import Problem, draw_problem
 from tts.backends.reference.weights import load_config, load_tensors
 from tts.messages import Message
 
-WEIGHTS: Final = Path(__file__).parents[2] / "tts/backends/reference/weights"
+WEIGHTS: Final = Path(weights.__file__).with_name("weights")
 LEVELS: Final = (1, 2, 3, 4, 5, 6)
 SAMPLES: Final = 16
 TEMPERATURE: Final = 0.8
@@ -51,6 +52,7 @@ class Sample:
     logprob: float
     """Mean over tokens."""
     tokens: int
+    """Of the prompt and the completion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,8 @@ class Solver:
 
     def _sample(self, row: Row) -> Sample:
         text = self._tokenizer.decode(row.tokens)
-        return Sample(answer_of(text), sum(row.logprobs) / len(row.logprobs), len(row.tokens))
+        mean = sum(row.logprobs) / len(row.logprobs)
+        return Sample(answer_of(text), mean, len(row.prompt) + len(row.tokens))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +172,8 @@ class Group:
     gains: dict[str, Interval]
     """Paired differences to pass@1."""
     tokens: dict[str, float]
-    """Completion tokens a problem: of one sample, of all, and of the longest, which is what
-    parallel samples wait for."""
+    """Prompt and completion tokens a problem: of one sample, of all, and of the longest, which is
+    what parallel samples wait for. The prompt counts with every sample."""
 
 
 def per_problem(
@@ -188,7 +191,7 @@ def per_problem(
             f"best@{SAMPLES}": best_by_logprob(drawn, problem.answer),
             f"oracle@{SAMPLES}": oracle(drawn, problem.answer),
             "tokens of one": sum(each.tokens for each in drawn) / len(drawn),
-            "tokens of all": float(sum(each.tokens for each in drawn)),
+            "total tokens": float(sum(each.tokens for each in drawn)),
             "critical tokens": float(max(each.tokens for each in drawn)),
         }
         for problem, drawn, one in zip(problems, samples, greedy, strict=True)

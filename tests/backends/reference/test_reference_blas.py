@@ -42,5 +42,7 @@ def test_every_step_leaves_the_setting_as_it_was(threads: list[int]) -> None:
 
 def test_an_unknown_blas_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blas, "_thread_calls", lambda: None)
+    entered = False
     with one_thread():
-        pass
+        entered = True
+    assert entered

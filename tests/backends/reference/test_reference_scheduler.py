@@ -137,8 +137,10 @@ async def test_the_users_threads_are_not_needed() -> None:
     for borrower in borrowers:
         limiter.acquire_on_behalf_of_nowait(borrower)
     try:
+        each = row(prompt(TINY, 5))
         with anyio.fail_after(30):
-            await Scheduler(Factory()).run(row(prompt(TINY, 5)), nothing)
+            await Scheduler(Factory()).run(each, nothing)
+        assert each.finish is not None
     finally:
         for borrower in borrowers:
             limiter.release_on_behalf_of(borrower)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tts.backends.reference.training.world import split_of
+from tts.evals.bench import reference_engine, reference_levels
 from tts.evals.bench.reference_levels import (
     Sample,
     best_by_logprob,
@@ -80,7 +81,7 @@ def test_tokens_are_summed_and_the_longest_is_critical() -> None:
     drawn = [Sample(problem.answer, -1.0, length) for length in range(1, 17)]
     columns = per_problem([problem], [drawn], [drawn[:1]])
     group = summary(1, "facts", columns)
-    assert group.tokens == {"tokens of one": 8.5, "tokens of all": 136.0, "critical tokens": 16.0}
+    assert group.tokens == {"tokens of one": 8.5, "total tokens": 136.0, "critical tokens": 16.0}
     assert group.scores["oracle@16"].mean == 1.0
 
 
@@ -91,3 +92,8 @@ def test_problems_are_held_out_and_fixed() -> None:
         facts = sorted((name, str(made)) for name, made in problem.definitions.items())
         assert split_of(facts, problem.target) == "test"
         assert problem.operations == 2
+
+
+def test_benches_find_the_bundled_weights() -> None:
+    assert (reference_levels.WEIGHTS / "model.safetensors").is_file()
+    assert (reference_engine.WEIGHTS / "model.safetensors").is_file()
