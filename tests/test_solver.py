@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import anyio
 import pytest
 
@@ -48,6 +50,43 @@ def test_wrong_argument_is_a_config_error_of_one_line(
     with pytest.raises(ConfigError, match=words) as raised:
         tts.solve_sync(**values)  # type: ignore[arg-type]  # wrong on purpose
     assert "\n" not in str(raised.value)
+
+
+class NoPrice:
+    name = "almost"
+    capabilities = tts.Capabilities()
+
+    def prompt_tokens(self, request: tts.Request) -> int:
+        return 0
+
+    async def generate(self, request: tts.Request, meter: tts.Meter) -> tts.Completion:
+        raise AssertionError
+
+
+def test_almost_a_backend_is_told_what_it_lacks() -> None:
+    with pytest.raises(ConfigError, match="NoPrice is no backend: it lacks price"):
+        tts.solve_sync("q", FOUR, model=NoPrice())  # type: ignore[arg-type]  # wrong on purpose
+
+
+class Returns(tts.Provider, name="returns"):
+    def open(self) -> ScriptedBackend:  # type: ignore[override]  # wrong on purpose
+        return actor()
+
+
+class Yields(tts.Provider, name="yields"):
+    async def open(self) -> AsyncIterator[ScriptedBackend]:  # type: ignore[override]  # likewise
+        yield actor()
+
+
+class Awaits(tts.Provider, name="awaits"):
+    async def open(self) -> ScriptedBackend:  # type: ignore[override]  # likewise
+        return actor()
+
+
+@pytest.mark.parametrize("provider", [Returns(), Yields(), Awaits()])
+def test_provider_that_opens_no_context_is_told_how(provider: tts.Provider) -> None:
+    with pytest.raises(ConfigError, match="asynccontextmanager"):
+        tts.solve_sync("q", FOUR, model=provider)
 
 
 def test_interrupt_answers_with_what_was_found() -> None:

@@ -99,7 +99,7 @@ class Pipeline(Frozen):
         pipeline._marks, pipeline._path = marks, str(path)
         return pipeline
 
-    def problem(self, text: str, id: str | None = None) -> Problem:  # noqa: A002  # the field's name
+    def problem(self, text: str, id: str | int | None = None) -> Problem:  # noqa: A002  # the field's name
         """Return a problem with this pipeline's answer format.
 
         Raises:
@@ -108,7 +108,7 @@ class Pipeline(Frozen):
         try:
             return Problem(text=text, answer_format=self.answer, id=id)
         except ValidationError as error:
-            raise ConfigError(describe(error)) from error
+            raise ConfigError(describe(error).removeprefix("text: ")) from error
 
     def mistake(self, message: str, *location: int | str) -> ConfigError:
         """Return an error that points at a place in the file this pipeline was read from."""

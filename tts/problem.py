@@ -23,7 +23,7 @@ class Problem(Frozen):
     text: str
     answer_format: AnswerFormat = AnswerFormat()
     """How to find the answer in a completion."""
-    id: str | None = None
+    id: str | int | None = None
     """The caller's name for it; comes back in batch output."""
 
     @field_validator("text")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import math
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,7 @@ class Solver:
 
     Attributes:
         accounts: The budgets of the problems that are being solved.
+        is_interrupted: True once `interrupt` was called.
     """
 
     def __init__(self, pipeline: Pipeline, backends: Mapping[str, Backend]) -> None:
@@ -42,7 +44,7 @@ class Solver:
             for name, backend in backends.items()
         }
         self.accounts: set[Account] = set()
-        self._is_interrupted = False
+        self.is_interrupted = False
         _check(pipeline, backends)
 
     async def solve(
@@ -68,7 +70,7 @@ class Solver:
         trace = trace or Trace()
         account = Account(self.pipeline.budget, anyio.current_time())
         self.accounts.add(account)
-        if self._is_interrupted:
+        if self.is_interrupted:
             account.end("interrupt")
         session = self._session(account, trace, seed, on_update)
         root = Span("run", seed, Ledger())
@@ -91,7 +93,7 @@ class Solver:
 
     def interrupt(self) -> None:
         """End all budgets now: each solve answers with what it has found so far."""
-        self._is_interrupted = True
+        self.is_interrupted = True
         for account in self.accounts:
             account.end("interrupt")
 
@@ -168,10 +170,33 @@ async def open_solver(pipeline: Pipeline) -> AsyncIterator[Solver]:
         backends = {}
         for name, provider in pipeline.models.items():
             try:
-                backends[name] = await stack.enter_async_context(provider.open())
+                backends[name] = await stack.enter_async_context(_opened(provider))
             except ConfigError as error:
                 raise pipeline.mistake(error.message, "models", name) from error
         yield Solver(pipeline, backends)
+
+
+def _opened(provider: Provider) -> AbstractAsyncContextManager[Backend]:
+    context = provider.open()
+    if isinstance(context, AbstractAsyncContextManager):
+        return context
+    if inspect.iscoroutine(context):
+        context.close()
+    raise ConfigError(
+        f"{type(provider).__name__}.open() must return an async context manager: "
+        "decorate it with @contextlib.asynccontextmanager and yield the backend"
+    )
+
+
+def _given(model: object) -> object:
+    """Wrap a backend, and tell what one that is almost a backend lacks."""
+    if isinstance(model, Backend):
+        return Given(backend=model)
+    if isinstance(model, str | Mapping | Provider):
+        return model
+    members = ("name", "capabilities", "price", "prompt_tokens", "generate")
+    lacking = [member for member in members if not hasattr(model, member)]
+    raise ConfigError(f"{type(model).__name__} is no backend: it lacks {', '.join(lacking)}")
 
 
 async def solve(
@@ -201,7 +226,7 @@ async def solve(
     """
     try:
         pipeline = Pipeline(
-            models={"model": Given(backend=model) if isinstance(model, Backend) else model},  # type: ignore[dict-item]  # parsed by the field
+            models={"model": _given(model)},  # type: ignore[dict-item]  # parsed by the field
             strategy=strategy,  # type: ignore[arg-type]  # likewise
             budget=budget or Budget(),  # type: ignore[arg-type]  # likewise
         )

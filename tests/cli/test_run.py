@@ -118,11 +118,13 @@ def test_run_file_writes_lines_in_input_order(tts: Tts, pipeline: Path, tmp_path
     outcome = tts("run", pipeline, "--input-file", problems, "--concurrency", "3")
     reports = [json.loads(line) for line in outcome.out.splitlines()]
     assert outcome.code == 0
-    assert [report["id"] for report in reports] == ["p0", "p1", "p2", "p3", "p4", "7"]
+    assert [report["id"] for report in reports] == ["p0", "p1", "p2", "p3", "p4", 7]
     assert all(report["usage"]["calls"] for report in reports)
 
 
-@pytest.mark.parametrize("line", ['"\\ud800 x"', "{", "7", "{}", '{"question": 3}', '""'])
+@pytest.mark.parametrize(
+    "line", ['{"question": "q", "id": []}', '"\\ud800 x"', "{", "7", "{}", '{"question": 3}', '""']
+)
 def test_run_file_names_the_bad_line_and_spends_nothing(
     tts: Tts, pipeline: Path, tmp_path: Path, line: str
 ) -> None:
@@ -205,7 +207,7 @@ def test_run_prints_the_partial_answer_on_ctrl_c(
     assert anyio.run(one.main) == 130
     out = capsys.readouterr().out
     assert ('"answer": "7"' if as_json else "answer 7") in out
-    assert "budget_exhausted" in out or "the budget ended the work" in out
+    assert "budget_exhausted" in out or "an interrupt ended the work" in out
     assert backend.active == 0
 
 
@@ -216,6 +218,8 @@ def test_run_file_prints_every_problem_on_ctrl_c(capsys: pytest.CaptureFixture[s
     assert anyio.run(ManyProblems(pipeline, problems, 0, None, False, 2).main) == 130
     reports = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [report["id"] for report in reports] == ["0", "1", "2", "3"]
+    assert "error" not in reports[0]
+    assert reports[3]["error"] == "interrupted before its first call"
     assert backend.active == 0
 
 

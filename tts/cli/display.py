@@ -43,7 +43,7 @@ class Display:
             body = _bars(update) if update.votes else Text("")
             self._live.update(Group(head, body), refresh=True)
 
-    def finish(self, solution: Solution) -> None:
+    def finish(self, solution: Solution, *, interrupted: bool = False) -> None:
         """Print the result: the answer, why it stopped, both costs, and what went wrong."""
         usage = solution.usage
         plural = "" if solution.samples == 1 else "s"
@@ -57,7 +57,9 @@ class Display:
             promise = why.guarantee or "no guarantee"
             self._print(f"stopped by {why.rule}: {why.reason} ({promise})")
         if solution.status == "budget_exhausted":
-            self._print("the budget ended the work: this is the best answer until then")
+            what = "an interrupt" if interrupted else "the budget"
+            found = "nothing was" if solution.answer is None else "this is the best answer"
+            self._print(f"{what} ended the work: {found} found until then")
         for number, what in (
             (solution.failed_calls, "failed calls"),
             (solution.parse_failures, "answers or judgements that could not be read"),

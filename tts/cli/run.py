@@ -111,7 +111,7 @@ class OneProblem:
                 solver, lambda: self._solve(solver, display)
             )
         if solution is not None:
-            display.finish(solution)
+            display.finish(solution, interrupted=interrupted)
         return solution, interrupted
 
     async def _solve(self, solver: Solver, display: Display | None = None) -> Solution:
@@ -162,6 +162,8 @@ class ManyProblems:
                 trace=Trace(self.sink, texts=self.texts),
             )
             report = solution.report()
+            if solver.is_interrupted and not solution.usage.calls:
+                report = {"error": "interrupted before its first call"}
         except Exception as error:  # whatever one problem does, the others go on
             self.failed += 1
             known = isinstance(error, TTSError)
@@ -222,4 +224,6 @@ def _problem(pipeline: Pipeline, line: str, number: int) -> Problem:
     if key is None or not isinstance(row[key], str):
         raise ConfigError(f"a line is a string, or an object with one of {', '.join(_KEYS)}")
     name = row.get("id")
-    return pipeline.problem(row[key], id=str(number if name is None else name))
+    if name is not None and (isinstance(name, bool) or not isinstance(name, str | int)):
+        raise ConfigError("an id is a text or a whole number")
+    return pipeline.problem(row[key], id=number if name is None else name)
