@@ -14,9 +14,21 @@ def main() -> None:
     parser.add_argument("--hours", type=float, required=True, help="wall-clock time in all")
     parser.add_argument("--seed", type=int, default=0, help="of data and first weights")
     parser.add_argument("--out", type=Path, required=True, help="folder; taken up where it stands")
-    parser.add_argument("--init", type=Path, help="folder of a model to go on from")
+    parser.add_argument("--layers", type=int, default=6, help="3 makes the draft model")
+    parser.add_argument("--width", type=int, default=128, help="a multiple of 32")
+    parser.add_argument("--adam", action="store_true", help="Adam for the matrices too, not Muon")
+    parser.add_argument("--prompt-weight", type=float, default=0.0, help="loss on problem texts")
     given = parser.parse_args()
-    Run(Plan(given.hours, given.seed, given.out, given.init)).train()
+    plan = Plan(
+        given.hours,
+        given.seed,
+        given.out,
+        given.layers,
+        given.width,
+        muon=not given.adam,
+        prompt_weight=given.prompt_weight,
+    )
+    Run(plan).train()
 
 
 if __name__ == "__main__":

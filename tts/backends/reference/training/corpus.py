@@ -1,65 +1,36 @@
-"""Rows of tokens: many role branches packed on one problem.
-
-A row holds documents one after the other. A document is a problem, paid for once, and branches:
-every branch sees the problem and itself, and its positions go on from the problem's end. So each
-branch reads exactly like a conversation of its own.
-"""
+"""Batches of lessons without end, each a function of a seed and its index alone."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from tts.backends.reference.tokenizer import Tokenizer
 from tts.backends.reference.training import drills
+from tts.backends.reference.training.cases import Case
 from tts.backends.reference.training.countdown import draw_countdown
-from tts.backends.reference.training.roles import ROLES, Branch
+from tts.backends.reference.training.packing import Batch, Encoded, Row, batch_of
+from tts.backends.reference.training.refining import think
+from tts.backends.reference.training.responses import Branch
+from tts.backends.reference.training.roles import JUDGING, ROLES
 from tts.backends.reference.training.wording import FORMS
-from tts.backends.reference.training.world import Problem, Split, draw_problem
+from tts.backends.reference.training.world import Split, draw_problem
 
-__all__ = ["Batch", "Corpus", "Encoded", "Row", "Shape"]
+__all__ = ["Corpus", "Shape"]
 
-_PROMPT_WEIGHT = 0.05
-_MISSES = 4
-_BRANCHES = 8
+_MISSES = 3
+_BRANCHES = 10
 _LEAST_ROOM = 40
-_SUMS_SHARE = 0.07
-_PUZZLE_SHARE = 0.05
+_SUMS_SHARE = 0.06
+_PUZZLE_SHARE = 0.06
+_THINK_SHARE = 0.06
 _LEAD_SHARE = 0.75
-_HELPERS = ((drills.facts, 0.35), (drills.unlock, 0.45), (drills.trace, 0.35))
-_LEVEL_WEIGHTS = {1: 6, 2: 10, 3: 18, 4: 22, 5: 22, 6: 22}
-_CHOICES = 6
-
-
-class Encoded(NamedTuple):
-    """Tokens with the weights of their loss, and for each the tokens that are as right."""
-
-    ids: list[int]
-    weights: list[float]
-    choices: list[tuple[int, ...]]
-
+_OWN_SHARE = 0.45
+_HELPERS = ((drills.facts, 0.3), (drills.unlock, 0.35), (drills.trace, 0.35))
+_LEVEL_WEIGHTS = {1: 5, 2: 8, 3: 15, 4: 20, 5: 22, 6: 22, 7: 18, 8: 12}
 
 _Draw = Callable[[], Encoded]
-
-
-class Batch(NamedTuple):
-    """Arrays of rows x width."""
-
-    tokens: NDArray[np.int32]
-    documents: NDArray[np.int32]
-    """0 is padding."""
-    branches: NDArray[np.int32]
-    """0 is the part that all branches share."""
-    positions: NDArray[np.int32]
-    weights: NDArray[np.float32]
-    """Of each token's loss, given all before it."""
-    choices: NDArray[np.int32]
-    """Of each token itself and others that are as right; -1 where there are fewer."""
 
 
 class Shape(NamedTuple):
@@ -70,104 +41,43 @@ class Shape(NamedTuple):
     levels: tuple[int, ...]
 
 
-@dataclass(slots=True)
-class _Document:
-    number: int
-    prefix: list[int]
-    capacity: int
-    branches: int = 0
-
-
-class Row:
-    """A row being filled.
-
-    Args:
-        width: How many tokens it has in the end.
-    """
-
-    def __init__(self, width: int) -> None:
-        self.width = width
-        self.columns: tuple[list[int], list[int], list[int], list[int], list[float]]
-        self.columns = ([], [], [], [], [])
-        self.choices: list[tuple[int, ...]] = []
-        self._documents = 0
-
-    @property
-    def room(self) -> int:
-        """How many tokens still fit."""
-        return self.width - len(self.columns[0])
-
-    def open(self, prefix: Sequence[int], weight: float, capacity: int) -> _Document:
-        """Begin a document with what its branches share."""
-        self._documents += 1
-        weights = [0.0, *[weight] * (len(prefix) - 1)]
-        encoded = Encoded(list(prefix), weights, [()] * len(prefix))
-        limit = min(self.width, len(self.columns[0]) + capacity)
-        document = _Document(self._documents, list(prefix), limit)
-        self._put(document, 0, 0, encoded)
-        return document
-
-    def add(self, document: _Document, encoded: Encoded) -> bool:
-        """Add a branch, if it fits."""
-        if len(self.columns[0]) + len(encoded.ids) > document.capacity:
-            return False
-        document.branches += 1
-        self._put(document, document.branches, len(document.prefix), encoded)
-        return True
-
-    def _put(self, document: _Document, branch: int, start: int, encoded: Encoded) -> None:
-        size = len(encoded.ids)
-        tokens, documents, branches, positions, losses = self.columns
-        tokens.extend(encoded.ids)
-        documents.extend([document.number] * size)
-        branches.extend([branch] * size)
-        positions.extend(range(start, start + size))
-        losses.extend(encoded.weights)
-        self.choices.extend(encoded.choices)
-
-    def padded(self) -> tuple[list[float], ...]:
-        """Return the columns, filled up with zeros."""
-        return tuple([*column, *[0] * self.room] for column in self.columns)
-
-
 class Corpus:
-    """Batches without end, each a function of the seed and its index alone.
+    """Batches without end.
 
     Args:
         tokenizer: Whose ids the rows hold.
         split: Whether to train or to test.
         seed: Of all that is drawn.
+        cases: Problems with the model's own samples, once there are some; may be replaced.
+        prompt_weight: Of the loss on the problems' own texts.
     """
 
-    def __init__(self, tokenizer: Tokenizer, split: Split, seed: int) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        split: Split,
+        seed: int,
+        cases: Sequence[Case] = (),
+        prompt_weight: float = 0.0,
+    ) -> None:
         self.tokenizer = tokenizer
         self.split: Split = split
         self.seed = seed
+        self.cases = cases
+        self._prompt_weight = prompt_weight
         self._user, self._assistant, self._end = (
             tokenizer.special(name) for name in ("<|user|>", "<|assistant|>", "<|end|>")
         )
-        self._roles = [role for role, _ in ROLES.values()]
-        self._weights = [weight for _, weight in ROLES.values()]
 
     def batch(self, index: int, shape: Shape) -> Batch:
         """Return the batch of this index."""
         rng = random.Random(f"{self.split}:{self.seed}:{index}")
-        rows = [self.row(rng, shape) for _ in range(shape.rows)]
-        columns = zip(*(row.padded() for row in rows), strict=True)
-        tokens, documents, branches, positions, weights = columns
-        return Batch(
-            np.array(tokens, np.int32),
-            np.array(documents, np.int32),
-            np.array(branches, np.int32),
-            np.array(positions, np.int32),
-            np.array(weights, np.float32),
-            np.stack([_chosen(row) for row in rows]),
-        )
+        return batch_of([self.row(rng, shape) for _ in range(shape.rows)])
 
     def row(self, rng: random.Random, shape: Shape) -> Row:
         """Fill one row."""
         row = Row(shape.width)
-        while row.room > _LEAST_ROOM:
+        while row.room > _LEAST_ROOM and row.count < 40:
             kind = rng.random()
             if kind < _SUMS_SHARE or row.room < 110:
                 self._sums(row, rng)
@@ -178,66 +88,120 @@ class Corpus:
         return row
 
     def encode(self, branch: Branch, problem: str) -> Encoded:
-        """Return a branch's tokens after its problem."""
+        """Return a branch's tokens after its problem.
+
+        Raises:
+            ValueError: If its prompt does not begin with the problem.
+        """
+        prompt = self._prompt(branch, problem)
+        response = self._response(branch)
+        size = len(prompt)
+        return Encoded(
+            prompt + response.ids,
+            [0.0] * size + response.weights,
+            [*[()] * size, *response.choices],
+        )
+
+    def _told(self, problem: str) -> Encoded:
+        """Return the beginning of a document: what its branches share."""
+        ids = [self._user, *self.tokenizer.encode(problem)]
+        return Encoded(ids, [0.0, *[self._prompt_weight] * (len(ids) - 1)], [()] * len(ids))
+
+    def _prompt(self, branch: Branch, problem: str) -> list[int]:
         if not branch.prompt.startswith(problem):
             raise ValueError("a prompt must begin with its problem")
         tail = branch.prompt[len(problem) :]
         # Inside a text no space is put before a line end; at its start there is one.
         ids = self.tokenizer.encode(tail)[1 if tail and problem else 0 :]
-        ids += [self._end, self._assistant]
-        weights = [0.0] * len(ids)
-        choices: list[tuple[int, ...]] = [()] * len(ids)
+        return [*ids, self._end, self._assistant]
+
+    def _response(self, branch: Branch) -> Encoded:
+        made = Encoded([], [], [])
         for piece in branch.pieces:
             special = [self.tokenizer.special(piece.text)] if piece.control else None
             more = special or self.tokenizer.encode(piece.text)
-            ids += more
-            weights += [float(piece.learn)] * len(more)
+            made.ids.extend(more)
+            made.weights.extend([piece.weight] * len(more))
             others = {self.tokenizer.encode(choice)[0] for choice in piece.choices} - {more[0]}
-            choices += [tuple(sorted(others)), *[()] * (len(more) - 1)]
-        return Encoded([*ids, self._end], [*weights, 1.0], [*choices, ()])
+            made.choices.extend([tuple(sorted(others)), *[()] * (len(more) - 1)])
+        return Encoded([*made.ids, self._end], [*made.weights, 1.0], [*made.choices, ()])
 
     def _sums(self, row: Row, rng: random.Random) -> None:
-        document = row.open([self._user], 0.0, rng.choice((60, 110)))
-        self._fill(row, document, lambda: self.encode(drills.sums(rng), ""))
+        prefix = row.add(_unlearned([self._user]))
+        limit = row.room - rng.choice((60, 110))
+        self._fill(row, prefix, limit, lambda: self.encode(drills.sums(rng), ""))
 
     def _puzzle(self, row: Row, rng: random.Random) -> None:
         made = draw_countdown(rng, self.split)
-        prefix = [self._user, *self.tokenizer.encode(made.text)]
-        document = row.open(prefix, _PROMPT_WEIGHT, rng.choice((90, 140)))
-        self._fill(
-            row, document, lambda: self.encode(drills.puzzle(made, rng, self.split), made.text)
-        )
-
-    def _problem(self, row: Row, rng: random.Random, levels: Sequence[int]) -> None:
-        problem = self._drawn(row.room, rng, levels)
-        prefix = [self._user, *self.tokenizer.encode(problem.text)]
-        document = row.open(prefix, _PROMPT_WEIGHT, row.width)
-        solve = ROLES["solve"][0]
-        lead = [solve] if rng.random() < _LEAD_SHARE else []
-        lead += [helper for helper, share in _HELPERS if rng.random() < share]
+        prefix = row.add(self._told(made.text))
+        limit = row.room - rng.choice((90, 140))
 
         def draw() -> Encoded:
-            role = lead.pop(0) if lead else rng.choices(self._roles, self._weights)[0]
-            return self.encode(role(problem, rng), problem.text)
+            return self.encode(drills.puzzle(made, rng, self.split), made.text)
 
-        self._fill(row, document, draw)
+        self._fill(row, prefix, limit, draw)
 
-    def _drawn(self, room: int, rng: random.Random, levels: Sequence[int]) -> Problem:
-        """Draw a problem that leaves room for its solution."""
+    def _problem(self, row: Row, rng: random.Random, levels: Sequence[int]) -> None:
+        case, mix = self._case(row.room, rng, levels)
+        text = case.problem.text
+        encoded = self._told(text)
+        if not row.fits(encoded):
+            return
+        prefix = row.add(encoded)
+        if not case.own and rng.random() < _THINK_SHARE:
+            self._think(row, prefix, case, rng)
+        lead: list[Callable[[], Branch]] = []
+        if not case.own:
+            lead += [lambda: ROLES["solve"][0](case, rng)] * (rng.random() < _LEAD_SHARE)
+            for helper, share in _HELPERS:
+                if rng.random() < share:
+                    lead.append(lambda helper=helper: helper(case.problem, rng))  # type: ignore[misc]  # mypy cannot infer a default's type
+
+        def draw() -> Encoded:
+            if lead:
+                return self.encode(lead.pop(0)(), text)
+            name = rng.choices(list(mix), list(mix.values()))[0]
+            return self.encode(ROLES[name][0](case, rng), text)
+
+        self._fill(row, prefix, 0, draw)
+
+    def _think(self, row: Row, prefix: int, case: Case, rng: random.Random) -> None:
+        """Add parallel paths and their summary, if they fit."""
+        prompt, paths, summary = think(case, rng)
+        shared = _unlearned(self._prompt(prompt, case.problem.text))
+        encoded = [self._response(path) for path in paths]
+        last = self._response(summary)
+        if not row.fits(shared, *encoded, last):
+            return
+        above = (prefix, row.add(shared, [prefix]))
+        numbers = [
+            row.add(each, above, int(path.pieces[0].text[6:-1]))
+            for path, each in zip(paths, encoded, strict=True)
+        ]
+        row.add(last, [*above, *numbers])
+
+    def _case(
+        self, room: int, rng: random.Random, levels: Sequence[int]
+    ) -> tuple[Case, dict[str, float]]:
+        """Draw a problem that leaves room for its solution, and the mix of roles to go with it."""
+        if self.cases and room >= 400 and rng.random() < _OWN_SHARE:
+            return rng.choice(self.cases), JUDGING
         fitting = [level for level in levels if room >= 60 + 34 * level] or [1]
         level = rng.choices(fitting, [_LEVEL_WEIGHTS[level] for level in fitting])[0]
-        return draw_problem(rng, level, rng.choice(FORMS), self.split)
+        problem = draw_problem(rng, level, rng.choice(FORMS), self.split)
+        return Case(problem), {name: weight for name, (_, weight) in ROLES.items()}
 
-    def _fill(self, row: Row, document: _Document, draw: _Draw) -> None:
-        misses = 0
-        while misses < _MISSES and document.branches < _BRANCHES:
-            misses += not row.add(document, draw())
+    def _fill(self, row: Row, prefix: int, limit: int, draw: _Draw) -> None:
+        """Add branches until `limit` tokens of room are left, or the next ones do not fit."""
+        misses = made = 0
+        while misses < _MISSES and made < _BRANCHES:
+            encoded = draw()
+            if row.fits(encoded) and row.room - len(encoded.ids) >= limit:
+                row.add(encoded, [prefix])
+                made += 1
+            else:
+                misses += 1
 
 
-def _chosen(row: Row) -> NDArray[np.int32]:
-    table = np.full((row.width, _CHOICES), -1, np.int32)
-    table[: len(row.choices), 0] = row.columns[0]
-    for place, others in enumerate(row.choices):
-        kept = others[: _CHOICES - 1]
-        table[place, 1 : 1 + len(kept)] = kept
-    return table
+def _unlearned(ids: list[int]) -> Encoded:
+    return Encoded(ids, [0.0] * len(ids), [()] * len(ids))

@@ -6,14 +6,13 @@ import random
 
 from tts.backends.reference.training.countdown import Countdown, draw_countdown, reaches, ways
 from tts.backends.reference.training.instructions import ask
-from tts.backends.reference.training.roles import Branch, Piece, branch
+from tts.backends.reference.training.responses import VERDICT, Branch, Piece, branch
 from tts.backends.reference.training.solutions import wrong_number
 from tts.backends.reference.training.world import (
     Problem,
     Split,
     apply,
     draw_operation,
-    is_hard,
 )
 
 __all__ = ["facts", "puzzle", "sums", "trace", "unlock"]
@@ -23,7 +22,7 @@ def facts(problem: Problem, rng: random.Random) -> Branch:
     """Retrieval: the quantities in a new order, each followed by what the text says of it."""
     pieces: list[Piece] = []
     for name in rng.sample(problem.shown, len(problem.shown)):
-        pieces += [Piece(name, learn=False), Piece(f"= {problem.definitions[name]}\n")]
+        pieces += [Piece(name, 0.0), Piece(f"= {problem.definitions[name]}\n")]
     return Branch(ask("facts", rng, problem=problem.text), tuple(pieces))
 
 
@@ -53,31 +52,28 @@ def unlock(problem: Problem, rng: random.Random) -> Branch:
             for other in problem.shown
             if name in problem.needs(other) and known.issuperset(problem.needs(other))
         ]
-        pieces += [Piece(name, learn=False), Piece(f": {' '.join(fresh) or 'none'}\n")]
+        pieces += [Piece(name, 0.0), Piece(f": {' '.join(fresh) or 'none'}\n")]
         ready += fresh
     return Branch(ask("unlock", rng, problem=problem.text), tuple(pieces))
 
 
 def sums(rng: random.Random) -> Branch:
-    """Arithmetic: results, or marks of results, or one sum asked for or judged."""
+    """Arithmetic: results, or marks of results, or one sum asked for."""
     kind = rng.random()
-    if kind < 0.2:
+    if kind < 0.12:
         left, sign, right = draw_operation(rng)
         text = f"{left} {sign} {right}"
-        if kind < 0.12:
-            return branch(ask("compute", rng, sum=text), f"{text} = {apply(left, sign, right)}")
-        verdict = "hard" if is_hard(left, sign, right) else "easy"
-        return branch(ask("judge_sum", rng, sum=text), verdict)
+        return branch(ask("compute", rng, sum=text), f"{text} = {apply(left, sign, right)}")
     pieces: list[Piece] = []
     for _ in range(rng.randint(4, 10)):
         left, sign, right = draw_operation(rng)
         result = apply(left, sign, right)
         if kind < 0.6:
-            pieces += [Piece(f"{left} {sign} {right} =", learn=False), Piece(f"{result}\n")]
+            pieces += [Piece(f"{left} {sign} {right} =", 0.0), Piece(f"{result}\n")]
             continue
         wrong = rng.random() < 0.5
         shown = wrong_number(rng, result, (left, right)) if wrong else result
-        pieces.append(Piece(f"{left} {sign} {right} = {shown}", learn=False))
+        pieces.append(Piece(f"{left} {sign} {right} = {shown}", 0.0))
         pieces.append(Piece("wrong\n" if wrong else "ok\n"))
     return Branch(ask("sums" if kind < 0.6 else "sum_marks", rng), tuple(pieces))
 
@@ -93,4 +89,4 @@ def puzzle(made: Countdown, rng: random.Random, split: Split) -> Branch:
     elif rng.random() < 0.3:
         text = rng.choice(ways(draw_countdown(rng, split)))
     prompt = ask("verify", rng, problem=made.text, solution=text)
-    return branch(prompt, "Yes" if reaches(made, text) else "No")
+    return branch(prompt, "Yes" if reaches(made, text) else "No", VERDICT)

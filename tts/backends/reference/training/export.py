@@ -104,6 +104,9 @@ def write(folder: Path, parameters: Arrays, config: Mapping[str, Any]) -> None:
     save_file(tensors, str(partial), metadata={"format": "pt"})
     partial.chmod(0o644)
     partial.replace(folder / "model.safetensors")
+    if "segments" in parameters:
+        marks = {"segments": parameters["segments"].astype(_HALF)}
+        save_file(marks, str(folder / "segments.safetensors"))
 
 
 def read(folder: Path) -> dict[str, NDArray[Any]]:

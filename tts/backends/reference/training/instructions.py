@@ -15,8 +15,43 @@ from tts.prompts import Prompts
 
 __all__ = ["SHIPPED", "WORDINGS", "ask", "shipped"]
 
-SHIPPED = ("solve", "verify", "select")
+SHIPPED = (
+    "solve",
+    "direct",
+    "outline",
+    "guided",
+    "decompose",
+    "difficulty",
+    "verify",
+    "critique",
+    "select",
+    "distil",
+    "refine",
+    "merge",
+    "plan",
+    "join",
+)
 _SHIPPED_SHARE = 0.55
+
+_DRAFTS = (
+    "{{ problem }}\n{% for draft in drafts %}\nDraft {{ loop.index }}:\n{{ draft }}\n{% endfor %}\n"
+)
+_ATTEMPTS = (
+    "{{ problem }}\n{% for attempt in attempts %}\nAttempt {{ loop.index }}:\n{{ attempt }}\n"
+    "{% endfor %}\n"
+)
+_SOLUTIONS = (
+    "{{ problem }}\n{% for solution in solutions %}\nSolution {{ loop.index }}:\n{{ solution }}\n"
+    "{% endfor %}\n"
+)
+_LINES = (
+    "{{ problem }}\n\nSolution:\n{% for line in solution.splitlines() %}\n"
+    "{{ loop.index }}. {{ line }}\n{% endfor %}\n"
+)
+_CALLS = (
+    "{{ problem }}\n\n{% for call in calls %}\n{{ loop.index }}. {{ call }}\n{% endfor %}\n"
+)
+_TOOLS = "{{ problem }}\n\nFunctions:\n{% for tool in tools %}\n{{ tool }}\n{% endfor %}\n"
 
 WORDINGS: dict[str, tuple[str, ...]] = {
     "solve": (
@@ -26,70 +61,82 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "{{ problem }}\n\nShow each step, then write the answer.",
         "{{ problem }}\n\nThink step by step.",
     ),
+    "direct": (
+        "{{ problem }}\nAnswer at once, without steps.",
+        "{{ problem }}\n\nReply with the answer alone.",
+        "{{ problem }}\n\nDo not show steps. Write only the answer.",
+    ),
+    "outline": (
+        "{{ problem }}\n\nGive {{ count }} different outlines, one a line.",
+        "{{ problem }}\n\nOutline {{ count }} ways to solve this, numbered, without calculating.",
+        "{{ problem }}\n\nPlan {{ count }} different solutions. Write one outline a line.",
+    ),
+    "guided": (
+        "{{ problem }}\n\nOutline: {{ outline }}\n\nSolve step by step along the outline.",
+        "{{ problem }}\n\nPlan: {{ outline }}\n\nFollow the plan and solve step by step.",
+        "{{ problem }}\n\nUse this outline: {{ outline }}\n\nSolve step by step.",
+    ),
+    "decompose": (
+        "{{ problem }}\n\nSplit into numbered sub-problems with what they need in brackets.",
+        "{{ problem }}\n\nList the sub-problems, numbered, each with the numbers it needs.",
+        "{{ problem }}\n\nBreak the problem into numbered parts. Write what each needs in brackets.",
+    ),
+    "difficulty": (
+        "{{ problem }}\n\nHow hard is this problem, from 0 to 1?",
+        "{{ problem }}\n\nRate from 0 (easy) to 1 (hard).",
+        "{{ problem }}\n\nHow hard is it? Reply with a number between 0 and 1.",
+    ),
     "verify": (
         "{{ problem }}\nSolution:\n{{ solution }}\nIs the solution correct? Yes or No.",
         "{{ problem }}\n\nSolution:\n{{ solution }}\n\nIs it correct? Yes or No.",
         "{{ problem }}\n\nSolution:\n{{ solution }}\n\nIs the answer correct? Reply Yes or No.",
     ),
+    "critique": (
+        _LINES + "\nCheck each step: do it again, then write ok or wrong.",
+        _LINES + "\nFind the first mistake. Do each step again and mark it ok or wrong.",
+        _LINES + '\nCheck step by step. End with "Correct: Yes" or "Correct: No".',
+    ),
     "select": (
-        "{{ problem }}\n{% for solution in solutions %}\nSolution {{ loop.index }}:\n"
-        "{{ solution }}\n{% endfor %}\nWhich solution is correct? Reply with the number.",
-        "{{ problem }}\n{% for solution in solutions %}\nSolution {{ loop.index }}:\n"
-        "{{ solution }}\n{% endfor %}\nWhich is correct?",
-    ),
-    "mark": (
-        "{{ problem }}\nMark each line ok or wrong.",
-        "{{ problem }}\n\nMark each line ok or wrong.",
-        "{{ problem }}\n\nCheck each step: ok or wrong.",
-    ),
-    "check": (
-        "{{ problem }}\nSolution:\n{{ solution }}\nCheck each line, then say Yes or No.",
-        "{{ problem }}\n\nSolution:\n{{ solution }}\n\nCheck each line, then reply Yes or No.",
-    ),
-    "direct": (
-        "{{ problem }}\nAnswer at once, without steps.",
-        "{{ problem }}\n\nReply with the answer alone.",
-    ),
-    "outline": (
-        "{{ problem }}\nPlan an order for the quantities.",
-        "{{ problem }}\n\nPlan an order for the steps.",
-    ),
-    "follow": (
-        "{{ problem }}\nSolve step by step in this order: {{ order }}.",
-        "{{ problem }}\n\nPlan: {{ order }}\n\nSolve step by step in this order.",
-    ),
-    "decompose": (
-        "{{ problem }}\nSplit into numbered sub-problems with their needs.",
-        "{{ problem }}\n\nSplit into numbered steps with their needs.",
-    ),
-    "judge": (
-        "{{ problem }}\nIs this problem easy or hard?",
-        "{{ problem }}\n\nIs this problem easy or hard?",
+        _SOLUTIONS + "\nWhich solution is correct? Reply with the number.",
+        _SOLUTIONS + "\nWhich is correct?",
+        _SOLUTIONS + "\nChoose the best solution. Reply with its number alone.",
     ),
     "distil": (
-        "{{ problem }}\n{% for draft in drafts %}\nDraft {{ loop.index }}:\n{{ draft }}\n"
-        "{% endfor %}\nKeep the values that hold.",
+        _DRAFTS + "\nNote the facts that hold.",
+        _DRAFTS + "\nKeep the values that are right, one a line.",
+        _DRAFTS + "\nWrite short notes of what is correct. Do not give an answer.",
     ),
     "refine": (
-        "{{ problem }}\nNotes:\n{{ notes }}\nUse the notes and solve again.",
-        "{{ problem }}\n\nNotes:\n{{ notes }}\n\nUse the notes and solve again.",
+        "{{ problem }}\n\nNotes:\n{{ workspace }}\n\nUse the notes and solve again.",
+        "{{ problem }}\n\nNotes:\n{{ workspace }}\n\nSolve step by step with the notes.",
+        "{{ problem }}\n\nNotes:\n{{ workspace }}\n\nCheck the notes, then solve step by step.",
     ),
-    "calls": (
-        "{{ problem }}\nPlan function calls.",
+    "merge": (
+        _ATTEMPTS + "\nCompare the attempts and solve again, step by step.",
+        _ATTEMPTS + "\nSome attempts may be wrong. Give a correct solution.",
+        _ATTEMPTS + "\nCombine the attempts into one better solution.",
+    ),
+    "plan": (
+        _TOOLS + "\nPlan function calls, numbered. End with join().",
+        _TOOLS + "\nWrite the calls that solve this, one a line. $1 is the result of call 1.",
         "{{ problem }}\n\nPlan function calls.",
     ),
-    "think": ("{{ problem }}\nThink in paths, then give a summary.",),
+    "join": (
+        _CALLS + '\nReply "Finish: " and the answer, or "Replan: " and what is missing.',
+        _CALLS + "\nDo the results answer the problem? Reply Finish or Replan.",
+        _CALLS + "\nFinish or Replan?",
+    ),
     "facts": ("{{ problem }}\nRepeat the facts.",),
     "trace": ("{{ problem }}\nTrace what the answer needs.",),
     "unlock": ("{{ problem }}\nSay what each value makes ready.",),
     "reach": (
         "{{ problem }}\nReach the target.",
         "{{ problem }}\n\nReach the target.",
+        "{{ problem }}\n\nUse each number once to reach the target.",
     ),
     "sums": ("Sums:",),
     "sum_marks": ("Mark each line ok or wrong.",),
     "compute": ("Compute {{ sum }}.", "What is {{ sum }}?"),
-    "judge_sum": ("Is {{ sum }} easy or hard?",),
 }
 
 

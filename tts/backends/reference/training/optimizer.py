@@ -1,19 +1,19 @@
-"""Muon for the hidden matrices, Adam for embeddings and norms."""
+"""Muon for the hidden matrices, Adam for embeddings, norms and marks; or Adam with decay for all."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
-import jax
-import jax.numpy as jnp
+import torch
+from torch import Tensor
 
-from tts.backends.reference.training.corpus import Batch
-from tts.backends.reference.training.model import MATRICES, Parameters, Shape, loss
+from tts.backends.reference.training.model import MATRICES, Parameters, Shape
 
-__all__ = ["State", "fresh", "step"]
+__all__ = ["State", "fresh", "update"]
 
 _MUON_RATE = 0.02
 _ADAM_RATE = 4e-3
+_ADAM_MATRIX_RATE = 2e-3
 _MOMENTUM = 0.95
 _SQUARES = 0.98
 _DECAY = 0.05
@@ -22,86 +22,72 @@ _CLIP = 2.0
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
-class State(NamedTuple):
-    """Running means of gradients and, for Adam, of their squares."""
+@dataclass(slots=True)
+class State:
+    """Running means of gradients and, for Adam, of their squares; and how often they were fed."""
 
     means: Parameters
     squares: Parameters
+    count: int = 0
+    muon: bool = field(default=True)
+    """Whether matrices are Muon's."""
 
 
-def fresh(parameters: Parameters) -> State:
+def fresh(parameters: Parameters, muon: bool = True) -> State:
     """Return the state before the first step."""
-    means = {name: jnp.zeros_like(value) for name, value in parameters.items()}
-    others = {name: value for name, value in parameters.items() if name not in MATRICES}
-    return State(means, {name: jnp.zeros_like(value) for name, value in others.items()})
+    means = {name: torch.zeros_like(value) for name, value in parameters.items()}
+    adam = [name for name in parameters if not (muon and name in MATRICES)]
+    return State(means, {name: torch.zeros_like(means[name]) for name in adam}, muon=muon)
 
 
-def step(
-    parameters: Parameters,
-    state: State,
-    batch: Batch,
-    rate: jax.Array,
-    count: jax.Array,
-    shape: Shape,
-) -> tuple[Parameters, State, tuple[jax.Array, jax.Array]]:
-    """Take one step.
+@torch.no_grad()
+def update(parameters: Parameters, state: State, rate: float, shape: Shape) -> None:
+    """Take one step in place, by the parameters' gradients, which are clipped.
 
     Args:
         parameters: Of the model.
         state: Of the optimizer.
-        batch: To learn from.
         rate: Share of the full learning rates.
-        count: Steps taken since the state was fresh, this one included.
         shape: Of the model.
     """
-    (_, aside), gradients = jax.value_and_grad(loss, has_aux=True)(parameters, batch, shape)
-    gradients = _clipped(gradients)
-    means = {
-        name: _MOMENTUM * state.means[name] + (1 - _MOMENTUM) * each
-        for name, each in gradients.items()
-    }
-    squares = {
-        name: _SQUARES * old + (1 - _SQUARES) * gradients[name] ** 2
-        for name, old in state.squares.items()
-    }
-    ahead = {name: _MOMENTUM * means[name] + (1 - _MOMENTUM) * gradients[name] for name in MATRICES}
-    fresher = {}
-    for name, update in _orthogonal(ahead, shape).items():
-        kept = parameters[name] * (1 - rate * _MUON_RATE * _DECAY)
-        fresher[name] = kept - rate * _MUON_RATE * update
-    for name, square in squares.items():
-        root = jnp.sqrt(square / (1 - _SQUARES**count)) + 1e-8
-        update = means[name] / (1 - _MOMENTUM**count) / root
-        fresher[name] = parameters[name] - rate * _ADAM_RATE * update
-    return fresher, State(means, squares), aside
-
-
-def _clipped(gradients: Parameters) -> Parameters:
-    size = jnp.sqrt(sum((each * each).sum() for each in gradients.values()))
-    scale = jnp.minimum(1.0, _CLIP / size)
-    return {name: each * scale for name, each in gradients.items()}
+    gradients = {name: value.grad for name, value in parameters.items() if value.grad is not None}
+    torch.nn.utils.clip_grad_norm_(list(parameters.values()), _CLIP)
+    state.count += 1
+    for name, each in gradients.items():
+        state.means[name].lerp_(each, 1 - _MOMENTUM)
+    if state.muon:
+        ahead = {name: state.means[name].lerp(gradients[name], 1 - _MOMENTUM) for name in MATRICES}
+        for name, step in _orthogonal(ahead, shape).items():
+            parameters[name].mul_(1 - rate * _MUON_RATE * _DECAY).sub_(rate * _MUON_RATE * step)
+    for name, square in state.squares.items():
+        square.lerp_(gradients[name].square(), 1 - _SQUARES)
+        root = (square / (1 - _SQUARES**state.count)).sqrt_().add_(1e-8)
+        full = _ADAM_RATE
+        if name in MATRICES:
+            full = _ADAM_MATRIX_RATE
+            parameters[name].mul_(1 - rate * full * _DECAY)
+        parameters[name].sub_(rate * full * state.means[name] / (1 - _MOMENTUM**state.count) / root)
 
 
 def _orthogonal(ahead: Parameters, shape: Shape) -> Parameters:
     """Orthogonalize each matrix; equal shapes go together, to be one product."""
-    layers, width, hidden = shape.layers, shape.width, shape.hidden
-    parts = [*jnp.split(ahead["qkv"], 3, 2), ahead["out"]]
-    query, key, value, out = jnp.split(_newton_schulz(jnp.concatenate(parts)), 4)
-    parts = [*jnp.split(ahead["gate_up"], 2, 2), ahead["down"].swapaxes(1, 2)]
-    gate, up, down = jnp.split(_newton_schulz(jnp.concatenate(parts)), 3)
-    assert out.shape == (layers, width, width)
+    width, hidden = shape.width, shape.hidden
+    parts = [*ahead["qkv"].chunk(3, 2), ahead["out"]]
+    query, key, value, out = _newton_schulz(torch.cat(parts)).chunk(4)
+    parts = [*ahead["gate_up"].chunk(2, 2), ahead["down"].transpose(1, 2)]
+    gate, up, down = _newton_schulz(torch.cat(parts)).chunk(3)
     return {
-        "qkv": jnp.concatenate([query, key, value], 2),
+        "qkv": torch.cat([query, key, value], 2),
         "out": out,
-        "gate_up": jnp.concatenate([gate, up], 2) * (hidden / width) ** 0.5,
-        "down": down.swapaxes(1, 2),
+        "gate_up": torch.cat([gate, up], 2) * (hidden / width) ** 0.5,
+        "down": down.transpose(1, 2),
     }
 
 
-def _newton_schulz(stack: jax.Array, rounds: int = 5) -> jax.Array:
+def _newton_schulz(stack: Tensor, rounds: int = 5) -> Tensor:
     first, third, fifth = _QUINTIC
-    value = stack / (jnp.linalg.norm(stack, axis=(1, 2), keepdims=True) + 1e-7)
+    value = (stack / (stack.norm(dim=(1, 2), keepdim=True) + 1e-7)).bfloat16()
     for _ in range(rounds):
-        square = value @ value.swapaxes(1, 2)
+        square = value @ value.transpose(1, 2)
         value = first * value + (third * square + fifth * square @ square) @ value
-    return value
+    return value.float()

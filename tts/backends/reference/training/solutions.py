@@ -1,8 +1,9 @@
 """Worked solutions, and wrong ones with exact labels.
 
-A draft is right in all its lines and in its answer, or wrong in at least one line and in its
-answer; nothing lies between. A line is wrong if it copies a definition badly, uses a value that
-no line above gives, or miscalculates; a line that only carries an earlier error on is right.
+A drawn draft is right in all its lines and in its answer, or wrong in at least one line and in its
+answer; nothing lies between. A line is wrong if it copies a definition badly, uses a value that no
+line above gives, or miscalculates; a line that only carries an earlier error on is right. The same
+labels are given to what a model wrote itself.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from dataclasses import dataclass
 
 from tts.backends.reference.training.world import SIGNS, Operation, Problem, apply
 
-__all__ = ["Draft", "answer_of", "draft", "line", "solution", "wrong_number"]
+__all__ = ["Draft", "answer_of", "draft", "line", "read", "redone", "solution", "wrong_number"]
 
 _ANSWER = re.compile(r"Answer: (\d+)")
+_OPERAND = r"([a-z]+|\d+)"
+_LINE = re.compile(
+    rf"([a-z]+) = (?:(\d+)|{_OPERAND} ([-+*]) {_OPERAND} = (\d+) ([-+*]) (\d+) = (\d+))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,27 +29,31 @@ class Draft:
     """A solution that may be wrong."""
 
     lines: tuple[str, ...]
+    """Its lines, the answer's apart."""
     faulty: frozenset[int]
     """Indices of the wrong lines."""
-    answer: int
-    order: tuple[str, ...]
-    """The quantity of each line."""
-
-    @property
-    def right(self) -> bool:
-        """Whether all of it holds."""
-        return not self.faulty
-
-    @property
-    def text(self) -> str:
-        """The draft as a model writes it."""
-        return "\n".join([*self.lines, f"Answer: {self.answer}"])
+    answer: int | None
+    """None where no answer is stated."""
+    right: bool
+    """Whether the answer is right."""
+    text: str
+    """As a model writes it."""
+    values: Mapping[str, int]
+    """What the lines say of each quantity."""
 
 
 def line(problem: Problem, name: str, values: Mapping[str, int]) -> str:
     """Return the line that computes a quantity from these values."""
     made = problem.definitions[name]
     return _written(name, made, values, values[name])
+
+
+def redone(problem: Problem, name: str, above: Mapping[str, int]) -> str:
+    """Return the right line of a quantity, given the values above it; without them, unfinished."""
+    made = problem.definitions.get(name)
+    if made is None or (isinstance(made, Operation) and not above.keys() >= set(made.needs)):
+        return f"{name} = {made or '?'}"
+    return _carried(problem, name, above)[0]
 
 
 def solution(problem: Problem, order: Sequence[str]) -> str:
@@ -59,15 +68,29 @@ def answer_of(text: str) -> int | None:
     return int(found[-1]) if found else None
 
 
+def read(problem: Problem, text: str) -> Draft:
+    """Label a solution line by line."""
+    lines = [each for each in text.split("\n") if not _ANSWER.fullmatch(each)]
+    values: dict[str, int] = {}
+    faulty: set[int] = set()
+    for index, each in enumerate(lines):
+        if not _holds(problem, each, values):
+            faulty.add(index)
+        if found := _LINE.fullmatch(each):
+            values[found[1]] = int(found[2] or found[9])
+    answer = answer_of(text)
+    right = answer == problem.answer
+    return Draft(tuple(lines), frozenset(faulty), answer, right, text, values)
+
+
 def draft(problem: Problem, rng: random.Random, wrong: float = 0.5) -> Draft:
     """Draw a draft, which is wrong with probability `wrong`."""
     order = problem.order(rng)
     if rng.random() >= wrong:
-        lines = tuple(line(problem, name, problem.values) for name in order)
-        return Draft(lines, frozenset(), problem.answer, tuple(order))
+        return read(problem, solution(problem, order))
     while True:
         spoiled = _spoil(problem, order, rng)
-        if spoiled is not None and spoiled.answer != problem.answer:
+        if spoiled is not None and not spoiled.right:
             return spoiled
 
 
@@ -97,22 +120,36 @@ def _spoil(problem: Problem, order: Sequence[str], rng: random.Random) -> Draft 
     skipped = rng.choice(order[:-1]) if len(order) > 2 and rng.random() < 0.12 else None
     values: dict[str, int] = {}
     lines: list[str] = []
-    faulty: set[int] = set()
-    written: list[str] = []
     for name in order:
         if name == skipped:
             values[name] = wrong_number(rng, problem.values[name], list(values.values()))
             continue
-        bad = name in victims
-        text, value = _line(problem, name, values, rng) if bad else _carried(problem, name, values)
+        write = _line(problem, name, values, rng) if name in victims else None
+        text, value = write or _carried(problem, name, values)
         if not 0 <= value <= 99:
             return None
-        if bad or skipped in problem.needs(name):
-            faulty.add(len(lines))
         values[name] = value
         lines.append(text)
-        written.append(name)
-    return Draft(tuple(lines), frozenset(faulty), values[problem.target], tuple(written))
+    return read(problem, "\n".join([*lines, f"Answer: {values[problem.target]}"]))
+
+
+def _holds(problem: Problem, text: str, above: Mapping[str, int]) -> bool:
+    """Whether a line is right, given the values above it."""
+    found = _LINE.fullmatch(text)
+    made = problem.definitions.get(found[1]) if found else None
+    if found is None or made is None:
+        return False
+    if isinstance(made, int) or found[2]:
+        return found[2] == str(made)
+    copied = (found[3], found[4], found[5])
+    swapped = copied[::-1] if found[4] in "+*" else copied
+    if (str(made.left), made.sign, str(made.right)) not in (copied, swapped):
+        return False
+    known = {name: str(value) for name, value in above.items()}
+    used = tuple(known.get(side, "") if side.isalpha() else side for side in (found[3], found[5]))
+    if (found[6], found[8]) != used or found[7] != found[4]:
+        return False
+    return apply(int(found[6]), found[7], int(found[8])) == int(found[9])
 
 
 def _carried(problem: Problem, name: str, values: Mapping[str, int]) -> tuple[str, int]:

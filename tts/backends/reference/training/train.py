@@ -6,49 +6,72 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, astuple, dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+import torch
+from safetensors.torch import load_file, save_file
 
 from tts.backends.reference.tokenizer import Tokenizer
-from tts.backends.reference.training import export
-from tts.backends.reference.training.corpus import Batch, Corpus, Shape
-from tts.backends.reference.training.model import Parameters, initial, loss
+from tts.backends.reference.training import export, supply
+from tts.backends.reference.training.corpus import Corpus, Shape
+from tts.backends.reference.training.model import Parameters, initial, inputs, loss
 from tts.backends.reference.training.model import Shape as ModelShape
-from tts.backends.reference.training.optimizer import State, fresh, step
-from tts.backends.reference.training.vocabulary import CONTROLS, build
+from tts.backends.reference.training.optimizer import State, fresh, update
+from tts.backends.reference.training.packing import Batch
+from tts.backends.reference.training.sampling import sample_cases
+from tts.backends.reference.training.vocabulary import build
 
 __all__ = ["Plan", "Run", "rate", "shape_of"]
 
-_LONG = Shape(8, 320, (3, 4, 5, 6))
-_SHORT = Shape(10, 256, (1, 2, 3, 4, 5))
-_EARLY = Shape(14, 192, (1, 2, 3))
-_EARLY_SHARE = 0.08
-_CHECK = Shape(32, 320, (1, 2, 3, 4, 5, 6))
+_SHORT = Shape(18, 256, (1, 2, 3, 4, 5))
+_MIDDLE = Shape(12, 384, (2, 3, 4, 5, 6, 7))
+_LONG = Shape(7, 640, (4, 5, 6, 7, 8))
+_EARLY_LEVELS = (1, 2, 3)
+_EARLY_SHARE = 0.06
+_ROUNDS = (0.4, 0.6, 0.8)
+"""Progress at which the model samples drafts of its own."""
+_KEYS = 900
 _WARM_UP = 60
 _CONSTANT = 0.35
 _REPORT = 100
 _SAVE_SECONDS = 120.0
 _CHECK_SECONDS = 150.0
-_LONGEST_STEP = 1.5
+_LONGEST_STEP = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run."""
+    """What to run.
+
+    Attributes:
+        hours: Wall-clock time in all, the model's own sampling included.
+        seed: Of data and first weights.
+        out: Folder; a run is taken up where it stands.
+        layers: Of the network.
+        width: Of the network, a multiple of 32; the feed-forward width follows.
+        muon: Whether matrices are Muon's; else Adam's.
+        prompt_weight: Of the loss on the problems' own texts.
+        compiled: Whether to compile the network: slow to begin, then twice as fast.
+    """
 
     hours: float
     seed: int
     out: Path
-    init: Path | None = None
+    layers: int = 6
+    width: int = 128
+    muon: bool = True
+    prompt_weight: float = 0.0
+    compiled: bool = True
+
+    def shape(self, vocabulary: int) -> ModelShape:
+        """Return the network's sizes."""
+        hidden = self.width * 11 // 4 // 32 * 32
+        return ModelShape(vocabulary, self.width, self.layers, self.width // 32, hidden)
 
 
 @dataclass(slots=True)
@@ -58,6 +81,7 @@ class Progress:
     step: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    rounds: int = 0
 
 
 def rate(progress: float, steps: int) -> float:
@@ -66,11 +90,12 @@ def rate(progress: float, steps: int) -> float:
     return min(1.0, (steps + 1) / _WARM_UP) * max(0.0, min(1.0, falling))
 
 
-def shape_of(index: int, progress: float, from_scratch: bool) -> Shape:
-    """Return the rows of a step: short problems first when nothing is known yet."""
-    if from_scratch and progress < _EARLY_SHARE:
-        return _EARLY
-    return _SHORT if index % 2 else _LONG
+def shape_of(index: int, progress: float, own: bool) -> Shape:
+    """Return the rows of a step: short problems first, long rows once drafts are at hand."""
+    if progress < _EARLY_SHARE:
+        return _SHORT._replace(levels=_EARLY_LEVELS)
+    turn = (_SHORT, _LONG, _MIDDLE, _MIDDLE) if own else (_SHORT, _MIDDLE, _MIDDLE, _LONG)
+    return turn[index % 4] if own or index % 16 else _LONG
 
 
 class Run:
@@ -83,31 +108,27 @@ class Run:
         if not (plan.out / "tokenizer.json").exists():
             build(plan.out / "tokenizer.json")
         self.tokenizer = Tokenizer(plan.out / "tokenizer.json")
-        self.shape = ModelShape(self.tokenizer.vocab_size)
+        self.shape = plan.shape(self.tokenizer.vocab_size)
         self.progress = Progress()
-        self.parameters = self._begin()
-        self.state = fresh(self.parameters)
+        self.parameters = initial(self.shape, plan.seed)
+        self.state = fresh(self.parameters, plan.muon)
         if self.checkpoint.exists():
             self._resume()
-
-    def _begin(self) -> Parameters:
-        if self.plan.init is None:
-            return initial(self.shape, self.plan.seed)
-        arrays = export.read(self.plan.init)
-        old = Tokenizer(self.plan.init / "tokenizer.json")
-        rows = export.carried_over(arrays["embedding"], old, self.tokenizer, CONTROLS)
-        return {name: jnp.asarray(each) for name, each in {**arrays, "embedding": rows}.items()}
+        for value in self.parameters.values():
+            value.requires_grad_(True)
 
     def _resume(self) -> None:
         arrays = load_file(self.checkpoint)
-        steps, tokens, seconds = arrays.pop("progress").tolist()
-        self.progress = Progress(int(steps), int(tokens), seconds)
+        step, tokens, seconds, rounds = arrays.pop("progress").tolist()
+        self.progress = Progress(int(step), int(tokens), seconds, int(rounds))
         groups: dict[str, Parameters] = {"parameters": {}, "means": {}, "squares": {}}
         for name, value in arrays.items():
             group, _, key = name.partition(".")
-            groups[group][key] = jnp.asarray(value)
+            groups[group][key] = value
         self.parameters = groups["parameters"]
-        self.state = State(groups["means"], groups["squares"])
+        self.state = State(
+            groups["means"], groups["squares"], self.progress.step, self.plan.muon
+        )
 
     def save(self) -> None:
         """Write checkpoint and export."""
@@ -117,20 +138,18 @@ class Run:
             "squares": self.state.squares,
         }
         flat = {
-            f"{group}.{name}": np.asarray(value)
+            f"{group}.{name}": value.detach().contiguous()
             for group, values in groups.items()
             for name, value in values.items()
         }
-        flat["progress"] = np.array(astuple(self.progress), np.float64)
+        flat["progress"] = torch.tensor(astuple(self.progress), dtype=torch.float64)
         partial_file = self.checkpoint.with_suffix(".partial")
         save_file(flat, str(partial_file))
         partial_file.replace(self.checkpoint)
         self._export()
 
     def _export(self) -> None:
-        arrays: dict[str, NDArray[Any]] = {
-            name: np.asarray(value) for name, value in self.parameters.items()
-        }
+        arrays = {name: value.detach().numpy() for name, value in self.parameters.items()}
         folder = self.plan.out / "model"
         folder.mkdir(exist_ok=True)
         shutil.copyfile(self.plan.out / "tokenizer.json", folder / "tokenizer.json")
@@ -147,56 +166,81 @@ class Run:
 
     def train(self) -> None:
         """Train until the time is up."""
-        advance = jax.jit(partial(step, shape=self.shape), donate_argnums=(0, 1))
+        measure = partial(loss, shape=self.shape)
+        if self.plan.compiled:
+            measure = torch.compile(measure, dynamic=False)
         examine = self._examiner()
         limit = self.plan.hours * 3600
-        last = time.monotonic()
         saved = checked = self.progress.seconds
-        recent: list[tuple[jax.Array, jax.Array]] = []
+        recent: list[tuple[float, float]] = []
+        last = time.monotonic()
         for batch in self._batches(limit):
             share = rate(self.progress.seconds / limit, self.progress.step)
-            self.parameters, self.state, aside = advance(
-                self.parameters,
-                self.state,
-                batch,
-                jnp.float32(share),
-                jnp.float32(self.progress.step + 1),
-            )
-            recent.append(aside)
+            recent.append(self._learn(batch, measure, share))
             self.progress.step += 1
             self.progress.tokens += batch.tokens.size
-            if len(recent) > 1:
-                recent[-2][0].block_until_ready()
             # A run that was suspended meanwhile must not lose the time.
             self.progress.seconds += min(time.monotonic() - last, _LONGEST_STEP)
             last, now = time.monotonic(), self.progress.seconds
             if self.progress.step % _REPORT == 0:
-                self._log("train", share, np.mean(np.array(recent), 0).tolist())
+                self._log("train", share, np.mean(recent, 0).tolist())
                 recent.clear()
             if now - checked > _CHECK_SECONDS:
                 checked = now
-                self._log("check", share, examine(self.parameters))
+                self._log("check", share, examine())
             if now - saved > _SAVE_SECONDS:
                 saved = now
                 self.save()
-        self._log("check", 0.0, examine(self.parameters))
+        self._log("check", 0.0, examine())
         self.save()
 
-    def _examiner(self) -> Callable[[Parameters], list[float]]:
-        batch = Corpus(self.tokenizer, "test", 0).batch(0, _CHECK)
-        measure = jax.jit(lambda parameters: loss(parameters, batch, self.shape)[1])
-        return lambda parameters: [float(each) for each in measure(parameters)]
+    def _learn(self, batch: Batch, measure: Callable[..., object], share: float) -> tuple[float, float]:
+        """Take one step; return loss and accuracy before it."""
+        with torch.autocast("cpu", torch.bfloat16):
+            cost, hits = measure(self.parameters, inputs(batch, self.shape))  # type: ignore[misc]  # compiled
+        for value in self.parameters.values():
+            value.grad = None
+        cost.backward()
+        update(self.parameters, self.state, share, self.shape)
+        return cost.item(), hits.item()
+
+    def _examiner(self) -> Callable[[], list[float]]:
+        batch = Corpus(self.tokenizer, "test", 0).batch(0, _MIDDLE)
+        given = inputs(batch, self.shape)
+
+        def examine() -> list[float]:
+            with torch.no_grad():
+                return [float(each) for each in loss(self.parameters, given, self.shape)]
+
+        return examine
+
+    def _cases(self) -> Path | None:
+        """Return the newest drafts, after drawing them if it is time."""
+        share = self.progress.seconds / (self.plan.hours * 3600)
+        path = self.plan.out / f"drafts{self.progress.rounds}.jsonl"
+        if self.progress.rounds < len(_ROUNDS) and share >= _ROUNDS[self.progress.rounds]:
+            began = time.monotonic()
+            self.save()
+            self.progress.rounds += 1
+            path = self.plan.out / f"drafts{self.progress.rounds}.jsonl"
+            keys = [f"{self.plan.seed}:{self.progress.rounds}:{key}" for key in range(_KEYS)]
+            sample_cases(self.plan.out / "model", path, keys)
+            self.progress.seconds += time.monotonic() - began
+            self.save()
+        return path if self.progress.rounds else None
 
     def _batches(self, limit: float) -> Iterator[Batch]:
-        """Yield batches until the time is up, drawing the next while one is learned."""
-        corpus = Corpus(self.tokenizer, "train", self.plan.seed)
-        scratch = self.plan.init is None
-
-        with ThreadPoolExecutor(1) as pool:
+        """Yield batches until the time is up, drawing the next ones while one is learned."""
+        source = supply.Source(
+            self.plan.out / "tokenizer.json", self.plan.seed, self.plan.prompt_weight
+        )
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
 
             def ask(index: int) -> Future[Batch]:
-                shape = shape_of(index, self.progress.seconds / limit, scratch)
-                return pool.submit(corpus.batch, index, shape)
+                cases = self._cases()
+                share = self.progress.seconds / limit
+                shape = shape_of(index, share, cases is not None)
+                return pool.submit(supply.draw, source, cases, index, shape)
 
             coming = ask(self.progress.step)
             while self.progress.seconds < limit:

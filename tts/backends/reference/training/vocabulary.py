@@ -12,9 +12,11 @@ from tokenizers import models, pre_tokenizers, trainers
 
 from tts.backends.reference.tokenizer import pipeline
 from tts.backends.reference.training import drills
+from tts.backends.reference.training.cases import Case
 from tts.backends.reference.training.countdown import draw_countdown
 from tts.backends.reference.training.instructions import SHIPPED, WORDINGS, shipped
-from tts.backends.reference.training.roles import ROLES, Branch
+from tts.backends.reference.training.responses import Branch
+from tts.backends.reference.training.roles import ROLES
 from tts.backends.reference.training.wording import FORMS
 from tts.backends.reference.training.world import NAMES, draw_problem
 
@@ -28,7 +30,7 @@ CONTROLS = (
     *(f"<think{number}>" for number in range(1, 9)),
     "<summary>",
 )
-_SIZE = 1024
+_SIZE = 1280
 _PROBLEMS = 600
 # Words that later lessons are likely to need, and forms of the names a user may type.
 _EXTRA = """Yes No True False none all any not but if else while until best better worse first
@@ -65,11 +67,11 @@ def words(seed: int) -> list[str]:
 def _texts(rng: random.Random) -> Iterator[str]:
     for wordings in WORDINGS.values():
         yield from (re.sub(r"{[{%].*?[}%]}", " ", wording) for wording in wordings)
-    for role in SHIPPED:
+    for role in (*SHIPPED, "subproblem"):
         yield re.sub(r"{[{%].*?[}%]}", " ", shipped().source(role))
     for _ in range(_PROBLEMS):
         problem = draw_problem(rng, rng.randint(1, 6), rng.choice(FORMS), "train")
-        made = [role(problem, rng) for role, _ in ROLES.values()]
+        made = [role(Case(problem), rng) for role, _ in ROLES.values()]
         made += [drill(problem, rng) for drill in (drills.facts, drills.trace, drills.unlock)]
         yield problem.text
         yield from _responses(made)

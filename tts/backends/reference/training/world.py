@@ -34,7 +34,17 @@ NAMES = (
     "apples", "pears", "boxes", "cups", "pens", "books", "cars", "keys", "hats", "bags", "eggs",
     "figs", "nuts", "plums", "limes", "cans", "jars", "mugs", "pots", "pans", "caps", "coats",
     "socks", "shoes", "rings", "beads", "coins", "cards", "toys", "balls", "kites", "bikes",
-    "boats", "trees", "roses", "ducks", "hens", "goats", "cows", "pigs",
+    "boats", "trees", "roses", "ducks", "hens", "goats", "cows", "pigs", "cats", "dogs", "birds",
+    "fish", "horses", "sheep", "mice", "frogs", "bees", "ants", "boys", "girls", "students",
+    "teachers", "children", "workers", "players", "farmers", "tables", "chairs", "desks", "lamps",
+    "beds", "doors", "windows", "houses", "rooms", "shops", "trucks", "trains", "planes", "ships",
+    "marbles", "stickers", "stamps", "candies", "cookies", "cakes", "pies", "pizzas", "sandwiches",
+    "oranges", "bananas", "lemons", "grapes", "cherries", "peaches", "melons", "berries",
+    "carrots", "potatoes", "tomatoes", "onions", "beans", "pencils", "markers", "crayons",
+    "erasers", "rulers", "notebooks", "papers", "letters", "photos", "tickets", "bottles",
+    "glasses", "plates", "bowls", "spoons", "forks", "knives", "baskets", "buckets", "shirts",
+    "dresses", "gloves", "scarves", "buttons", "flowers", "stones", "shells", "stars", "flags",
+    "drums", "bells", "games", "dolls", "blocks", "bricks",
 )
 # fmt: on
 SIGNS = "+-*"
