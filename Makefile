@@ -37,7 +37,7 @@ layers: .venv/dev  ## Check that nothing imports upwards.
 coverage: .venv/dev  ## Run the tests and the docs' code with branch coverage.
 	$(BIN)/pytest -q --cov --cov-report=term:skip-covered --cov-fail-under=90
 
-train-test: .venv/train  ## Run the tests of the training recipe, which need JAX.
+train-test: .venv/train  ## Run the tests of the training recipe, which need PyTorch.
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/backends/reference/training/check_train.py
 
 bench: .venv/bench  ## Run the benchmarks, the short way.

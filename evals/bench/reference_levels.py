@@ -33,7 +33,7 @@ from tts.backends.reference.weights import load_config, load_tensors
 from tts.messages import Message
 
 WEIGHTS: Final = Path(weights.__file__).with_name("weights")
-LEVELS: Final = (1, 2, 3, 4, 5, 6)
+LEVELS: Final = (1, 2, 3, 4, 5, 6, 7, 8)
 SAMPLES: Final = 16
 TEMPERATURE: Final = 0.8
 LIMIT: Final = 250

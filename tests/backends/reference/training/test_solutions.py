@@ -10,6 +10,8 @@ from tts.backends.reference.training.solutions import (
     answer_of,
     draft,
     line,
+    read,
+    redone,
     solution,
     wrong_number,
 )
@@ -59,11 +61,28 @@ def test_labels_of_drafts_are_exact(problem: Problem, seed: int, wrong: float) -
     above: dict[str, str] = {}
     for index, each in enumerate(made.lines):
         assert holds(problem, each, above) != (index in made.faulty), each
-        assert each.split()[0] == made.order[index]
         above[each.split()[0]] = each.split()[-1]
     assert made.right == (made.answer == problem.answer)
     assert answer_of(made.text) == made.answer == int(above[problem.target])
+    assert made.values == {name: int(value) for name, value in above.items()}
     assert all(0 <= int(value) <= 99 for value in above.values())
+
+
+@given(problem=PROBLEMS, seed=SEEDS)
+def test_a_line_done_again_is_the_right_one(problem: Problem, seed: int) -> None:
+    made = draft(problem, random.Random(seed), 0.5)
+    above: dict[str, int] = {}
+    for index, each in enumerate(made.lines):
+        name = each.split()[0]
+        assert (redone(problem, name, above) == each) == (index not in made.faulty)
+        above[name] = int(each.split()[-1])
+
+
+def test_prose_is_labelled_wrong_and_loses_nothing() -> None:
+    problem = draw_problem(random.Random(3), 2, "facts", "train")
+    made = read(problem, "let us see\nx = y")
+    assert (made.faulty, made.answer, made.right) == (frozenset({0, 1}), None, False)
+    assert redone(problem, "nothing", {}) == "nothing = ?"
 
 
 @given(problem=PROBLEMS)

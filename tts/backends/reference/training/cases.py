@@ -60,9 +60,7 @@ def pool_problem(key: str, levels: tuple[int, ...]) -> Problem:
     return draw_problem(rng, rng.choice(levels), rng.choice(FORMS), "train")
 
 
-def save_cases(
-    path: Path, levels: tuple[int, ...], texts: Iterable[tuple[str, list[str]]]
-) -> None:
+def save_cases(path: Path, levels: tuple[int, ...], texts: Iterable[tuple[str, list[str]]]) -> None:
     """Write the samples of problems, by key; the file appears all at once."""
     partial = path.with_suffix(".partial")
     with partial.open("w", encoding="utf-8") as file:

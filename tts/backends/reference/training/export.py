@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from tts.backends.reference.tokenizer import Tokenizer
-
-__all__ = ["Arrays", "carried_over", "configuration", "named", "read", "stacked", "write"]
+__all__ = ["Arrays", "configuration", "named", "read", "stacked", "write"]
 
 Arrays = Mapping[str, NDArray[Any]]
 _HALF = np.float16
@@ -112,22 +110,3 @@ def write(folder: Path, parameters: Arrays, config: Mapping[str, Any]) -> None:
 def read(folder: Path) -> dict[str, NDArray[Any]]:
     """Return the parameters of a folder."""
     return stacked(load_file(str(folder / "model.safetensors")))
-
-
-def carried_over(
-    embedding: NDArray[Any], old: Tokenizer, new: Tokenizer, controls: tuple[str, ...]
-) -> NDArray[Any]:
-    """Return an embedding for a new vocabulary: a token keeps its row, by its spelling.
-
-    A token the old one lacks begins as the mean of its old pieces.
-    """
-    rows = old.vocabulary()
-    result = np.empty((new.vocab_size, embedding.shape[1]), embedding.dtype)
-    for token, identity in new.vocabulary().items():
-        if token in rows:
-            result[identity] = embedding[rows[token]]
-        elif token in controls:
-            result[identity] = embedding.mean(0)
-        else:
-            result[identity] = embedding[old.encode(new.decode([identity]))].mean(0)
-    return result

@@ -48,9 +48,7 @@ _LINES = (
     "{{ problem }}\n\nSolution:\n{% for line in solution.splitlines() %}\n"
     "{{ loop.index }}. {{ line }}\n{% endfor %}\n"
 )
-_CALLS = (
-    "{{ problem }}\n\n{% for call in calls %}\n{{ loop.index }}. {{ call }}\n{% endfor %}\n"
-)
+_CALLS = "{{ problem }}\n\n{% for call in calls %}\n{{ loop.index }}. {{ call }}\n{% endfor %}\n"
 _TOOLS = "{{ problem }}\n\nFunctions:\n{% for tool in tools %}\n{{ tool }}\n{% endfor %}\n"
 
 WORDINGS: dict[str, tuple[str, ...]] = {
@@ -79,7 +77,7 @@ WORDINGS: dict[str, tuple[str, ...]] = {
     "decompose": (
         "{{ problem }}\n\nSplit into numbered sub-problems with what they need in brackets.",
         "{{ problem }}\n\nList the sub-problems, numbered, each with the numbers it needs.",
-        "{{ problem }}\n\nBreak the problem into numbered parts. Write what each needs in brackets.",
+        "{{ problem }}\n\nBreak the problem into numbered parts, with what each needs in brackets.",
     ),
     "difficulty": (
         "{{ problem }}\n\nHow hard is this problem, from 0 to 1?",

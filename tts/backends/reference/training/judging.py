@@ -53,9 +53,7 @@ def select(case: Case, rng: random.Random) -> Branch:
     rights = rng.randint(1, max(1, count - 1))
     drafts = [case.of(rng, right=index < rights) for index in range(count)]
     rng.shuffle(drafts)
-    prompt = ask(
-        "select", rng, problem=case.problem.text, solutions=[each.text for each in drafts]
-    )
+    prompt = ask("select", rng, problem=case.problem.text, solutions=[each.text for each in drafts])
     numbers = [str(place + 1) for place, each in enumerate(drafts) if each.right]
     target = rng.choice(numbers)
     return Branch(prompt, (Piece(target, VERDICT, choices=tuple(numbers)),))

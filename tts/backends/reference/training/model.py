@@ -2,8 +2,8 @@
 
 Matrices of a kind are stacked over layers, and laid out as inputs x outputs. Beside the plain
 network stands one table a layer that marks parallel paths: row j is added to every head's keys and
-values of path j, before the rotation (ParaThinker, arXiv:2509.04475, section 3.4); row 0 is not used,
-so whatever is not a path computes what the plain network does.
+values of path j, before the rotation (ParaThinker, arXiv:2509.04475, section 3.4). Row 0 is not
+used: whatever is not a path computes what the plain network does.
 """
 
 from __future__ import annotations
@@ -94,9 +94,12 @@ def initial(shape: Shape, seed: int) -> Parameters:
 
 
 def inputs(batch: Batch, shape: Shape) -> Inputs:
-    """Return a batch as tensors. Of places to learn beyond the fixed number, the last are left out."""
+    """Return a batch as tensors; places to learn beyond the fixed number are left out."""
     rows, width = batch.tokens.shape
-    tokens, branches = torch.from_numpy(batch.tokens).long(), torch.from_numpy(batch.branches).long()
+    tokens, branches = (
+        torch.from_numpy(batch.tokens).long(),
+        torch.from_numpy(batch.branches).long(),
+    )
     row = torch.arange(rows)[:, None, None]
     seen = torch.from_numpy(batch.sees)[row, branches[:, :, None], branches[:, None, :]]
     open_to = seen & torch.ones(width, width, dtype=torch.bool).tril()

@@ -1,4 +1,4 @@
-"""Muon for the hidden matrices, Adam for embeddings, norms and marks; or Adam with decay for all."""
+"""Muon for the hidden matrices and Adam for the rest; or Adam for all."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def fresh(parameters: Parameters, muon: bool = True) -> State:
     return State(means, {name: torch.zeros_like(means[name]) for name in adam}, muon=muon)
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]  # torch is not there where types are checked
 def update(parameters: Parameters, state: State, rate: float, shape: Shape) -> None:
     """Take one step in place, by the parameters' gradients, which are clipped.
 

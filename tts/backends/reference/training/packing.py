@@ -76,8 +76,7 @@ class Row:
     def fits(self, *parts: Encoded) -> bool:
         """Return whether there is room for all of these."""
         return (
-            sum(len(part.ids) for part in parts) <= self.room
-            and self.count + len(parts) < BRANCHES
+            sum(len(part.ids) for part in parts) <= self.room and self.count + len(parts) < BRANCHES
         )
 
     def add(self, encoded: Encoded, sees: Sequence[int] = (), segment: int = 0) -> int:
@@ -104,16 +103,15 @@ class Row:
 def batch_of(rows: Sequence[Row]) -> Batch:
     """Return rows of one width as arrays, filled up with zeros."""
 
-    def column(name: str, kind: type[np.number]) -> NDArray[np.number]:
-        lists = [[*getattr(row, name), *[0] * row.room] for row in rows]
-        return np.array(lists, kind)
+    def column(name: str) -> NDArray[np.int32]:
+        return np.array([[*getattr(row, name), *[0] * row.room] for row in rows], np.int32)
 
     return Batch(
-        column("tokens", np.int32),
-        column("branches", np.int32),
-        column("positions", np.int32),
-        column("segments", np.int32),
-        column("weights", np.float32),
+        column("tokens"),
+        column("branches"),
+        column("positions"),
+        column("segments"),
+        np.array([[*row.weights, *[0.0] * row.room] for row in rows], np.float32),
         np.stack([_chosen(row) for row in rows]),
         np.stack([row.sees for row in rows]),
     )

@@ -80,7 +80,7 @@ def _backward(problem: Problem, order: Sequence[str]) -> list[tuple[str, tuple[s
 
 
 def guided(case: Case, rng: random.Random) -> Branch:
-    """Solve along an outline; now and then it is spoiled, and the solution is right all the same."""
+    """Solve along an outline; now and then it is spoiled, and the solution right all the same."""
     problem, order = case.problem, case.problem.order(rng)
     text = outline_text(problem, order)
     if rng.random() < 0.15:

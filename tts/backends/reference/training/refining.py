@@ -31,9 +31,7 @@ def distil(case: Case, rng: random.Random) -> Branch:
     """Note the values that hold, out of several drafts."""
     drafts = case.several(rng, rng.choice((2, 3, 4, 4)))
     texts = [each.text for each in drafts]
-    prompt = ask(
-        "distil", rng, problem=case.problem.text, drafts=texts, bound=rng.choice(_BOUNDS)
-    )
+    prompt = ask("distil", rng, problem=case.problem.text, drafts=texts, bound=rng.choice(_BOUNDS))
     return branch(prompt, notes(case.problem, drafts))
 
 
@@ -50,7 +48,7 @@ def refine(case: Case, rng: random.Random) -> Branch:
 
 
 def merge(case: Case, rng: random.Random) -> Branch:
-    """Write a right solution out of several attempts, in the order of a right one if there is one."""
+    """Write a right solution out of several attempts, in the order of a right one if any."""
     problem = case.problem
     drafts = case.several(rng, rng.choice((1, 2, 3, 4)))
     prompt = ask("merge", rng, problem=problem.text, attempts=[each.text for each in drafts])

@@ -1,4 +1,4 @@
-"""Draws batches in a process of their own, so that drawing and learning do not wait for each other."""
+"""Draws batches in a process of its own, so that learning does not wait for drawing."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from tts.backends.reference.tokenizer import Tokenizer
 from tts.backends.reference.training import export, supply
 from tts.backends.reference.training.corpus import Corpus, Shape
-from tts.backends.reference.training.model import Parameters, initial, inputs, loss
+from tts.backends.reference.training.model import Inputs, Parameters, initial, inputs, loss
 from tts.backends.reference.training.model import Shape as ModelShape
 from tts.backends.reference.training.optimizer import State, fresh, update
 from tts.backends.reference.training.packing import Batch
@@ -42,6 +42,9 @@ _REPORT = 100
 _SAVE_SECONDS = 120.0
 _CHECK_SECONDS = 150.0
 _LONGEST_STEP = 2.0
+
+
+Measure = Callable[[Parameters, Inputs], tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +129,7 @@ class Run:
             group, _, key = name.partition(".")
             groups[group][key] = value
         self.parameters = groups["parameters"]
-        self.state = State(
-            groups["means"], groups["squares"], self.progress.step, self.plan.muon
-        )
+        self.state = State(groups["means"], groups["squares"], self.progress.step, self.plan.muon)
 
     def save(self) -> None:
         """Write checkpoint and export."""
@@ -194,10 +195,10 @@ class Run:
         self._log("check", 0.0, examine())
         self.save()
 
-    def _learn(self, batch: Batch, measure: Callable[..., object], share: float) -> tuple[float, float]:
+    def _learn(self, batch: Batch, measure: Measure, share: float) -> tuple[float, float]:
         """Take one step; return loss and accuracy before it."""
         with torch.autocast("cpu", torch.bfloat16):
-            cost, hits = measure(self.parameters, inputs(batch, self.shape))  # type: ignore[misc]  # compiled
+            cost, hits = measure(self.parameters, inputs(batch, self.shape))
         for value in self.parameters.values():
             value.grad = None
         cost.backward()
