@@ -17,6 +17,8 @@ __all__ = ["Requests", "as_prompt"]
 
 _MOST_BLANKS = 128
 _UNKNOWN = ({"role": "user", "content": ""},)
+_FIELDS = set(Request.model_fields)
+_set = object.__setattr__  # a frozen model has no other way
 
 
 def as_prompt(prompt: str | Prompt | Sequence[Message], role: str) -> Prompt:
@@ -32,7 +34,7 @@ class Requests:
     """Builds the requests of one model.
 
     A run makes many calls with few distinct settings, and validation is the dearest part of a
-    call. So each distinct role and options are validated once, to a *blank*: the state of a
+    call. So each distinct role and options are validated once, to a *blank*: the fields of a
     request that lacks its messages and its place. A call fills them in.
 
     Args:
@@ -73,33 +75,37 @@ class Requests:
             blank = self._blank(prompt.role, **options)
         except TypeError:  # a list, say, cannot be looked up
             blank = _blank(prompt.role, self._sampling, options)
-        fields = {
-            **blank["__dict__"],
-            "messages": _messages(prompt),
-            "seed": seed_of(seed, path, ticket),
-            "span": path,
-            "ticket": ticket,
-        }
-        request = Request.__new__(Request)  # as unpickling does, without validation
-        request.__setstate__({**blank, "__dict__": fields})
-        return request
+        fields = blank.copy()
+        fields["messages"] = _messages(prompt)
+        fields["seed"] = seed_of(seed, path, ticket)
+        fields["span"] = path
+        fields["ticket"] = ticket
+        return _unchecked(fields)
 
 
 def _messages(prompt: Prompt) -> tuple[Message, ...]:
-    for message in prompt.messages:
+    messages = prompt.messages
+    for message in messages:
         if type(message) is not Message:
-            break
-    else:
-        if prompt.messages:
-            return prompt.messages
-    return _validated(prompt.role, {"messages": prompt.messages}).messages
+            return _validated(prompt.role, {"messages": messages}).messages
+    return messages or _validated(prompt.role, {"messages": messages}).messages
+
+
+def _unchecked(fields: dict[str, Any]) -> Request:
+    """Return the request with all these fields: `model_construct`, at a seventh of its cost."""
+    request = Request.__new__(Request)
+    _set(request, "__dict__", fields)
+    _set(request, "__pydantic_fields_set__", _FIELDS)
+    _set(request, "__pydantic_extra__", None)
+    _set(request, "__pydantic_private__", None)
+    return request
 
 
 def _blank(
     role: str, sampling: Mapping[str, object], options: Mapping[str, object]
 ) -> dict[str, Any]:
     filled = {"messages": _UNKNOWN, "seed": 0, "span": "", "ticket": 0}
-    return _validated(role, {**sampling, **options, **filled}).__getstate__()
+    return dict(_validated(role, {**sampling, **options, **filled}))
 
 
 def _validated(role: str, fields: Mapping[str, object]) -> Request:
