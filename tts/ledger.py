@@ -82,18 +82,26 @@ class Ledger:
     ) -> None:
         """Book a call that left for the model, however it ended."""
         prompt, completion = meter.prompt_tokens, meter.completion_tokens
+        cost = None if price is None else price.of(prompt, completion)
         ledger: Ledger | None = self
         while ledger is not None:
             ledger.calls += 1
-            ledger.cancelled += ending == "cancelled"
-            ledger.failed += ending == "failed"
+            if ending == "cancelled":
+                ledger.cancelled += 1
+            elif ending == "failed":
+                ledger.failed += 1
             ledger.prompt_tokens += prompt
             ledger.completion_tokens += completion
-            if price is None or ledger.cost_usd is None:
+            if cost is None or ledger.cost_usd is None:
                 ledger.cost_usd = None
             else:
-                ledger.cost_usd += price.of(prompt, completion)
+                ledger.cost_usd += cost
             ledger = ledger._parent
+
+    @property
+    def total_tokens(self) -> int:
+        """Prompt and completion tokens of all calls."""
+        return self.prompt_tokens + self.completion_tokens
 
     def usage(self, elapsed: Clock, wall_seconds: float) -> RunUsage:
         """Return the sums with the critical path that the run measured."""
@@ -102,7 +110,7 @@ class Ledger:
             cancelled_calls=self.cancelled,
             prompt_tokens=self.prompt_tokens,
             completion_tokens=self.completion_tokens,
-            total_tokens=self.prompt_tokens + self.completion_tokens,
+            total_tokens=self.total_tokens,
             critical_tokens=elapsed.tokens,
             critical_completion_tokens=elapsed.completion_tokens,
             cost_usd=self.cost_usd,

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from functools import partial
 from random import Random
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar, Unpack, overload
+from typing import Any, Literal, Protocol, TypeVar, Unpack, overload
 
 import anyio
-from pydantic import ValidationError
 
-from tts.backends.base import Capabilities, Meter
-from tts.errors import BackendError, BudgetExceeded, ConfigError, NoQuorum
+from tts.backends.base import Capabilities
+from tts.calls import make_call
+from tts.draws import Draws
+from tts.errors import BackendError, BudgetExceeded, NoQuorum
+from tts.findings import Findings
 from tts.layers import Spending
 from tts.ledger import Clock, Ledger
-from tts.messages import Completion, Message, Request
-from tts.problem import Candidate, Problem, Solution, StoppedBy
+from tts.messages import Completion, Message
+from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt, Prompts
-from tts.samples import Draw, Plan, Samples
+from tts.requests import as_prompt
+from tts.samples import Plan, Samples
 from tts.session import CallOptions, Options, Session, Update
-from tts.spans import Span, seed_of
-from tts.stopping import Never, StoppingRule
+from tts.spans import Span
+from tts.stopping import StoppingRule
 from tts.tasks import first_error, task_scope
 from tts.votes import Tally
 
@@ -31,7 +32,6 @@ __all__ = ["Run", "Solves"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-_Place: TypeAlias = tuple[tuple[int | str, ...], int]
 _here: ContextVar[Span | None] = ContextVar("span", default=None)
 
 
@@ -62,9 +62,7 @@ class Run:
     def __init__(self, session: Session, problem: Problem, prompts: Prompts, span: Span) -> None:
         self.problem = problem
         self._session, self._prompts, self._span = session, prompts, span
-        self._seen: list[tuple[_Place, Candidate]] = []
-        self._stops: dict[_Place, StoppedBy | None] = {}
-        self._parse_failures = 0
+        self._findings = Findings(problem)
 
     @property
     def remaining(self) -> Spending:
@@ -96,7 +94,7 @@ class Run:
 
     def count_parse_failure(self) -> None:
         """Count a judgement or plan that could not be read."""
-        self._parse_failures += 1
+        self._findings.parse_failures += 1
 
     async def generate(
         self,
@@ -118,7 +116,8 @@ class Run:
             ConfigError: If an option is out of range.
         """
         span = self._line
-        return await self._call(_prompt(prompt, role), span, span.path, span.take_ticket(), options)
+        asked, ticket = as_prompt(prompt, role), span.take_ticket()
+        return await make_call(self._session, span, asked, span.path, ticket, options)
 
     async def candidate(
         self,
@@ -129,9 +128,9 @@ class Run:
     ) -> Candidate:
         """Ask once and extract the answer. One call; errors as `generate`."""
         span = self._line
-        ticket = span.take_ticket()
-        completion = await self._call(_prompt(prompt, role), span, span.path, ticket, options)
-        return self._remember(self._read(ticket, completion), span.path)
+        asked, ticket = as_prompt(prompt, role), span.take_ticket()
+        completion = await make_call(self._session, span, asked, span.path, ticket, options)
+        return self._findings.remember(self._findings.read(ticket, completion), span.path)
 
     @asynccontextmanager
     async def sample(
@@ -156,43 +155,19 @@ class Run:
             BackendError: From the iterator, if all draws failed, or fewer than `quorum` survived.
             ConfigError: If n < 1, or a rule is given without votes.
         """
-        if n < 1 or speculate < 0:
-            raise ConfigError(f"sample needs n >= 1 and speculate >= 0, got {n} and {speculate}")
-        if stop is not None and votes is None:
-            raise ConfigError(f"stop={stop.name!r} needs the tally it shall watch: give votes=")
+        plan = Plan.checked(n, stop, votes, order=order, speculate=speculate, quorum=quorum)
         if votes is not None and "logprobs" in votes.vote.needs:
             options.setdefault("logprobs", True)
-        plan = Plan(n, stop or Never(), votes, order, speculate, quorum)
-        asked, parent = _prompt(prompt, role), self._line
-        path = parent.name_fork("sample")
-
-        async def draw(ticket: int, span: Span) -> Draw:
-            try:
-                completion = await self._call(asked, span, path, ticket, options)
-            except (BackendError, BudgetExceeded) as error:
-                return Draw(ticket, span.clock, error)
-            return Draw(ticket, span.clock, self._read(ticket, completion))
-
-        def launch(ticket: int) -> Callable[[], Awaitable[Draw]]:
-            return partial(draw, ticket, parent.fork(f"{path}/{ticket}"))
-
-        def consumed(draw: Draw) -> None:
-            parent.join(draw.clock)
-            if isinstance(draw.result, Candidate):
-                self._remember(draw.result, path)
-
-        start, before = self._session.trace.now, parent.clock
-        workers = 4 * self._session.model(asked.role).concurrency
+        asked = as_prompt(prompt, role)
+        draws = Draws(self._session, self._findings, self._line, asked, options)
         async with task_scope() as tasks:
-            samples = Samples(plan, tasks, launch, consumed, self._report, workers=workers)
+            samples = Samples(
+                plan, tasks, draws.launch, draws.consume, self._report, workers=draws.workers
+            )
             try:
                 yield samples
             finally:
-                self._stops[_place(path, 0)] = samples.stopped_by
-                if samples.stopped_by is not None:
-                    why = samples.stopped_by.model_dump()
-                    self._session.trace.write("stop", span=path, ticket=samples.consumed - 1, **why)
-                self._write_span(path, start, parent.clock.since(before))
+                draws.close(samples)
 
     async def solve(self, strategy: Solves, problem: Problem | None = None) -> Solution:
         """Let a strategy solve a problem in a child run; this is how strategies nest.
@@ -214,7 +189,7 @@ class Run:
         finally:
             _here.reset(token)
             parent.join(span.clock)
-            self._adopt(child)
+            self._findings.adopt(child._findings)
             self._write_span(span.path, start, span.clock.since(before))
         usage = ledger.usage(span.clock.since(before), session.trace.now - start)
         return solution.model_copy(
@@ -267,22 +242,17 @@ class Run:
         parent, start = self._line, self._session.trace.now
         path, before = parent.name_fork("map"), parent.clock
         work = list(items)
-        results: dict[int, _R | None] = {}
-        slots = anyio.Semaphore(max(1, concurrency), fast_acquire=True)
         spans = [parent.fork(f"{path}/{index}") for index in range(len(work))]
+        results: list[_R | None] = [None] * len(work)
+        slots = anyio.Semaphore(max(1, concurrency), fast_acquire=True)
 
         async def apply(index: int) -> None:
             async with slots:
-                span, began = spans[index], self._session.trace.now
-                _here.set(span)
                 try:
-                    results[index] = await function(work[index])
+                    results[index] = await self._within(spans[index], function, work[index])
                 except (BackendError, BudgetExceeded):
                     if failures == "raise":
                         raise
-                    results[index] = None
-                finally:
-                    self._write_span(span.path, began, span.clock.since(before))
 
         try:
             with first_error():
@@ -293,120 +263,33 @@ class Run:
             for span in spans:
                 parent.join(span.clock)
             self._write_span(path, start, parent.clock.since(before))
-        return [results[index] for index in range(len(work))]
+        return results
 
-    async def _call(
-        self, prompt: Prompt, span: Span, path: str, ticket: int, options: Mapping[str, object]
-    ) -> Completion:
-        """Make one call: seed it, let the layers carry it, book it, advance the clock."""
-        session = self._session
-        model = session.model(prompt.role)
-        meter, start = Meter(), span.clock
-        ending: Literal["ok", "cancelled", "failed"] = "cancelled"
-        request = _request(prompt, path, ticket, {**model.options, **options}, session.seed)
+    async def _within(self, span: Span, function: Callable[[_T], Awaitable[_R]], item: _T) -> _R:
+        """Apply a function in a span of its own; the task ends with it."""
+        _here.set(span)
+        start, before = self._session.trace.now, span.clock
         try:
-            completion = await model.backend.generate(request, meter)
-            ending = "ok"
-        except BudgetExceeded:
-            session.is_exhausted = True
-            raise
-        except BackendError:
-            ending = "failed"
-            raise
+            return await function(item)
         finally:
-            if meter.started:
-                span.ledger.book(meter, model.backend.price, ending)
-            if ending != "cancelled":  # whoever waited for a failure waited for its tokens too
-                span.join(start.after(meter))
-        return completion
-
-    def _read(self, ticket: int, completion: Completion) -> Candidate:
-        answer = self.problem.answer_format.extract(
-            completion.visible, complete=completion.finish_reason == "stop"
-        )
-        return Candidate(ticket=ticket, completion=completion, answer=answer)
-
-    def _remember(self, candidate: Candidate, path: str) -> Candidate:
-        self._seen.append((_place(path, candidate.ticket), candidate))
-        self._parse_failures += candidate.answer is None
-        return candidate
-
-    def _adopt(self, child: Run) -> None:
-        """Take over what a child run has counted, and its candidates if they answer our problem."""
-        self._parse_failures += child._parse_failures
-        if child.problem == self.problem:
-            self._seen += child._seen
+            self._write_span(span.path, start, span.clock.since(before))
 
     def _report(self, plan: Plan) -> None:
         if self._session.on_update is not None:
-            ledger = self._span.ledger
-            tokens = ledger.prompt_tokens + ledger.completion_tokens
-            self._session.on_update(Update(len(self._seen), plan.n, plan.votes, tokens))
+            tokens = self._span.ledger.total_tokens
+            self._session.on_update(Update(len(self._findings), plan.n, plan.votes, tokens))
 
     async def _attempt(self, strategy: Solves) -> Solution:
         """Let the strategy solve; if that is cut short, answer with what it had seen."""
         try:
             solution = await strategy.solve(self.problem, self)
         except (BackendError, BudgetExceeded) as error:
-            if isinstance(error, NoQuorum) or not (self._seen or isinstance(error, BudgetExceeded)):
+            if isinstance(error, NoQuorum):
                 raise
-            solution = Tally.of(self._candidates()).solution()
-        update: dict[str, Any] = {"parse_failures": self._parse_failures}
-        if self._session.is_exhausted:
-            update["status"] = "budget_exhausted"
-        elif solution.answer is None:
-            update["status"] = "no_answer"
-        if solution.stopped_by is None and self._stops:
-            update["stopped_by"] = self._stops[max(self._stops)]
-        update["candidates"] = self._with_scores(solution.candidates)
-        return solution.model_copy(update=update)
-
-    def _with_scores(self, returned: Sequence[Candidate]) -> tuple[Candidate, ...]:
-        """Return all candidates that were seen, in the form in which the strategy returned them."""
-        scored = {(one.ticket, id(one.completion)): one for one in returned}
-        seen = [(one.ticket, id(one.completion)) for one in self._candidates()]
-        strangers = [one for key, one in scored.items() if key not in set(seen)]
-        known = zip(seen, self._candidates(), strict=True)
-        return (*(scored.get(key, one) for key, one in known), *strangers)
-
-    def _candidates(self) -> list[Candidate]:
-        """Return what was seen by place, since the order of arrival depends on timing."""
-        return [candidate for _, candidate in sorted(self._seen, key=lambda pair: pair[0])]
+            if not (self._findings or isinstance(error, BudgetExceeded)):
+                raise
+            solution = self._findings.vote()
+        return self._findings.complete(solution, is_exhausted=self._session.is_exhausted)
 
     def _write_span(self, path: str, start: float, elapsed: Clock) -> None:
-        trace = self._session.trace
-        trace.write("span", path=path, start=start, end=trace.now, critical_tokens=elapsed.tokens)
-
-
-def _place(path: str, ticket: int) -> _Place:
-    """A sort key: where in the run a call stands."""
-    parts = re.split(r"(\d+)", path)
-    return tuple(int(part) if part.isdigit() else part for part in parts), ticket
-
-
-def _prompt(prompt: str | Prompt | Sequence[Message], role: str) -> Prompt:
-    if isinstance(prompt, Prompt):
-        return Prompt(role, prompt.messages) if role else prompt
-    if isinstance(prompt, str):
-        return Prompt.of(prompt, role or "solve")
-    return Prompt(role or "solve", tuple(prompt))
-
-
-def _request(
-    prompt: Prompt, path: str, ticket: int, options: Mapping[str, object], seed: int
-) -> Request:
-    try:
-        return Request.model_validate(
-            {
-                **options,
-                "messages": prompt.messages,
-                "seed": seed_of(seed, path, ticket),
-                "role": prompt.role,
-                "span": path,
-                "ticket": ticket,
-            }
-        )
-    except ValidationError as error:
-        detail = error.errors()[0]
-        where = ".".join(str(part) for part in detail["loc"])
-        raise ConfigError(f"call of role {prompt.role!r}: {where}: {detail['msg']}") from error
+        self._session.trace.write_span(path, start, elapsed.tokens)

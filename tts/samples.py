@@ -10,7 +10,7 @@ from typing import Literal
 import anyio
 from anyio.abc import TaskGroup
 
-from tts.errors import BackendError, BudgetExceeded, NoQuorum
+from tts.errors import BackendError, BudgetExceeded, ConfigError, NoQuorum
 from tts.ledger import Clock
 from tts.problem import Candidate, StoppedBy
 from tts.stopping import Never, StoppingRule
@@ -49,6 +49,28 @@ class Plan:
     order: Literal["ticket", "completion"] = "ticket"
     speculate: int = 0
     quorum: int = 1
+
+    @classmethod
+    def checked(
+        cls,
+        n: int,
+        stop: StoppingRule | None,
+        votes: Tally | None,
+        *,
+        order: Literal["ticket", "completion"],
+        speculate: int,
+        quorum: int,
+    ) -> Plan:
+        """Return the plan that these arguments make.
+
+        Raises:
+            ConfigError: If they make none.
+        """
+        if n < 1 or speculate < 0:
+            raise ConfigError(f"sample needs n >= 1 and speculate >= 0, got {n} and {speculate}")
+        if stop is not None and votes is None:
+            raise ConfigError(f"stop={stop.name!r} needs the tally it shall watch: give votes=")
+        return cls(n, stop or Never(), votes, order, speculate, quorum)
 
 
 class Samples:

@@ -10,6 +10,7 @@ from typing import TypedDict
 from tts.backends.base import Backend
 from tts.layers import Account, Trace
 from tts.messages import Sampling
+from tts.requests import Requests
 from tts.votes import Tally
 
 __all__ = ["CallOptions", "Model", "Options", "Session", "Update"]
@@ -44,9 +45,9 @@ class Model:
     """Most calls that its layers let through at once."""
 
     @cached_property
-    def options(self) -> dict[str, object]:
-        """The sampling settings as a request's fields."""
-        return dict(self.sampling)
+    def requests(self) -> Requests:
+        """Builds this model's requests."""
+        return Requests(self.sampling)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,12 @@ class Session:
     overrides: Mapping[str, str] = field(default_factory=dict)
     on_update: Callable[[Update], None] | None = None
     is_exhausted: bool = False
+    _first: Model = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._first = next(iter(self.models.values()))
 
     def model(self, role: str) -> Model:
         """Return the model that plays a role."""
         name = self.roles.get(role)
-        return next(iter(self.models.values())) if name is None else self.models[name]
+        return self._first if name is None else self.models[name]

@@ -6,7 +6,7 @@ the clocks when the result is consumed; everything else follows from the path, n
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from random import Random
 
@@ -21,8 +21,14 @@ def seed_of(seed: int, path: str, ticket: int) -> int:
     >>> seed_of(0, "run/sample0", 3) == seed_of(0, "run/sample0", 3) != seed_of(0, "run/sample0", 4)
     True
     """
-    digest = blake2b(f"{seed}|{path}|{ticket}".encode(), digest_size=4).digest()
-    return int.from_bytes(digest, "big") >> 1
+    digest = _place(seed, path).copy()
+    digest.update(b"%d" % ticket)
+    return int.from_bytes(digest.digest(), "big") >> 1
+
+
+@lru_cache(maxsize=1024)  # the calls of a span, or of a sample, differ in their tickets only
+def _place(seed: int, path: str) -> blake2b:
+    return blake2b(f"{seed}|{path}|".encode(), digest_size=4)
 
 
 class Span:

@@ -1,5 +1,9 @@
 """What the library itself costs: CPU time of one `run.generate` with a model that answers at once.
 
+Measured twice. `generate_cpu_us`: the model never waits, so each call ends before the next one
+starts. `generate_cpu_us_in_flight`: the model yields to the event loop once, so all lines have a
+call in flight; what the same yields cost by themselves is subtracted.
+
 Also the cold import, and what 1,000 cancelled runs leave behind.
 
     python -m tts.evals.bench.call_overhead [--json] [--quick]
@@ -8,11 +12,14 @@ Also the cold import, and what 1,000 cancelled runs leave behind.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -29,13 +36,19 @@ CONCURRENCY = 32
 
 
 class _Instant:
-    """A backend that does nothing but answer."""
+    """A backend that does nothing but answer.
+
+    Args:
+        waits: Let the others run first.
+    """
 
     name = "instant"
     capabilities = Capabilities(seed=True)
     price = Price(input=0.0, output=0.0)
 
-    def __init__(self) -> None:
+    def __init__(self, *, waits: bool) -> None:
+        self._waits = waits
+        self.active = self.most_active = 0
         self._completion = Completion(
             text="Answer: 7", usage=Usage(prompt_tokens=20, completion_tokens=4), model=self.name
         )
@@ -44,6 +57,11 @@ class _Instant:
         return 20
 
     async def generate(self, request: Request, meter: Meter) -> Completion:
+        if self._waits:
+            self.active += 1
+            self.most_active = max(self.most_active, self.active)
+            await asyncio.sleep(0)
+            self.active -= 1
         return self._completion
 
 
@@ -51,6 +69,7 @@ class _Calls(Strategy, name="calls"):
     """Makes calls in parallel lines; reports the CPU time between first and last."""
 
     calls: int
+    waits: bool
 
     async def solve(self, problem: Problem, run: Run) -> Solution:
         prompt = run.prompt("solve", problem=problem)
@@ -59,16 +78,25 @@ class _Calls(Strategy, name="calls"):
             for _ in range(self.calls // CONCURRENCY):
                 await run.generate(prompt)
 
-        began = time.process_time()
-        await run.map(line, range(CONCURRENCY))
-        spent = time.process_time() - began
+        async def bare(_: int) -> None:
+            for _ in range(self.calls // CONCURRENCY if self.waits else 0):
+                await asyncio.sleep(0)
+
+        spent = await _cpu_seconds(run, line) - await _cpu_seconds(run, bare)
         return Solution(answer=str(spent / (self.calls // CONCURRENCY * CONCURRENCY)))
 
 
-async def _generate_seconds(calls: int, repeats: int) -> list[float]:
+async def _cpu_seconds(run: Run, line: Callable[[int], Awaitable[None]]) -> float:
+    began = time.process_time()
+    await run.map(line, range(CONCURRENCY))
+    return time.process_time() - began
+
+
+async def _generate_seconds(calls: int, repeats: int, *, waits: bool) -> list[float]:
+    backend = _Instant(waits=waits)
     pipeline = Pipeline(
-        models={"m": Given(backend=_Instant())},
-        strategy=_Calls(calls=calls),
+        models={"m": Given(backend=backend)},
+        strategy=_Calls(calls=calls, waits=waits),
         budget=Budget(total_tokens=10**9, calls=10**8, seconds=3600, usd=1000.0),
     )
     results = []
@@ -78,6 +106,7 @@ async def _generate_seconds(calls: int, repeats: int) -> list[float]:
             problem = pipeline.problem("What is 3 + 4?")
             solution = await solver.solve(problem, trace=Trace(records.append))
             results.append(float(solution.answer or "nan"))
+    assert backend.most_active == (CONCURRENCY if waits else 0)
     return results
 
 
@@ -131,10 +160,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     calls, repeats = (3_200, 3) if options.quick else (32_000, 7)
-    seconds = anyio.run(_generate_seconds, calls, repeats)
+    seconds, in_flight = (
+        anyio.run(partial(_generate_seconds, calls, repeats, waits=waits))
+        for waits in (False, True)
+    )
     figures = {
         "generate_cpu_us": round(1e6 * statistics.median(seconds), 1),
         "generate_cpu_us_best": round(1e6 * min(seconds), 1),
+        "generate_cpu_us_in_flight": round(1e6 * statistics.median(in_flight), 1),
         "concurrency": CONCURRENCY,
         "import_s": round(_import_seconds(3 if options.quick else 10), 3),
         "left_after_cancelling": anyio.run(_leftovers, 100 if options.quick else 1000),
@@ -142,10 +175,10 @@ def main() -> None:
     if options.json:
         print(json.dumps(figures))
         return
-    print(f"run.generate, budget and trace on, {CONCURRENCY} in flight")
-    print(
-        f"  CPU us a call     {figures['generate_cpu_us']} (best {figures['generate_cpu_us_best']})"
-    )
+    print(f"run.generate, budget and trace on, {CONCURRENCY} lines: CPU us a call")
+    print(f"  one at a time     {figures['generate_cpu_us']}")
+    print(f"  best              {figures['generate_cpu_us_best']}")
+    print(f"  all in flight     {figures['generate_cpu_us_in_flight']}")
     print(f"cold import, s      {figures['import_s']}")
     print(f"after cancelled runs {figures['left_after_cancelling']}")
 

@@ -273,6 +273,60 @@ async def end_after(account: Account, seconds: float, kind: str) -> None:
     account.end(kind)
 
 
+class Careful(Layer):
+    """After its call, does something that must not be interrupted."""
+
+    has_cleaned_up = False
+
+    async def generate(self, request: Request, meter: Meter) -> Completion:
+        completion = await super().generate(request, meter)
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(10.0)
+            self.has_cleaned_up = True
+        await anyio.sleep(10.0)
+        return completion
+
+
+def test_ending_a_budget_waits_for_what_a_call_shields() -> None:
+    backend = Careful(answering(["a"]))
+
+    async def main() -> tuple[str, float]:
+        made = rig(backend)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(end_after, made.account, 5.0, "interrupt")
+            with pytest.raises(BudgetExceeded) as caught:
+                await made.run.generate("Q")
+        return caught.value.kind, anyio.current_time()
+
+    assert virtual_run(main) == ("interrupt", 11.0)
+    assert backend.has_cleaned_up
+
+
+def test_a_strategy_goes_on_after_its_budget_was_ended() -> None:
+    async def main() -> float:
+        made = rig(answering(["a"], latency=9.0))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(end_after, made.account, 5.0, "seconds")
+            with pytest.raises(BudgetExceeded), anyio.fail_after(60.0):
+                await made.run.generate("Q")
+            await anyio.sleep(2.0)  # not cancelled: only the call was
+        return anyio.current_time()
+
+    assert virtual_run(main) == 7.0
+
+
+def test_cancelling_a_caller_is_no_end_of_its_budget() -> None:
+    async def main() -> tuple[bool, Account]:
+        made = rig(answering(["a"], latency=9.0))
+        with anyio.move_on_after(5.0) as scope:
+            await made.run.generate("Q")
+        return scope.cancelled_caught, made.account
+
+    was_cancelled, account = virtual_run(main)
+    assert was_cancelled
+    assert (account.ended_by, account.promised) == (None, Spending())
+
+
 @pytest.mark.parametrize("kind", ["interrupt", "seconds"])
 def test_an_ended_budget_admits_nothing(kind: str) -> None:
     backend = answering(["a"])

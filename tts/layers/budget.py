@@ -80,6 +80,7 @@ class Account:
 
     def __init__(self, budget: Budget, started: float) -> None:
         self.budget = budget
+        self._scope_type: type[anyio.CancelScope] | None = None
         self._spent, self._promised = _Sum(), _Sum()
         self.deadline = math.inf if budget.seconds is None else started + budget.seconds
         """Time on the event loop's clock at which `watch` ends the budget."""
@@ -127,14 +128,20 @@ class Account:
             scope.cancel()
         self._admit()
 
+    def reserve_nowait(self, amount: Spending) -> bool:
+        """Set an amount aside if that can be done at once; pair it with `settle`."""
+        if self.ended_by is None and not self._waiters and self._fits(amount):
+            self._promised.add(amount)
+            return True
+        return False
+
     async def reserve(self, amount: Spending) -> None:
         """Set an amount aside; pair it with `settle`.
 
         Raises:
             BudgetExceeded: If the amount cannot fit any more.
         """
-        if self.ended_by is None and not self._waiters and self._fits(amount):
-            self._promised.add(amount)
+        if self.reserve_nowait(amount):
             return
         waiter = _Waiter(amount)
         self._waiters.append(waiter)
@@ -167,7 +174,10 @@ class Account:
 
         Pair it with `close_scope`.
         """
-        scope = anyio.CancelScope()
+        if self._scope_type is None:
+            # The event loop's own class: to find it again would cost as much as the scope.
+            self._scope_type = type(anyio.CancelScope())
+        scope = self._scope_type()
         if timeout is not None:
             scope.deadline = anyio.current_time() + timeout
         self._scopes.add(scope)
@@ -192,11 +202,11 @@ class Account:
         return BudgetExceeded("tokens", spent=self.spent.tokens, limit=self._limit.tokens)
 
     def _fits(self, amount: Spending) -> bool:
-        left = self.remaining
+        spent, promised, limit = self._spent, self._promised, self._limit
         return (
-            amount.tokens <= left.tokens
-            and amount.calls <= left.calls
-            and amount.usd <= left.usd + _ROUNDING_USD
+            amount[0] <= limit[0] - spent.tokens - promised.tokens
+            and amount[1] <= limit[1] - spent.calls - promised.calls
+            and amount[2] <= limit[2] - spent.usd - promised.usd + _ROUNDING_USD
         )
 
     def _admit(self) -> None:
@@ -232,7 +242,8 @@ class Budgeted(Layer):
         """
         account = self.account
         reserved = self._worst(request)
-        await account.reserve(reserved)
+        if not account.reserve_nowait(reserved):
+            await account.reserve(reserved)
         scope = account.open_scope(request.timeout)
         try:
             with scope:

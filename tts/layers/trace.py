@@ -61,10 +61,19 @@ class Trace:
     def write(self, event: str, **fields: Any) -> None:
         """Record an event."""
         if self.sink is not None:
+            self.hand_over({"event": event, "trace_id": self.id, **fields})
+
+    def hand_over(self, record: Record) -> None:
+        """Give the sink a record that is complete."""
+        if self.sink is not None:
             try:
-                self.sink({"event": event, "trace_id": self.id, **fields})
+                self.sink(record)
             except OSError as error:
                 self.sink, self.failure = None, error
+
+    def write_span(self, path: str, start: float, critical_tokens: int) -> None:
+        """Record a piece of the run that ends now."""
+        self.write("span", path=path, start=start, end=self.now, critical_tokens=critical_tokens)
 
     def begin(self, **fields: Any) -> None:
         """Record the head of the trace."""
@@ -120,7 +129,10 @@ class Traced(Layer):
         outcome: str,
         completion: Completion | None,
     ) -> None:
-        fields: Record = {
+        trace = self.trace
+        record: Record = {
+            "event": "call",
+            "trace_id": trace.id,
             "span": request.span,
             "ticket": request.ticket,
             "role": request.role,
@@ -128,15 +140,15 @@ class Traced(Layer):
             "prompt_digest": self._digest(request.messages),
             "seed": request.seed,
             "start": start,
-            "end": self.trace.now,
+            "end": trace.now,
             "outcome": outcome,
             "prompt_tokens": meter.prompt_tokens,
             "completion_tokens": meter.completion_tokens,
         }
-        if self.trace.texts:
-            fields["prompt"] = [message.model_dump() for message in request.messages]
-            fields["text"] = completion.text if completion else None
-        self.trace.write("call", **fields)
+        if trace.texts:
+            record["prompt"] = [message.model_dump() for message in request.messages]
+            record["text"] = completion.text if completion else None
+        trace.hand_over(record)
 
     def _digest(self, messages: tuple[Message, ...]) -> str:
         """Return a digest of the prompt; samples of one prompt share it, so the last is kept."""
