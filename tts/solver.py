@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import math
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -262,9 +262,7 @@ def solve_sync(
         trace=trace,
         on_update=on_update,
     )
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _is_in_event_loop():
         return anyio.run(work)
     with start_blocking_portal() as portal:
         future = portal.start_task_soon(work)
@@ -273,3 +271,9 @@ def solve_sync(
         except BaseException:  # Ctrl-C above all: the work must not go on unseen
             future.cancel()
             raise
+
+
+def _is_in_event_loop() -> bool:
+    # Where asyncio was never imported no loop runs; importing it to ask would slow every import.
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
