@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
@@ -47,7 +47,9 @@ async def task_scope() -> AsyncIterator[TaskGroup]:
                 tasks.cancel_scope.cancel()
 
 
-async def for_each(function: Callable[[_T], Awaitable[object]], items: Iterable[_T]) -> None:
+async def for_each(
+    function: Callable[[_T], Coroutine[Any, Any, None]], items: Iterable[_T]
+) -> None:
     """Call a function with each item, each in a task of its own, and wait for all.
 
     The first error cancels the others.
