@@ -53,10 +53,10 @@ def test_files_and_functions_stay_small(path: Path) -> None:
     long = [
         node.name
         for node in ast.walk(ast.parse(text))
-        if isinstance(node, functions) and (node.end_lineno or 0) - node.lineno >= 75
+        if isinstance(node, functions) and (node.end_lineno or 0) - node.lineno >= 50
     ]
     assert long == []
-    assert text.count("\n") <= 420
+    assert text.count("\n") <= 320
 
 
 def test_no_file_has_a_name_that_says_nothing() -> None:

@@ -14,7 +14,7 @@ from tts.testing import FlakyBackend, ScriptedBackend
 class Wrapped(Strategy, name="wrapped"):
     """Solves by another strategy; may ask once more."""
 
-    inner: Strategy = SelfConsistency(samples=4)
+    inner: Strategy = SelfConsistency(samples=5)
     asks_again: bool = False
 
     async def solve(self, problem: Problem, run: Run) -> Solution:
@@ -48,7 +48,7 @@ def test_call_that_fails_after_a_nested_solve_keeps_its_answer() -> None:
 
 def test_parse_failures_of_a_nested_solve_are_counted_once() -> None:
     backend = ScriptedBackend(lambda request: "who knows")
-    assert tts.solve_sync("q", Wrapped(), model=backend).parse_failures == 4
+    assert tts.solve_sync("q", Wrapped(), model=backend).parse_failures == 5
 
 
 class Subproblem(Strategy, name="subproblem"):
@@ -87,7 +87,7 @@ def test_completions_that_are_one_object_stay_apart() -> None:
         async def generate(self, request: tts.Request, meter: tts.Meter) -> tts.Completion:
             return one
 
-    solution = tts.solve_sync("q", SelfConsistency(samples=4), model=Constant([]))
+    solution = tts.solve_sync("q", SelfConsistency(samples=5), model=Constant([]))
     assert [candidate.ticket for candidate in solution.candidates] == [0, 1, 2]
 
 

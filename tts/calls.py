@@ -29,7 +29,7 @@ async def make_call(
         session: Knows the model; learns that the budget is exhausted.
         span: The line of calls whose ledger pays and whose clock moves on.
         prompt: What is asked.
-        path: Where in the run the call stands; with the ticket it makes the seed.
+        path: Where in the run the call stands; with the ticket it decides the seed.
         ticket: The call's place there.
         options: Settings of this call.
 

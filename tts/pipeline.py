@@ -44,9 +44,9 @@ class Pipeline(Frozen):
     strategy: Strategy
     roles: dict[str, str] = Field(default_factory=dict)
     """Role to model name."""
-    budget: Budget = Budget()
+    budget: Budget = Budget.model_construct()
     """The most that one problem may cost."""
-    answer: AnswerFormat = AnswerFormat()
+    answer: AnswerFormat = AnswerFormat.model_construct()
     """How to find the answer in a completion."""
     prompts: dict[str, str] = Field(default_factory=dict)
     """Templates that replace the strategies' own, by role."""

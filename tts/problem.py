@@ -21,7 +21,7 @@ class Problem(Frozen):
     """
 
     text: str
-    answer_format: AnswerFormat = AnswerFormat()
+    answer_format: AnswerFormat = AnswerFormat.model_construct()
     """How to find the answer in a completion."""
     id: str | int | None = None
     """The caller's name for it; comes back in batch output."""
@@ -85,7 +85,7 @@ class Solution(Frozen):
     """`budget_exhausted`: the budget ended the work; the answer is the best found until then."""
     strategy: str = ""
     stopped_by: StoppedBy | None = None
-    usage: RunUsage = RunUsage()
+    usage: RunUsage = RunUsage.model_construct()
     parse_failures: int = 0
     """Judgements and answers that could not be read; each was left out, none taken for wrong."""
     failed_calls: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from functools import partial
 from random import Random
 from typing import Any, Literal, Protocol, TypeVar, Unpack, overload
 
@@ -25,7 +26,7 @@ from tts.samples import Plan, Samples
 from tts.session import CallOptions, Options, Session, Update
 from tts.spans import Span
 from tts.stopping import StoppingRule
-from tts.tasks import first_error, task_scope
+from tts.tasks import for_each, task_scope
 from tts.votes import Tally
 
 __all__ = ["Run", "Solves"]
@@ -248,29 +249,29 @@ class Run:
 
         async def apply(index: int) -> None:
             async with slots:
-                try:
-                    results[index] = await self._within(spans[index], function, work[index])
-                except (BackendError, BudgetExceeded):
-                    if failures == "raise":
-                        raise
+                call = partial(function, work[index])
+                results[index] = await self._within(spans[index], call, failures)
 
         try:
-            with first_error():
-                async with anyio.create_task_group() as tasks:
-                    for index in range(len(work)):
-                        tasks.start_soon(apply, index)
+            await for_each(apply, range(len(work)))
         finally:
             for span in spans:
                 parent.join(span.clock)
             self._write_span(path, start, parent.clock.since(before))
         return results
 
-    async def _within(self, span: Span, function: Callable[[_T], Awaitable[_R]], item: _T) -> _R:
-        """Apply a function in a span of its own; the task ends with it."""
+    async def _within(
+        self, span: Span, work: Callable[[], Awaitable[_R]], failures: Literal["raise", "skip"]
+    ) -> _R | None:
+        """Work in a span of its own; the task ends with it."""
         _here.set(span)
         start, before = self._session.trace.now, span.clock
         try:
-            return await function(item)
+            return await work()
+        except (BackendError, BudgetExceeded):
+            if failures == "raise":
+                raise
+            return None
         finally:
             self._write_span(span.path, start, span.clock.since(before))
 
@@ -284,9 +285,8 @@ class Run:
         try:
             solution = await strategy.solve(self.problem, self)
         except (BackendError, BudgetExceeded) as error:
-            if isinstance(error, NoQuorum):
-                raise
-            if not (self._findings or isinstance(error, BudgetExceeded)):
+            is_answered = len(self._findings) > 0 or isinstance(error, BudgetExceeded)
+            if isinstance(error, NoQuorum) or not is_answered:
                 raise
             solution = self._findings.vote()
         return self._findings.complete(solution, is_exhausted=self._session.is_exhausted)

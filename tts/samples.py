@@ -44,7 +44,7 @@ class Plan:
     """
 
     n: int
-    stop: StoppingRule = Never()  # noqa: RUF009  # frozen
+    stop: StoppingRule = Never.model_construct()  # noqa: RUF009  # frozen
     votes: Tally | None = None
     order: Literal["ticket", "completion"] = "ticket"
     speculate: int = 0

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import math
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -69,26 +69,32 @@ class Solver:
         """
         trace = trace or Trace()
         account = Account(self.pipeline.budget, anyio.current_time())
+        session, root = self._session(account, trace, seed, on_update), Span("run", seed, Ledger())
         self.accounts.add(account)
         if self.is_interrupted:
             account.end("interrupt")
-        session = self._session(account, trace, seed, on_update)
-        root = Span("run", seed, Ledger())
-        strategy = self.pipeline.strategy
-        if trace.sink is not None:
-            trace.begin(seed=seed, problem=problem.id, strategy=strategy.settings())
         try:
-            run = Run(session, problem, strategy.prompts(session.overrides), root)
-            async with task_scope() as tasks:
-                if account.deadline < math.inf:
-                    tasks.start_soon(account.watch)
-                solution = await run.solve(strategy)
+            solution = await self._solve(problem, session, root)
+        except BaseException as error:
+            spent = root.ledger.usage(root.clock, trace.now)
+            trace.write_end("failed", None, spent.model_dump(), error=type(error).__name__)
+            raise
         finally:
             self.accounts.discard(account)
+        trace.write_end(solution.status, solution.answer, solution.usage.model_dump())
+        return solution
+
+    async def _solve(self, problem: Problem, session: Session, root: Span) -> Solution:
+        strategy, trace, account = self.pipeline.strategy, session.trace, session.account
+        if trace.sink is not None:
+            trace.begin(seed=session.seed, problem=problem.id, strategy=strategy.settings())
+        run = Run(session, problem, strategy.prompts(session.overrides), root)
+        async with task_scope() as tasks:
+            if account.deadline < math.inf:
+                tasks.start_soon(account.watch)
+            solution = await run.solve(strategy)
         if solution.usage.calls == 0 and solution.status == "budget_exhausted":
             _check_size(account)
-        usage = solution.usage.model_dump()
-        trace.write("end", status=solution.status, answer=solution.answer, usage=usage)
         return solution
 
     def interrupt(self) -> None:
@@ -262,9 +268,7 @@ def solve_sync(
         trace=trace,
         on_update=on_update,
     )
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _is_in_event_loop():
         return anyio.run(work)
     with start_blocking_portal() as portal:
         future = portal.start_task_soon(work)
@@ -273,3 +277,9 @@ def solve_sync(
         except BaseException:  # Ctrl-C above all: the work must not go on unseen
             future.cancel()
             raise
+
+
+def _is_in_event_loop() -> bool:
+    # Where asyncio was never imported no loop runs; importing it to ask would slow every import.
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
 
 from tts.errors import TTSError
 
-__all__ = ["first_error", "task_scope"]
+__all__ = ["first_error", "for_each", "task_scope"]
+
+_T = TypeVar("_T")
 
 
 @contextmanager
@@ -42,3 +45,16 @@ async def task_scope() -> AsyncIterator[TaskGroup]:
                 yield tasks
             finally:
                 tasks.cancel_scope.cancel()
+
+
+async def for_each(
+    function: Callable[[_T], Coroutine[Any, Any, None]], items: Iterable[_T]
+) -> None:
+    """Call a function with each item, each in a task of its own, and wait for all.
+
+    The first error cancels the others.
+    """
+    with first_error():
+        async with anyio.create_task_group() as tasks:
+            for item in items:
+                tasks.start_soon(function, item)

@@ -159,8 +159,23 @@ class Tally:
     @property
     def lead(self) -> float:
         """Leader's weight minus the runner-up's; an unseen runner-up weighs 0."""
+        return float(self.exact_lead)
+
+    @property
+    def exact_lead(self) -> Fraction:
+        """The lead without rounding, for rules that compare it with a whole number."""
         weights = [standing.exact for standing in self.standings[:2]] + [Fraction(0)] * 2
-        return float(weights[0] - weights[1])
+        return weights[0] - weights[1]
+
+    @property
+    def wins_ties(self) -> bool:
+        """True if the leader stays first whichever answer draws level, whatever is still to come.
+
+        It then holds ticket 0, before which there is none, and was counted before any other
+        answer, which decides where tickets of several samples are equal.
+        """
+        first = next(iter(self._standings.values()), None)
+        return first is not None and first.first_ticket == 0 and first is self.leader
 
     def solution(self) -> Solution:
         """Return the leader's answer with all candidates, or no answer if all abstained."""

@@ -4,7 +4,8 @@ Measured twice. `generate_cpu_us`: the model never waits, so each call ends befo
 starts. `generate_cpu_us_in_flight`: the model yields to the event loop once, so all lines have a
 call in flight; what the same yields cost by themselves is subtracted.
 
-Also the cold import, and what 1,000 cancelled runs leave behind.
+Also the cold import (`import_s`: as this environment keeps byte code; `import_s_compiled`: with
+byte code, as in an installed package), and what 1,000 cancelled runs leave behind.
 
     python -m tts.evals.bench.call_overhead [--json] [--quick]
 """
@@ -14,12 +15,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from tempfile import TemporaryDirectory
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -110,17 +113,24 @@ async def _generate_seconds(calls: int, repeats: int, *, waits: bool) -> list[fl
     return results
 
 
-def _import_seconds(repeats: int) -> float:
+def _import_seconds(repeats: int, environment: Mapping[str, str]) -> float:
     """Wall time of a new interpreter that imports tts, less that of one that does nothing."""
 
     def wall(code: str) -> float:
         began = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], check=True)
+        subprocess.run([sys.executable, "-c", code], check=True, env=environment)
         return time.perf_counter() - began
 
     return min(wall("import tts") for _ in range(repeats)) - min(
         wall("pass") for _ in range(repeats)
     )
+
+
+def _compiled_import_seconds(repeats: int) -> float:
+    """The same where all byte code is kept, as in an installed package."""
+    with TemporaryDirectory() as folder:
+        kept = {**os.environ, "PYTHONPYCACHEPREFIX": folder, "PYTHONDONTWRITEBYTECODE": ""}
+        return _import_seconds(max(2, repeats), kept)  # the first one compiles
 
 
 async def _leftovers(runs: int) -> dict[str, float]:
@@ -169,7 +179,8 @@ def main() -> None:
         "generate_cpu_us_best": round(1e6 * min(seconds), 1),
         "generate_cpu_us_in_flight": round(1e6 * statistics.median(in_flight), 1),
         "concurrency": CONCURRENCY,
-        "import_s": round(_import_seconds(3 if options.quick else 10), 3),
+        "import_s": round(_import_seconds(3 if options.quick else 10, os.environ), 3),
+        "import_s_compiled": round(_compiled_import_seconds(3 if options.quick else 10), 3),
         "left_after_cancelling": anyio.run(_leftovers, 100 if options.quick else 1000),
     }
     if options.json:
@@ -180,6 +191,7 @@ def main() -> None:
     print(f"  best              {figures['generate_cpu_us_best']}")
     print(f"  all in flight     {figures['generate_cpu_us_in_flight']}")
     print(f"cold import, s      {figures['import_s']}")
+    print(f"  with byte code    {figures['import_s_compiled']}")
     print(f"after cancelled runs {figures['left_after_cancelling']}")
 
 

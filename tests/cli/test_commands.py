@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, version
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import FACTS, Tts
-from tts import Pipeline, registry
+from tts import Pipeline, RunUsage, Trace, registry
+from tts.layers import trace_file
 from tts.strategy import Strategy
 
 
@@ -85,6 +86,20 @@ def test_trace_texts_are_recorded_only_on_request(tts: Tts, pipeline: Path, tmp_
     trace = tmp_path / "trace.jsonl"
     tts("run", pipeline, "-i", "marker 17", "--trace", trace, "--trace-texts")
     assert "marker 17" in trace.read_text()
+
+
+def test_trace_show_names_the_error_of_a_failed_run(tts: Tts, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    with trace_file(path) as sink:
+        trace = Trace(sink)
+        trace.begin(seed=0, problem=None, strategy={"use": "best_of_n"})
+        trace.write_end("failed", None, RunUsage(calls=1).model_dump(), error="KeyError")
+    assert "failed: KeyError" in tts("trace", "show", path).out
+
+
+def test_version_is_the_packages(tts: Tts) -> None:
+    outcome = tts("--version")
+    assert (outcome.code, outcome.out) == (0, f"tts {version('tts-orchestrator')}\n")
 
 
 @pytest.mark.parametrize("text", ["", "x", "[]", '{"event": "call"}'])

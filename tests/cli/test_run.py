@@ -107,6 +107,7 @@ def test_run_refuses_bad_arguments(tts: Tts, pipeline: Path, tmp_path: Path) -> 
     assert_refused(tts("run", pipeline, "--input", "  "), "problem is empty")
     assert_refused(tts("run", pipeline, "--input", "q", "--seed", "x"), "seed")
     assert_refused(tts("run", pipeline, "--input", "q", "--trace", tmp_path), "cannot write")
+    assert_refused(tts("run", pipeline, "--input", "q", "--trace-texts"), "--trace FILE")
     assert_refused(tts("run"), "pipeline")
     assert_refused(tts("walk"), "walk")
 

@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from tests.play import Inline, answering, drawn, noise, play, rig
 from tts import ConfigError, solve
 from tts.backends import Backend, Meter
+from tts.errors import BackendUnavailable
 from tts.layers import Record, Trace, Traced, trace_file
 from tts.messages import Message, Request
 from tts.run import Run
 from tts.testing import FlakyBackend, ScriptedBackend, virtual_run
+
+ONE = {"use": "self_consistency", "samples": 1}
 
 
 def traced(
@@ -42,6 +45,54 @@ def test_a_trace_begins_with_the_run_and_ends_with_its_end() -> None:
     assert [records[0]["event"], records[-1]["event"]] == ["run", "end"]
     assert (records[0]["seed"], records[0]["strategy"]["use"]) == (0, "self_consistency")
     assert (records[-1]["answer"], records[-1]["status"]) == ("a", "ok")
+
+
+def crash(request: Request) -> str:
+    raise KeyError("a bug")
+
+
+@pytest.mark.parametrize(
+    ("backend", "error"),
+    [
+        (FlakyBackend(answering(["a"]), lambda request: True), "BackendUnavailable"),
+        (ScriptedBackend(crash), "KeyError"),
+    ],
+)
+def test_a_run_that_raises_ends_its_trace_as_failed(backend: Backend, error: str) -> None:
+    records: list[Record] = []
+    with pytest.raises((BackendUnavailable, KeyError)):
+        virtual_run(lambda: solve("What?", ONE, model=backend, trace=Trace(records.append)))
+    end = records[-1]
+    assert (end["event"], end["status"], end["error"]) == ("end", "failed", error)
+    assert (end["answer"], end["usage"]["calls"]) == (None, 1)
+
+
+def test_a_cancelled_run_ends_its_trace_as_failed() -> None:
+    records: list[Record] = []
+
+    async def main() -> None:
+        with anyio.move_on_after(0.5):
+            await solve("What?", ONE, model=answering(["a"]), trace=Trace(records.append))
+
+    virtual_run(main)
+    assert (records[-1]["status"], records[-1]["error"]) == ("failed", "CancelledError")
+    assert records[-1]["usage"]["cancelled_calls"] == 1
+
+
+def test_a_run_that_is_refused_ends_its_trace_as_failed() -> None:
+    records: list[Record] = []
+    with pytest.raises(ConfigError, match="does not hold one call"):
+        virtual_run(
+            lambda: solve(
+                "What?",
+                ONE,
+                model=answering(["a"]),
+                budget={"total_tokens": 1},
+                trace=Trace(records.append),
+            )
+        )
+    assert [record["event"] for record in records].count("end") == 1
+    assert records[-1]["error"] == "ConfigError"
 
 
 def test_every_record_is_json_and_carries_the_trace_id() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import product
+from itertools import permutations, product
 
 import pytest
 from hypothesis import given, settings
@@ -56,10 +56,98 @@ def test_dominance_goes_on_while_the_runner_up_can_catch_up(
         assert weights[1] + len(candidates) - early >= weights[0]
 
 
+class Scored(Vote, name="scored"):
+    """Weighs a candidate by its score, so that weighted votes can tie exactly."""
+
+    def weight(self, candidate: Candidate) -> float | None:
+        return candidate.score
+
+
+CHOICES: list[tuple[str | None, float]] = [
+    (None, 0.0),
+    ("a", 1.0),
+    ("a", 0.5),
+    ("b", 1.0),
+    ("b", 0.5),
+    ("c", 1.0),
+]
+
+
+def scored(answer: str | None, weight: float, ticket: int) -> Candidate:
+    return candidate(answer, ticket=ticket).model_copy(update={"score": weight})
+
+
+POOL = {
+    (answer, weight, ticket): scored(answer, weight, ticket)
+    for answer, weight in CHOICES
+    for ticket in range(5)
+}
+
+
+def stops_and_winner(
+    votes: list[tuple[str | None, float, int]],
+) -> tuple[list[str | None], str | None]:
+    """The winners at all points where the rule would stop, and the winner of the full vote."""
+    tally = Tally(Scored())
+    winners: list[str | None] = []
+    stops: list[int] = []
+    for seen, vote in enumerate(votes, 1):
+        tally.add(POOL[vote])
+        winners.append(tally.leader.answer if tally.leader else None)
+        if seen < len(votes) and RULE.verdict(tally, len(votes) - seen).stopped_by:
+            stops.append(seen)
+    return [winners[seen - 1] for seen in stops], winners[-1]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
+def test_no_sequence_of_votes_changes_its_winner_after_a_stop(n: int) -> None:
+    for drawn in product(CHOICES, repeat=n):
+        votes = [(*choice, ticket) for ticket, choice in enumerate(drawn)]
+        early, winner = stops_and_winner(votes)
+        assert all(one == winner for one in early), votes
+
+
+@pytest.mark.parametrize("tickets", sorted({*permutations(range(4)), *permutations([0, 0, 1, 1])}))
+def test_no_order_of_tickets_changes_the_winner_after_a_stop(tickets: tuple[int, ...]) -> None:
+    # Tickets out of order come from order="completion", equal ones from samples in one tally.
+    for drawn in product(CHOICES[:5], repeat=4):
+        votes = [(*choice, ticket) for ticket, choice in zip(tickets, drawn, strict=True)]
+        early, winner = stops_and_winner(votes)
+        assert all(one == winner for one in early), votes
+
+
+def test_a_stop_is_as_early_as_can_be_when_the_first_answer_leads() -> None:
+    for drawn in product(CHOICES[1:], repeat=3):
+        tally = Tally(Scored())
+        for ticket, choice in enumerate(drawn):
+            tally.add(POOL[(*choice, ticket)])
+        if tally.wins_ties and RULE.verdict(tally, 2).stopped_by is None:
+            worst = [*tally.candidates]
+            rival = tally.standings[1].answer if len(tally.standings) > 1 else "c"
+            worst += [scored(rival, 1.0, ticket) for ticket in (3, 4)]
+            assert Tally.of(worst, Scored()).standings[0].answer == rival
+
+
+def test_a_lead_that_only_rounds_to_what_is_left_is_none() -> None:
+    tally = Tally(Scored())
+    for ticket, (answer, weight) in enumerate([("a", 1.0), ("b", 2.0**-70)]):
+        tally.add(scored(answer, weight, ticket))
+    assert (tally.lead, tally.wins_ties) == (1.0, True)
+    assert RULE.verdict(tally, 1).stopped_by is None
+    tally.add(scored("b", 1.0, 2))
+    assert tally.standings[0].answer == "b"
+
+
 @given(st.integers(1, 40))
-def test_dominance_stops_a_unanimous_vote_at_the_majority(n: int) -> None:
+def test_dominance_stops_a_unanimous_vote_at_the_half(n: int) -> None:
     candidates = [candidate("a", ticket=ticket) for ticket in range(n)]
-    assert stopping_point(candidates, Plurality()) == n // 2 + 1
+    assert stopping_point(candidates, Plurality()) == (n + 1) // 2
+
+
+@given(st.integers(2, 40))
+def test_dominance_needs_a_majority_where_ties_may_be_lost(n: int) -> None:
+    late = [candidate("a", ticket=ticket + 1) for ticket in range(n)]
+    assert stopping_point(late, Plurality()) == n // 2 + 1
 
 
 def continuations(tally: Tally, length: int) -> list[Tally]:
@@ -102,8 +190,8 @@ def test_earliest_is_the_least_number_over_all_continuations(
 
 
 @given(st.integers(1, 100))
-def test_earliest_before_the_first_vote_is_the_majority(n: int) -> None:
-    assert RULE.earliest(Tally(), n) == n // 2 + 1
+def test_earliest_before_the_first_vote_is_the_half(n: int) -> None:
+    assert RULE.earliest(Tally(), n) == (n + 1) // 2
 
 
 @given(sequences(), VOTES, st.integers(1, 30))
@@ -120,3 +208,10 @@ def test_verdict_says_why_and_what_it_guarantees(drawn: int, left: int) -> None:
     assert stopped is not None
     assert (stopped.rule, stopped.reason) == ("dominance", f"lead {drawn} > {left} left")
     assert stopped.guarantee == f"same answer as the full vote over {drawn + left} samples"
+
+
+def test_verdict_says_when_a_tie_would_be_won() -> None:
+    tally = Tally.of(candidate("a", ticket=ticket) for ticket in range(4))
+    stopped = RULE.verdict(tally, 4).stopped_by
+    assert stopped is not None
+    assert stopped.reason == "lead 4 = 4 left, and the leader came first"

@@ -138,7 +138,7 @@ EnvironmentName = Annotated[str, AfterValidator(_is_set)]
 class Provider(Component, group="tts.backends", label="backend", choice="backend"):
     """The settings of a model: what stands under a name in a pipeline's `models`."""
 
-    sampling: Sampling = Sampling()
+    sampling: Sampling = Sampling.model_construct()
     """How this model samples where a call does not say."""
     concurrency: Annotated[int, Field(ge=1)] = 64
     """Most calls in flight at once."""

@@ -15,9 +15,10 @@ import anyio
 import typer
 
 from tts.cli.display import Display
+from tts.cli.problems import read_problems
 from tts.errors import ConfigError, TTSError
 from tts.layers import Record, Trace, trace_file
-from tts.pipeline import Pipeline, read_text
+from tts.pipeline import Pipeline
 from tts.problem import Problem, Solution
 from tts.solver import Solver, open_solver
 from tts.spans import seed_of
@@ -27,7 +28,6 @@ __all__ = ["ManyProblems", "OneProblem", "run"]
 
 _T = TypeVar("_T")
 _GRACE_SECONDS = 5.0
-_KEYS = ("input", "problem", "question")
 
 
 def run(
@@ -52,6 +52,8 @@ def run(
     loaded = Pipeline.load(pipeline)
     if (text is None) == (input_file is None):
         raise ConfigError("give the problem with --input TEXT, --input -, or --input-file FILE")
+    if trace_texts and trace is None:
+        raise ConfigError("--trace-texts needs a trace to put them into: add --trace FILE")
     with ExitStack() as stack:
         sink = stack.enter_context(trace_file(trace)) if trace else None
         if input_file is None:
@@ -59,7 +61,7 @@ def run(
             one = OneProblem(loaded, problem, seed, Trace(sink, texts=trace_texts), as_json)
             code = anyio.run(one.main)
         else:
-            problems = _problems(loaded, input_file)
+            problems = read_problems(loaded, input_file)
             batch = ManyProblems(loaded, problems, seed, sink, trace_texts, concurrency)
             code = anyio.run(batch.main)
     raise typer.Exit(code)
@@ -197,33 +199,3 @@ async def _interruptible(
         tasks.start_soon(watch)
         result = await work()
     return result, interrupted
-
-
-def _problems(pipeline: Pipeline, path: Path) -> list[Problem]:
-    """Read all problems before the first is solved: a bad line costs nothing."""
-    problems = []
-    for number, line in enumerate(read_text(path).split("\n"), 1):
-        if line.strip():
-            try:
-                problems.append(_problem(pipeline, line, number))
-            except ConfigError as error:
-                raise ConfigError(error.message, path=str(path), line=number) from error
-    if not problems:
-        raise ConfigError("no problem in the file", path=str(path))
-    return problems
-
-
-def _problem(pipeline: Pipeline, line: str, number: int) -> Problem:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"not JSON: {error.msg}") from error
-    if isinstance(row, str):
-        row = {"input": row}
-    key = next((key for key in _KEYS if isinstance(row, dict) and key in row), None)
-    if key is None or not isinstance(row[key], str):
-        raise ConfigError(f"a line is a string, or an object with one of {', '.join(_KEYS)}")
-    name = row.get("id")
-    if name is not None and (isinstance(name, bool) or not isinstance(name, str | int)):
-        raise ConfigError("an id is a text or a whole number")
-    return pipeline.problem(row[key], id=number if name is None else name)

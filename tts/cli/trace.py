@@ -129,8 +129,8 @@ def _line(record: _Record) -> str:
 def _ending(end: _Record | None) -> str:
     if end is None:
         return "[red]unfinished[/]"
-    usage = end["usage"]
+    usage, what = end["usage"], end.get("error") or end["answer"]
     return (
-        f"{end['status']}: {_safe(end['answer'])}  total {usage['total_tokens']}  "
+        f"{end['status']}: {_safe(what)}  total {usage['total_tokens']}  "
         f"critical path {usage['critical_tokens']}  {usage['wall_seconds']:.2f} s"
     )

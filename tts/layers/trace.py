@@ -4,7 +4,7 @@ run    started_at, seed, problem, strategy: written first
 call   span, ticket, role, model, prompt_digest, start, end, outcome, tokens; texts on request
 span   path, start, end, critical_tokens: a piece of the run, written when it ends
 stop   span, ticket, rule, reason, guarantee: a stopping rule ended a sample
-end    status, answer, usage: written last
+end    status, answer, usage: written last; error, where the run raised one
 
 Every record also holds `trace_id`. Times are seconds since the run began. A span's parent is its
 path up to the last slash.
@@ -74,6 +74,20 @@ class Trace:
     def write_span(self, path: str, start: float, critical_tokens: int) -> None:
         """Record a piece of the run that ends now."""
         self.write("span", path=path, start=start, end=self.now, critical_tokens=critical_tokens)
+
+    def write_end(
+        self, status: str, answer: str | None, usage: Record, *, error: str | None = None
+    ) -> None:
+        """Record how the run ended.
+
+        Args:
+            status: The solution's, or `failed` where an error came out.
+            answer: The answer that was found.
+            usage: What was spent.
+            error: Name of the error's class.
+        """
+        failure = {} if error is None else {"error": error}
+        self.write("end", status=status, answer=answer, usage=usage, **failure)
 
     def begin(self, **fields: Any) -> None:
         """Record the head of the trace."""

@@ -18,6 +18,7 @@ from tests.backends.reference.networks import (
 from tests.backends.reference.oracle import oracle_logits
 from tts.backends.reference.engine import Engine
 from tts.backends.reference.sampling import log_probabilities
+from tts.errors import ContextLengthExceeded
 
 
 @pytest.mark.parametrize(("size", "length"), [("tiny", 70), ("bundled", 36)])
@@ -60,6 +61,27 @@ def test_logits_do_not_depend_on_tokens_that_follow() -> None:
     long = Engine(model).score(ids[:1], ids[1:])
     short = Engine(model).score(ids[:1], ids[1:40])
     assert np.allclose(long[:39], short, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("length", "limit", "given"),
+    [
+        (TINY.max_position_embeddings + 1, 1, None),
+        (TINY.max_position_embeddings, 1, None),
+        (5, TINY.max_position_embeddings - 4, None),
+        (5, 1, TINY.max_position_embeddings - 4),
+    ],
+)
+def test_a_row_over_the_context_is_refused(length: int, limit: int, given: int | None) -> None:
+    engine = Engine(network("tiny"))
+    each = row(prompt(TINY, length), limit=limit)
+    each.given = None if given is None else prompt(TINY, given)
+    with pytest.raises(ContextLengthExceeded, match=str(TINY.max_position_embeddings)):
+        engine.submit(each)
+    if given is not None:
+        with pytest.raises(ContextLengthExceeded):
+            engine.score(each.prompt, each.given or ())
+    assert not engine.busy
 
 
 def test_a_row_may_fill_the_context_to_its_last_place() -> None:

@@ -16,6 +16,7 @@ from tts.backends.reference.cache import CHUNK, ChunkPool, Extent
 from tts.backends.reference.cache import chunks as chunks_of
 from tts.backends.reference.model import Buffers, Transformer
 from tts.backends.reference.sampling import DEFAULT, Settings, draw, log_probabilities, uniforms
+from tts.errors import ContextLengthExceeded
 
 __all__ = ["Engine", "Row", "TokenIds"]
 
@@ -114,7 +115,12 @@ class Engine:
         return len(self._live)
 
     def submit(self, row: Row) -> None:
-        """Queue a row; it joins at the next step that has room."""
+        """Queue a row; it joins at the next step that has room.
+
+        Raises:
+            ContextLengthExceeded: If prompt and limit, or prompt and given ids, do not fit.
+        """
+        self._check_length(row)
         self._waiting.append(row)
 
     def step(self) -> bool:
@@ -131,11 +137,25 @@ class Engine:
         return finished
 
     def score(self, prompt: Sequence[int], text: Sequence[int]) -> list[float]:
-        """Return the log-probability of each token of a text that follows a prompt."""
+        """Return the log-probability of each token of a text that follows a prompt.
+
+        Raises:
+            ContextLengthExceeded: If prompt and text do not fit.
+        """
         row = Row(prompt=tuple(prompt), given=tuple(text))
+        self._check_length(row)
         with one_thread(), np.errstate(over="ignore", invalid="ignore"):
             self._score([row])
         return row.logprobs
+
+    def _check_length(self, row: Row) -> None:
+        context = self.model.config.max_position_embeddings
+        length = len(row.prompt) + (row.limit if row.given is None else len(row.given))
+        if length > context:
+            raise ContextLengthExceeded(
+                f"prompt of {len(row.prompt)} tokens and {length - len(row.prompt)} more do not"
+                f" fit a context of {context}"
+            )
 
     def _admit(self) -> bool:
         """Compute the prompts of waiting rows, let the rows join and draw their first tokens."""
