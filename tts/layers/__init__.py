@@ -2,18 +2,25 @@
 
 from tts.layers.base import Layer
 from tts.layers.budget import Account, Budget, Budgeted, Spending
+from tts.layers.hedge import Hedged
 from tts.layers.limit import Limited
+from tts.layers.retry import Retrying
+from tts.layers.stack import Stack, open_stack
 from tts.layers.trace import Record, Trace, Traced, trace_file
 
 __all__ = [
     "Account",
     "Budget",
     "Budgeted",
+    "Hedged",
     "Layer",
     "Limited",
     "Record",
+    "Retrying",
     "Spending",
+    "Stack",
     "Trace",
     "Traced",
+    "open_stack",
     "trace_file",
 ]

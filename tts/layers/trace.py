@@ -102,14 +102,13 @@ class Traced(Layer):
         start, outcome, completion = self.trace.now, "cancelled", None
         try:
             completion = await self.inner.generate(request, meter)
-            meter.settle(completion.usage)
             outcome = completion.finish_reason
             return completion
         except TTSError as error:
             outcome = type(error).__name__
             raise
         finally:
-            if meter.started:
+            if meter.started or meter.cached:
                 self._record(request, meter, start, outcome, completion)
 
     def _record(
@@ -132,6 +131,9 @@ class Traced(Layer):
             "outcome": outcome,
             "prompt_tokens": meter.prompt_tokens,
             "completion_tokens": meter.completion_tokens,
+            "attempts": meter.attempts,
+            "cached": meter.cached,
+            "hedged": meter.hedged,
         }
         if self.trace.texts:
             fields["prompt"] = [message.model_dump() for message in request.messages]
