@@ -27,6 +27,8 @@ _SWEEP: Final = 64
 """Most answers removed at once: what there is too much of goes bit by bit."""
 _UNWRITTEN: Final = 1024
 """Most answers kept while the file cannot be written."""
+_KIND: Final = 0xFF
+"""The part of SQLite's error codes that tells kinds apart."""
 _DAY: Final = 86_400.0
 _LAYOUT: Final = f"""
 BEGIN IMMEDIATE;
@@ -102,13 +104,19 @@ class Store:
         return StoreStats(*row)
 
     def clear(self) -> int:
-        """Remove everything; return how many answers there were."""
+        """Remove everything; return how many answers there were.
+
+        Raises:
+            ConfigError: If another process keeps the file busy.
+        """
         entries = self.stats().entries
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.execute("DELETE FROM answers")
-        self._connection.execute("UPDATE totals SET entries = 0, bytes = 0, hits = 0, misses = 0")
-        self._connection.execute("COMMIT")
-        self._connection.execute("VACUUM")
+        try:
+            self._connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+            self._connection.execute("DELETE FROM answers")
+            self._connection.execute("UPDATE totals SET hits = 0, misses = 0")
+            self._connection.execute("VACUUM")
+        except sqlite3.Error as error:
+            raise ConfigError(f"cannot clear the cache: {error}; try again") from error
         return entries
 
     def close(self) -> None:
@@ -142,8 +150,7 @@ class Store:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 self._connection.executemany(
-                    "INSERT INTO answers (key, answer, made) VALUES (?, ?, ?) ON CONFLICT (key)"
-                    " DO UPDATE SET answer = excluded.answer, made = excluded.made",
+                    "REPLACE INTO answers (key, answer, made) VALUES (?, ?, ?)",
                     [(key, answer, made) for key, (answer, made) in self._unwritten.items()],
                 )
                 self._sweep()
@@ -153,7 +160,7 @@ class Store:
                 raise
             self._unwritten.clear()
         except sqlite3.Error as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            if error.sqlite_errorcode & _KIND != sqlite3.SQLITE_BUSY:
                 self.failure = error
                 self._unwritten.clear()
 
@@ -173,7 +180,7 @@ class Store:
 def store_path(settings: Cache) -> Path:
     """Return the file that the settings name, or the user's own."""
     if settings.path is not None:
-        return settings.path
+        return settings.path.expanduser()
     home = os.environ.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "tts" / "calls.sqlite"
 
@@ -198,7 +205,9 @@ def open_store(settings: Cache) -> Iterator[Store]:
         _prepare(connection, path)
     except sqlite3.Error as error:
         connection.close()
-        raise ConfigError(f"cannot use the cache {path}: {error}; remove it") from error
+        raise ConfigError(
+            f"cannot use {path} as a cache: {error}; name another file as its path"
+        ) from error
     except ConfigError:
         connection.close()
         raise
@@ -224,6 +233,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     # What a power failure may cost is the cache, and a sync would hold up the event loop.
     connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA recursive_triggers = ON")  # what is replaced counts as removed
     if application != _APPLICATION:
         connection.executescript(_LAYOUT)
     connection.execute("PRAGMA busy_timeout = 0")
