@@ -47,7 +47,8 @@ SAME: list[dict[str, Any]] = [
 
 def in_memory() -> Store:
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    module._prepare(connection, Path("memory"))
+    module._lay_out(connection)
+    connection.execute("PRAGMA recursive_triggers = ON")
     return Store(connection, max_bytes=1e9, max_seconds=1e9)
 
 

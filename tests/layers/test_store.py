@@ -38,7 +38,8 @@ def test_what_was_kept_is_found_again(path: Path) -> None:
 @given(OPERATIONS)
 def test_totals_are_those_of_a_dictionary(operations: list[tuple[bytes, bytes]]) -> None:
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    module._prepare(connection, Path("memory"))
+    module._lay_out(connection)
+    connection.execute("PRAGMA recursive_triggers = ON")
     store = Store(connection, max_bytes=1e9, max_seconds=1e9)
     oracle: dict[bytes, bytes] = {}
     for key, answer in operations:

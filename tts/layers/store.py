@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -31,16 +31,16 @@ _KIND: Final = 0xFF
 """The part of SQLite's error codes that tells kinds apart."""
 _DAY: Final = 86_400.0
 _LAYOUT: Final = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS answers (
+BEGIN;
+CREATE TABLE answers (
     id INTEGER PRIMARY KEY, key BLOB UNIQUE NOT NULL, answer BLOB NOT NULL, made REAL NOT NULL
 );
-CREATE TABLE IF NOT EXISTS totals (entries INTEGER, bytes INTEGER, hits INTEGER, misses INTEGER);
-INSERT INTO totals SELECT 0, 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM totals);
-CREATE TRIGGER IF NOT EXISTS added AFTER INSERT ON answers BEGIN
+CREATE TABLE totals (entries INTEGER, bytes INTEGER, hits INTEGER, misses INTEGER);
+INSERT INTO totals VALUES (0, 0, 0, 0);
+CREATE TRIGGER added AFTER INSERT ON answers BEGIN
     UPDATE totals SET entries = entries + 1, bytes = bytes + length(new.answer);
 END;
-CREATE TRIGGER IF NOT EXISTS removed AFTER DELETE ON answers BEGIN
+CREATE TRIGGER removed AFTER DELETE ON answers BEGIN
     UPDATE totals SET entries = entries - 1, bytes = bytes - length(old.answer);
 END;
 PRAGMA application_id = {_APPLICATION};
@@ -196,21 +196,13 @@ def open_store(settings: Cache) -> Iterator[Store]:
     """
     path = store_path(settings)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        connection = sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE_MS / 1000)
+        if not path.exists():
+            _make(path)
+        connection = _connect(path)
     except (OSError, sqlite3.Error) as error:
-        raise ConfigError(f"cannot open the cache {path}: {error}") from error
-    try:
-        _prepare(connection, path)
-    except sqlite3.Error as error:
-        connection.close()
         raise ConfigError(
             f"cannot use {path} as a cache: {error}; name another file as its path"
         ) from error
-    except ConfigError:
-        connection.close()
-        raise
     store = Store(
         connection,
         max_bytes=settings.max_megabytes * 1e6,
@@ -222,18 +214,38 @@ def open_store(settings: Cache) -> Iterator[Store]:
         store.close()
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables of a new file; refuse one that is not ours."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application != _APPLICATION and (application or tables):
-        raise ConfigError(
-            f"{path} is no cache of this version: remove it, or name another file as its path"
-        )
+def _make(path: Path) -> None:
+    """Make a file; whoever opens it, in any process, sees it complete or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    try:
+        connection = sqlite3.connect(draft, isolation_level=None)
+        _lay_out(connection)
+        connection.close()
+        with suppress(FileExistsError):  # another process was faster
+            os.link(draft, path)
+    finally:
+        draft.unlink()
+
+
+def _lay_out(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
-    # What a power failure may cost is the cache, and a sync would hold up the event loop.
-    connection.execute("PRAGMA synchronous = OFF")
-    connection.execute("PRAGMA recursive_triggers = ON")  # what is replaced counts as removed
-    if application != _APPLICATION:
-        connection.executescript(_LAYOUT)
-    connection.execute("PRAGMA busy_timeout = 0")
+    connection.executescript(_LAYOUT)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open a file, and refuse one that is not ours."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE_MS / 1000)
+    try:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        if application != _APPLICATION:
+            raise sqlite3.DatabaseError("it is something else, or of another version")
+        # What a power failure may cost is the cache, and a sync would hold up the event loop.
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA recursive_triggers = ON")  # what is replaced is removed
+        connection.execute("PRAGMA busy_timeout = 0")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
