@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -217,7 +218,7 @@ def open_store(settings: Cache) -> Iterator[Store]:
 def _make(path: Path) -> None:
     """Make a file; whoever opens it, in any process, sees it complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     draft.touch(mode=0o600)
     try:
         connection = sqlite3.connect(draft, isolation_level=None)
