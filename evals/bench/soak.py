@@ -75,6 +75,7 @@ class Misbehaving:
     def __init__(self, dice: Random, tally: Counter[str]) -> None:
         self.dice, self.tally = dice, tally
         self.spent = self.active = 0
+        self.salt = dice.random()
         self.accounts: set[Account] = set()
         self.overspent = 0
 
@@ -101,7 +102,7 @@ class Misbehaving:
 
     async def _answer(self, request: Request, meter: Meter) -> Completion:
         dice = self.dice
-        mood = Random(f"{anyio.current_time() // 60}").choice(["calm"] * 4 + ["storm", "outage"])
+        mood = self._mood()
         fault = dice.random() < {"calm": 0.08, "storm": 0.5, "outage": 0.95}[mood]
         await anyio.sleep(dice.choice([0.0, dice.expovariate(10.0)]))
         if fault:
@@ -124,6 +125,11 @@ class Misbehaving:
             meter.rates = RateInfo(requests=dice.randrange(3), requests_reset=dice.random())
         self.tally["attempt: answered"] += 1
         return Completion(text=" ".join(words), usage=meter.usage, model=self.name)
+
+    def _mood(self) -> str:
+        """Return the mood of this half minute."""
+        moods = ["calm"] * 4 + ["storm", "outage"]
+        return Random(f"{self.salt}|{anyio.current_time() // 30}").choice(moods)
 
     async def _refuse(self, mood: str) -> None:
         """Raise one of the failures that come before the first token; or go on, to break later."""
