@@ -165,11 +165,12 @@ async def open_solver(pipeline: Pipeline) -> AsyncIterator[Solver]:
         ConfigError: If a model cannot be opened, or lacks what the strategy needs.
     """
     async with AsyncExitStack() as opened:
-        stacks = {}
+        stacks, most = {}, pipeline.concurrency
+        shared = None if most is None else anyio.Semaphore(most, fast_acquire=True)
         for name, provider in pipeline.models.items():
             try:
                 backend = await opened.enter_async_context(_opened(provider))
-                stacks[name] = opened.enter_context(open_stack(provider, backend))
+                stacks[name] = opened.enter_context(open_stack(provider, backend, shared))
             except ConfigError as error:
                 raise pipeline.mistake(error.message, "models", name) from error
         yield Solver(pipeline, stacks)

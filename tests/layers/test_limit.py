@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from tests.layers.asking import Moody, Telling, ask
 from tests.play import answering, drawn, noise, play, rig
-from tts.backends import Backend, Limits, Meter, RateInfo
+from tts import Pipeline
+from tts.backends import Backend, Given, Limits, Meter, RateInfo
 from tts.errors import BackendError, BackendUnavailable, RateLimited
 from tts.layers import Limited
 from tts.layers.line import Line
 from tts.messages import Completion, Request
 from tts.run import Run
+from tts.solver import open_solver
 from tts.testing import FlakyBackend, ScriptedBackend, virtual_run
 
 
@@ -242,3 +244,47 @@ def test_the_time_is_kept_when_who_kept_it_is_cancelled() -> None:
             times.append(anyio.current_time())
 
     assert virtual_run(main) == pytest.approx([10.0])
+
+
+def test_models_may_share_their_permits() -> None:
+    backend = says(latency=1.0)
+
+    async def main() -> list[float]:
+        shared = anyio.Semaphore(3)
+        layers = [Limited(backend, 2, None, shared) for _ in range(4)]
+        times: list[float] = []
+
+        async def one(layer: Limited) -> None:
+            times.extend(await send(layer, ask(), ask()))
+
+        async with anyio.create_task_group() as tasks:
+            for layer in layers:
+                tasks.start_soon(one, layer)
+            await anyio.sleep(0.5)
+            tasks.start_soon(cancelled, layers[0])
+        assert shared.value == 3
+        assert [layer.in_flight for layer in layers] == [0] * 4
+        return sorted(times)
+
+    async def cancelled(layer: Limited) -> None:
+        with anyio.move_on_after(0.1):
+            await layer.generate(ask(), Meter())
+
+    assert virtual_run(main) == [1.0] * 3 + [2.0] * 3 + [3.0] * 2
+    assert backend.most_active == 3
+
+
+def test_a_pipeline_bounds_all_its_models_together() -> None:
+    backends = [answering(["a"] * 8), answering(["a"] * 8)]
+    pipeline = Pipeline(
+        models={"one": Given(backend=backends[0]), "two": Given(backend=backends[1])},
+        strategy={"use": "self_consistency", "samples": 8, "stop": "never"},  # type: ignore[arg-type]  # parsed by the field
+        concurrency=2,
+    )
+
+    async def main() -> None:
+        async with open_solver(pipeline) as solver:
+            await solver.solve(pipeline.problem("q"))
+
+    virtual_run(main)
+    assert backends[0].most_active == 2

@@ -5,7 +5,7 @@ from tts.layers.budget import Account, Budget, Budgeted, Spending
 from tts.layers.hedge import Hedged
 from tts.layers.limit import Limited
 from tts.layers.retry import Retrying
-from tts.layers.stack import Stack, open_stack
+from tts.layers.stack import Stack, open_stack, outline
 from tts.layers.trace import Record, Trace, Traced, trace_file
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "Trace",
     "Traced",
     "open_stack",
+    "outline",
     "trace_file",
 ]

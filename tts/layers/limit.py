@@ -39,14 +39,22 @@ class Limited(Layer):
         inner: The backend.
         concurrency: Most calls in flight; with `limits.concurrency` "auto", the most to try.
         limits: Quotas a minute.
+        shared: Permits of several models together, taken after the model's own.
     """
 
-    def __init__(self, inner: Backend, concurrency: int, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        inner: Backend,
+        concurrency: int,
+        limits: Limits | None = None,
+        shared: anyio.Semaphore | None = None,
+    ) -> None:
         super().__init__(inner)
         limits = limits or Limits()
         if isinstance(limits.concurrency, int):
             concurrency = limits.concurrency
         self.window = (AdaptiveWindow if limits.concurrency == "auto" else Window)(concurrency)
+        self._shared = shared
         self.in_flight = 0
         """Calls that hold a permit now."""
         self._quota = Quota(limits) if limits.rpm or limits.tpm else None
@@ -78,16 +86,11 @@ class Limited(Layer):
             await self._turn(Waiter(request.priority, tokens))
         else:
             self._take(tokens)
-        epoch = self.window.epoch
         try:
-            meter.start()
-            completion = await self.inner.generate(request, meter)
-            meter.settle(completion.usage)
-            self.window.succeed(self.in_flight)
-            return completion
-        except BackendError as error:
-            self._heed(error, epoch)
-            raise
+            if self._shared is None:
+                return await self._send(request, meter)
+            async with self._shared:
+                return await self._send(request, meter)
         finally:
             self.in_flight -= 1
             if self._quota is not None:
@@ -96,6 +99,18 @@ class Limited(Layer):
                 self._believe(meter.rates)
             if self._line:
                 self._admit()
+
+    async def _send(self, request: Request, meter: Meter) -> Completion:
+        epoch = self.window.epoch
+        meter.start()
+        try:
+            completion = await self.inner.generate(request, meter)
+        except BackendError as error:
+            self._heed(error, epoch)
+            raise
+        meter.settle(completion.usage)
+        self.window.succeed(self.in_flight)
+        return completion
 
     def _delay(self, tokens: int) -> float:
         """Return the seconds until a call may leave, permits apart."""
