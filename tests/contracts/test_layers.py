@@ -19,7 +19,6 @@ from tts.layers import (
     Account,
     Budget,
     Budgeted,
-    Hedged,
     Limited,
     Record,
     Retrying,
@@ -29,6 +28,7 @@ from tts.layers import (
     store,
 )
 from tts.layers.cache import Cached
+from tts.layers.hedge import Hedged
 from tts.layers.store import Store
 from tts.testing import virtual_run
 

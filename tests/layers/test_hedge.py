@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.layers.asking import Moody, Streaming, ask
 from tts.backends import Backend, Hedge, Meter, Retry
 from tts.errors import BackendError, BackendUnavailable, RateLimited
-from tts.layers import Account, Budget, Budgeted, Hedged, Limited, Retrying
-from tts.layers.hedge import RecentQuantile
+from tts.layers import Account, Budget, Budgeted, Limited, Retrying
+from tts.layers.hedge import Hedged, RecentQuantile
 from tts.messages import Request
 from tts.testing import ScriptedBackend, virtual_run
 

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol, runtime_checkable
+from typing import Annotated, Any, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -69,8 +69,7 @@ class Price(Frozen):
         return (prompt_tokens * self.input + completion_tokens * self.output) / 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class RateInfo:
+class RateInfo(NamedTuple):
     """What a provider says is left of its rate limits; None where it does not say.
 
     A backend that reads it from a response, a failed one too, puts it on the call's meter.
@@ -232,9 +231,9 @@ class Provider(Component, group="tts.backends", label="backend", choice="backend
     """How this model samples where a call does not say."""
     concurrency: Annotated[int, Field(ge=1)] = 64
     """Most calls in flight at once."""
-    limits: Limits = Limits()
+    limits: Limits = Field(default_factory=Limits)
     """What the provider allows: calls are held back before it has to refuse them."""
-    retry: Retry = Retry()
+    retry: Retry = Field(default_factory=Retry)
     """When a failed call is sent again."""
     hedge: Hedge | None = None
     """When a slow call is sent twice; None is never."""

@@ -2,7 +2,6 @@
 
 from tts.layers.base import Layer
 from tts.layers.budget import Account, Budget, Budgeted, Spending
-from tts.layers.hedge import Hedged
 from tts.layers.limit import Limited
 from tts.layers.retry import Retrying
 from tts.layers.stack import Stack, open_stack, outline
@@ -12,7 +11,6 @@ __all__ = [
     "Account",
     "Budget",
     "Budgeted",
-    "Hedged",
     "Layer",
     "Limited",
     "Record",

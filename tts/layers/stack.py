@@ -13,7 +13,6 @@ from tts.backends.base import Backend, Provider
 from tts.errors import ConfigError
 from tts.layers.base import Layer
 from tts.layers.budget import Account, Budget, Budgeted
-from tts.layers.hedge import Hedged
 from tts.layers.limit import Limited
 from tts.layers.retry import Retrying
 from tts.layers.trace import Trace, Traced
@@ -82,11 +81,13 @@ def open_stack(
     if provider.hedge is not None:
         if not backend.capabilities.stream:
             raise ConfigError(f"{backend.name} does not stream, and hedge needs that: leave it out")
+        from tts.layers.hedge import Hedged  # what most do not ask for costs no import
+
         top = Hedged(top, provider.hedge, lambda: limited.is_strained)
     if provider.cache is None:
         yield Stack(top, limited)
         return
-    from tts.layers.cache import Cached, open_store  # sqlite3 is not everybody's import
+    from tts.layers.cache import Cached, open_store  # likewise: it takes sqlite3
 
     with open_store(provider.cache) as store:
         yield Stack(Cached(top, store, provider.identity()), limited, store)
