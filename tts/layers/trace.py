@@ -1,7 +1,8 @@
 """What happened in a run, as a stream of flat records: one JSON object a line in a trace file.
 
 run    started_at, seed, problem, strategy: written first
-call   span, ticket, role, model, prompt_digest, start, end, outcome, tokens; texts on request
+call   span, ticket, role, model, prompt_digest, start, end, outcome, tokens; how often it was sent,
+       whether hedged, whether a cache answered; texts on request
 span   path, start, end, critical_tokens: a piece of the run, written when it ends
 stop   span, ticket, rule, reason, guarantee: a stopping rule ended a sample
 end    status, answer, usage: written last
