@@ -42,6 +42,8 @@ train-test: .venv/train  ## Run the tests of the training recipe, which need PyT
 
 bench: .venv/bench  ## Run the benchmarks, the short way.
 	$(BIN)/python -m tts.evals.bench.call_overhead --quick
+	$(BIN)/python -m tts.evals.bench.layer_costs --quick
+	$(BIN)/python -m tts.evals.bench.soak --quick
 	$(BIN)/python -m tts.evals.bench.reference_engine --quick
 	$(BIN)/python -m tts.evals.bench.reference_levels --quick
 

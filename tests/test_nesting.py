@@ -6,9 +6,10 @@ import pytest
 
 import tts
 from tts import Problem, Run, Solution, Strategy, Tally
+from tts.backends import Retry
 from tts.errors import NoQuorum
 from tts.strategies.self_consistency import SelfConsistency
-from tts.testing import FlakyBackend, ScriptedBackend
+from tts.testing import FlakyBackend, ScriptedBackend, virtual_run
 
 
 class Wrapped(Strategy, name="wrapped"):
@@ -68,14 +69,15 @@ def test_candidates_of_another_problem_are_not_ours() -> None:
 def test_quorum_is_reached_before_a_rule_may_stop(samples: int) -> None:
     backend = FlakyBackend(seven(), fails=lambda request: request.ticket == 0)
     strategy = SelfConsistency(samples=samples, quorum=8)
-    solution = tts.solve_sync("q", strategy, model=backend)
+    solution = virtual_run(lambda: tts.solve("q", strategy, model=backend))
     assert solution.samples >= 8
 
 
 def test_quorum_that_cannot_be_reached_is_an_error() -> None:
     backend = FlakyBackend(seven(), fails=lambda request: request.ticket < 3)
+    strategy = SelfConsistency(samples=10, quorum=8)
     with pytest.raises(NoQuorum):
-        tts.solve_sync("q", SelfConsistency(samples=10, quorum=8), model=backend)
+        virtual_run(lambda: tts.solve("q", strategy, model=backend))
 
 
 def test_completions_that_are_one_object_stay_apart() -> None:
@@ -107,8 +109,10 @@ def test_tokens_of_a_failed_call_are_on_the_critical_path() -> None:
                 await run.generate("a", role="extra")
             return Tally.of([await run.candidate("b")]).solution()
 
-    usage = tts.solve_sync("q", Retries(), model=Fails(lambda r: "Answer: 7")).usage
-    assert usage.critical_tokens == usage.total_tokens == 103
+    backend = Fails(lambda request: "Answer: 7")
+    usage = virtual_run(lambda: tts.solve("q", Retries(), model=backend)).usage
+    attempts = Retry().attempts
+    assert usage.critical_tokens == usage.total_tokens == attempts * 100 + 3
 
 
 def test_large_samples_make_few_tasks() -> None:

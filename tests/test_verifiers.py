@@ -9,7 +9,7 @@ from tests.contracts.roles import actor, play
 from tts import Candidate, ConfigError, Problem, Request, Solution
 from tts.errors import BackendUnavailable
 from tts.messages import Completion, TokenLogprob, Usage
-from tts.testing import FlakyBackend, ScriptedBackend, completion
+from tts.testing import FlakyBackend, ScriptedBackend, completion, virtual_run
 from tts.verifiers import Function, Verifier
 
 
@@ -98,7 +98,8 @@ def test_judge_that_names_no_candidate_is_counted(words: str) -> None:
 
 def test_judge_that_fails_leaves_the_majority() -> None:
     backend = FlakyBackend(ScriptedBackend(play), fails=lambda request: request.role == "select")
-    solution = tts.solve_sync("q", {"use": "best_of_n", "verifier": "judge"}, model=backend)
+    strategy = {"use": "best_of_n", "verifier": "judge"}
+    solution = virtual_run(lambda: tts.solve("q", strategy, model=backend))
     assert solution.status == "ok"
     assert solution.failed_calls == 1
 
@@ -173,5 +174,6 @@ def test_abstentions_are_not_judged() -> None:
 
 
 def test_every_sample_failing_raises_the_first_error() -> None:
+    backend = FlakyBackend(actor(), fails=lambda request: True)
     with pytest.raises(BackendUnavailable):
-        tts.solve_sync("q", "best_of_n", model=FlakyBackend(actor(), fails=lambda r: True))
+        virtual_run(lambda: tts.solve("q", "best_of_n", model=backend))

@@ -52,7 +52,7 @@ async def make_call(
         ending = "failed"
         raise
     finally:
-        if meter.started:
+        if meter.started or meter.cached:
             span.ledger.book(meter, model.backend.price, ending)
         if ending != "cancelled":  # whoever waited for a failure waited for its tokens too
             span.join(start.after(meter))

@@ -27,6 +27,8 @@ class RunUsage(Frozen):
     """Calls that were started."""
     cancelled_calls: _Count = 0
     """Calls that were cancelled before they finished; their tokens are counted."""
+    cached_calls: _Count = 0
+    """Calls that a cache answered: they were not started, and cost nothing."""
     prompt_tokens: _Count = 0
     completion_tokens: _Count = 0
     total_tokens: _Count = 0
@@ -63,6 +65,7 @@ class Ledger:
 
     __slots__ = (
         "_parent",
+        "cached",
         "calls",
         "cancelled",
         "completion_tokens",
@@ -73,19 +76,20 @@ class Ledger:
 
     def __init__(self, parent: Ledger | None = None) -> None:
         self._parent = parent
-        self.calls = self.cancelled = self.failed = 0
+        self.calls = self.cached = self.cancelled = self.failed = 0
         self.prompt_tokens = self.completion_tokens = 0
         self.cost_usd: float | None = 0.0
 
     def book(
         self, meter: Meter, price: Price | None, ending: Literal["ok", "cancelled", "failed"]
     ) -> None:
-        """Book a call that left for the model, however it ended."""
+        """Book a call that left for the model, however it ended, or that a cache answered."""
         prompt, completion = meter.prompt_tokens, meter.completion_tokens
         cost = None if price is None else price.of(prompt, completion)
         ledger: Ledger | None = self
         while ledger is not None:
-            ledger.calls += 1
+            ledger.calls += meter.started
+            ledger.cached += meter.cached
             if ending == "cancelled":
                 ledger.cancelled += 1
             elif ending == "failed":
@@ -108,6 +112,7 @@ class Ledger:
         return RunUsage(
             calls=self.calls,
             cancelled_calls=self.cancelled,
+            cached_calls=self.cached,
             prompt_tokens=self.prompt_tokens,
             completion_tokens=self.completion_tokens,
             total_tokens=self.total_tokens,

@@ -51,6 +51,8 @@ class Request(Sampling):
     """Sample nothing: return this text with its log-probabilities (ability `score`)."""
     timeout: Annotated[float, Field(gt=0.0)] | None = None
     """Seconds after which the call is given up; None leaves it to the backend's own limits."""
+    priority: int = 0
+    """Where calls wait for their turn, those of higher priority go first."""
     role: str = "solve"
     """For the trace: which part of the strategy asks."""
     span: str = ""

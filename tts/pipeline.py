@@ -41,6 +41,8 @@ class Pipeline(Frozen):
 
     models: Annotated[dict[str, Provider], Field(min_length=1)]
     """Models by name; the first one plays every role that is not assigned."""
+    concurrency: Annotated[int, Field(ge=1)] | None = None
+    """Most calls in flight at once, of all models together; null leaves it to each model's own."""
     strategy: Strategy
     roles: dict[str, str] = Field(default_factory=dict)
     """Role to model name."""

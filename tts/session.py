@@ -27,6 +27,7 @@ class Options(TypedDict, total=False):
     top_logprobs: int
     given: str | None
     timeout: float
+    priority: int
 
 
 class CallOptions(Options, total=False):

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from tts.backends.base import Backend, Given, Provider
 from tts.errors import ConfigError
-from tts.layers import Account, Budget, Budgeted, Limited, Trace, Traced
+from tts.layers import Account, Budget, Stack, Trace, open_stack
 from tts.ledger import Ledger
 from tts.pipeline import Pipeline, describe
 from tts.problem import Problem, Solution
@@ -33,19 +33,17 @@ class Solver:
     """A pipeline whose models are open. Problems solved at once share models and their limits.
 
     Attributes:
+        stacks: Each model's layers, by its name in the pipeline.
         accounts: The budgets of the problems that are being solved.
         is_interrupted: True once `interrupt` was called.
     """
 
-    def __init__(self, pipeline: Pipeline, backends: Mapping[str, Backend]) -> None:
+    def __init__(self, pipeline: Pipeline, stacks: Mapping[str, Stack]) -> None:
         self.pipeline = pipeline
-        self._backends = {
-            name: Limited(backend, pipeline.models[name].concurrency)
-            for name, backend in backends.items()
-        }
+        self.stacks = stacks
         self.accounts: set[Account] = set()
         self.is_interrupted = False
-        _check(pipeline, backends)
+        _check(pipeline, {name: stack.top for name, stack in stacks.items()})
 
     async def solve(
         self,
@@ -106,7 +104,7 @@ class Solver:
     @property
     def in_flight(self) -> int:
         """Calls that hold a permit now."""
-        return sum(limited.in_flight for limited in self._backends.values())
+        return sum(stack.limited.in_flight for stack in self.stacks.values())
 
     def _session(
         self,
@@ -118,11 +116,11 @@ class Solver:
         pipeline = self.pipeline
         models = {
             name: Model(
-                Budgeted(Traced(limited, trace), account),
+                stack.for_run(trace, account),
                 pipeline.models[name].sampling,
-                limited.concurrency,
+                stack.limited.concurrency,
             )
-            for name, limited in self._backends.items()
+            for name, stack in self.stacks.items()
         }
         return Session(
             models,
@@ -172,14 +170,16 @@ async def open_solver(pipeline: Pipeline) -> AsyncIterator[Solver]:
     Raises:
         ConfigError: If a model cannot be opened, or lacks what the strategy needs.
     """
-    async with AsyncExitStack() as stack:
-        backends = {}
+    async with AsyncExitStack() as opened:
+        stacks, most = {}, pipeline.concurrency
+        shared = None if most is None else anyio.Semaphore(most, fast_acquire=True)
         for name, provider in pipeline.models.items():
             try:
-                backends[name] = await stack.enter_async_context(_opened(provider))
+                backend = await opened.enter_async_context(_opened(provider))
+                stacks[name] = opened.enter_context(open_stack(provider, backend, shared))
             except ConfigError as error:
                 raise pipeline.mistake(error.message, "models", name) from error
-        yield Solver(pipeline, backends)
+        yield Solver(pipeline, stacks)
 
 
 def _opened(provider: Provider) -> AbstractAsyncContextManager[Backend]:

@@ -14,7 +14,7 @@ from tests.cli.conftest import FACTS, Outcome, Tts
 from tts import Pipeline, Request, Trace
 from tts.backends import Given
 from tts.cli.run import ManyProblems, OneProblem
-from tts.errors import BackendUnavailable
+from tts.errors import AuthenticationError
 from tts.testing import FlakyBackend, ScriptedBackend
 
 KEYS = [
@@ -22,8 +22,8 @@ KEYS = [
     "failed_calls", "trace_id",
 ]  # fmt: skip
 USAGE = [
-    "calls", "cancelled_calls", "prompt_tokens", "completion_tokens", "total_tokens",
-    "critical_tokens", "critical_completion_tokens", "cost_usd", "wall_seconds",
+    "calls", "cancelled_calls", "cached_calls", "prompt_tokens", "completion_tokens",
+    "total_tokens", "critical_tokens", "critical_completion_tokens", "cost_usd", "wall_seconds",
 ]  # fmt: skip
 
 
@@ -165,6 +165,7 @@ def test_run_file_tells_failures_apart(capsys: pytest.CaptureFixture[str]) -> No
     backend = FlakyBackend(
         ScriptedBackend(lambda request: "Answer: 7"),
         fails=lambda request: "bad" in request.messages[0].content,
+        error=lambda: AuthenticationError("wrong key"),
     )
     pipeline = _pipeline(backend)
     problems = [pipeline.problem(text, id=text) for text in ("good", "bad", "fine")]
@@ -172,7 +173,7 @@ def test_run_file_tells_failures_apart(capsys: pytest.CaptureFixture[str]) -> No
     reports = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert code == 1
     assert [report.get("answer") for report in reports] == ["7", None, "7"]
-    assert str(BackendUnavailable("the server is down")) in reports[1]["error"]
+    assert "wrong key" in reports[1]["error"]
 
 
 def _pipeline(backend: ScriptedBackend | FlakyBackend, samples: int = 4) -> Pipeline:

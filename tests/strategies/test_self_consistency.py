@@ -6,7 +6,7 @@ import pytest
 
 import tts
 from tts.errors import BackendUnavailable, NoQuorum
-from tts.testing import FlakyBackend, ScriptedBackend, completion
+from tts.testing import FlakyBackend, ScriptedBackend, completion, virtual_run
 
 
 def vote(answers: list[str], **settings: object) -> tts.Solution:
@@ -65,8 +65,9 @@ def test_quorum_says_how_many_must_survive(quorum: int, dies: bool) -> None:
     strategy = {"use": "self_consistency", "samples": 5, "quorum": quorum}
     if dies:
         with pytest.raises(NoQuorum, match=r"2 candidates survived.*3 are needed") as raised:
-            tts.solve_sync("q", strategy, model=backend)
+            virtual_run(lambda: tts.solve("q", strategy, model=backend))
         assert len(raised.value.candidates) == 2
         assert isinstance(raised.value.__cause__, BackendUnavailable)
     else:
-        assert tts.solve_sync("q", strategy, model=backend).samples == 2
+        solution = virtual_run(lambda: tts.solve("q", strategy, model=backend))
+        assert solution.samples == 2

@@ -8,16 +8,25 @@ from tts.backends.base import (
     Meter,
     Price,
     Provider,
+    RateInfo,
+    most_tokens,
     prompt_bytes,
 )
+from tts.backends.policy import Cache, Hedge, Limits, Retry
 
 __all__ = [
     "Backend",
+    "Cache",
     "Capabilities",
     "EnvironmentName",
     "Given",
+    "Hedge",
+    "Limits",
     "Meter",
     "Price",
     "Provider",
+    "RateInfo",
+    "Retry",
+    "most_tokens",
     "prompt_bytes",
 ]

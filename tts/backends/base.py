@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated, Any, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from tts.backends.policy import Cache, Hedge, Limits, Retry
 from tts.frozen import Frozen
 from tts.messages import Completion, Request, Sampling, Usage
 from tts.registry import Component
@@ -24,6 +25,8 @@ __all__ = [
     "Meter",
     "Price",
     "Provider",
+    "RateInfo",
+    "most_tokens",
     "prompt_bytes",
 ]
 
@@ -41,6 +44,16 @@ class Capabilities(Frozen):
     """Log-probabilities of a given text."""
     fork: bool = False
     """A prompt shared by several calls is computed once."""
+    n: bool = False
+    """Several completions of one prompt come from one call."""
+    stream: bool = False
+    """Text is heard while it is made."""
+    json_schema: bool = False
+    """The text can be bound to a JSON Schema."""
+    tools: bool = False
+    """Functions can be offered to the model."""
+    prefill: bool = False
+    """A conversation that ends with the assistant's words is continued from there."""
     context: Annotated[int, Field(ge=1)] | None = None
     """Most tokens of prompt and completion together; None where unknown."""
 
@@ -56,18 +69,90 @@ class Price(Frozen):
         return (prompt_tokens * self.input + completion_tokens * self.output) / 1_000_000
 
 
+class RateInfo(NamedTuple):
+    """What a provider says is left of its rate limits; None where it does not say.
+
+    A backend that reads it from a response, a failed one too, puts it on the call's meter.
+    """
+
+    requests: int | None = None
+    """Requests that may still be sent now."""
+    tokens: int | None = None
+    """Tokens that may still be asked for now."""
+    requests_reset: float | None = None
+    """Seconds until more requests are allowed."""
+    tokens_reset: float | None = None
+    """Seconds until more tokens are allowed."""
+
+
 @dataclass(slots=True)
 class Meter:
-    """What one call has used so far.
+    """What one call has used so far, and what its layers tell each other about it.
 
     A backend advances it while it works, so that a call that is cancelled or fails is still
-    charged for what it spent.
+    charged for what it spent. A layer that asks more than once gives each attempt a meter of its
+    own and adds it to the caller's.
     """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     started: bool = False
     """True once the call has left for the model; one that never left costs nothing."""
+    listener: Callable[[str], None] | None = None
+    """Hears the text as it arrives; a backend that can then streams."""
+    heard: bool = False
+    """True once the listener has heard something."""
+    retractable: bool = False
+    """The listener may hear a text again from its start, as after a failed attempt."""
+    attempts: int = 0
+    """Times that the call left for the model, failed ones and hedges included."""
+    cached: bool = False
+    """True if the answer came from the cache: nothing was spent."""
+    hedged: bool = False
+    """True if a second copy of the call was sent because the first was slow."""
+    rates: RateInfo | None = None
+    """What the provider last said is left of its rate limits."""
+    reserve: Callable[[int, int], bool] | None = None
+    """Sets prompt and completion tokens aside for another attempt; see `can_reserve`."""
+    on_start: Callable[[], None] | None = None
+    """Called each time the call leaves for the model."""
+
+    def start(self) -> None:
+        """Note that the call leaves for the model."""
+        self.started = True
+        self.attempts += 1
+        if self.on_start is not None:
+            self.on_start()
+
+    def hear(self, text: str) -> None:
+        """Pass a piece of the completion's text to the listener, if there is one."""
+        if self.listener is not None:
+            self.heard = True
+            self.listener(text)
+
+    def can_reserve(self, prompt_tokens: int, completion_tokens: int) -> bool:
+        """Set tokens aside for another attempt, beside what the call has reserved already.
+
+        False if the budget has no room; without a budget there always is.
+        """
+        return self.reserve is None or self.reserve(prompt_tokens, completion_tokens)
+
+    def attempt(self) -> Meter:
+        """Return a fresh meter for another attempt: it shares the listeners and the budget."""
+        return Meter(
+            listener=None if self.listener is None else self.hear,
+            retractable=self.retractable,
+            reserve=self.reserve,
+            on_start=self.on_start,
+        )
+
+    def add(self, attempt: Meter) -> None:
+        """Take over what an attempt has used."""
+        self.prompt_tokens += attempt.prompt_tokens
+        self.completion_tokens += attempt.completion_tokens
+        self.started = self.started or attempt.started
+        self.attempts += attempt.attempts
+        self.rates = attempt.rates or self.rates
 
     def settle(self, usage: Usage) -> None:
         """Take over what the finished call reports."""
@@ -135,6 +220,10 @@ EnvironmentName = Annotated[str, AfterValidator(_is_set)]
 """A setting that names an environment variable which must be set; the value is never stored."""
 
 
+_CARRIAGE = frozenset({"cache", "concurrency", "hedge", "limits", "retry"})
+"""Settings of a provider that say how a call is carried."""
+
+
 class Provider(Component, group="tts.backends", label="backend", choice="backend"):
     """The settings of a model: what stands under a name in a pipeline's `models`."""
 
@@ -142,6 +231,25 @@ class Provider(Component, group="tts.backends", label="backend", choice="backend
     """How this model samples where a call does not say."""
     concurrency: Annotated[int, Field(ge=1)] = 64
     """Most calls in flight at once."""
+    limits: Limits = Field(default_factory=Limits)
+    """What the provider allows: calls are held back before it has to refuse them."""
+    retry: Retry = Field(default_factory=Retry)
+    """When a failed call is sent again."""
+    hedge: Hedge | None = None
+    """When a slow call is sent twice; None is never."""
+    cache: Cache | None = None
+    """Where answers are kept for the next run; None is nowhere."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return the settings that an answer depends on; cached answers are kept under them.
+
+        All but those that say how a call is carried. A provider with a setting that does not
+        change what the model says, such as a time limit, leaves it out too.
+        """
+        return {
+            self.choice: self.name,
+            **self.model_dump(mode="json", exclude={*_CARRIAGE, "sampling"}),
+        }
 
     @abstractmethod
     def open(self) -> AbstractAsyncContextManager[Backend]:
@@ -164,6 +272,10 @@ class Given(Provider, name="given"):
         """Yield the backend."""
         yield self.backend
 
+    def identity(self) -> dict[str, Any]:
+        """Return the backend's name: nothing else is known of it."""
+        return {self.choice: self.name, "name": self.backend.name}
+
 
 def prompt_bytes(request: Request) -> int:
     """Bound the prompt's tokens without a tokenizer: its UTF-8 bytes, and 16 a message.
@@ -172,3 +284,11 @@ def prompt_bytes(request: Request) -> int:
     """
     texts = [message.content for message in request.messages]
     return sum(len(text.encode()) + 16 for text in [*texts, request.given or ""])
+
+
+def most_tokens(backend: Backend, request: Request) -> tuple[int, int]:
+    """Return the most tokens that a call may use: of its prompt, and of its completion."""
+    prompt = backend.prompt_tokens(request)
+    most = 0 if request.given is not None else request.max_tokens
+    context = backend.capabilities.context
+    return prompt, most if context is None else min(most, max(context - prompt, 0))

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tts.cli import registry, run, schema, trace
+from tts.cli import cache, models, registry, run, schema, trace
 from tts.errors import ConfigError, TTSError
 
 __all__ = ["app", "main"]
@@ -52,6 +52,8 @@ def _options(
 app.command("run")(run.run)
 app.command("schema")(schema.schema)
 registry.add_to(app)
+app.add_typer(models.app, name="models")
+app.add_typer(cache.app, name="cache")
 app.add_typer(trace.app, name="trace")
 
 

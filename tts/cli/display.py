@@ -66,6 +66,8 @@ class Display:
         ):
             if number:
                 self._print(f"left out: {number} {what}")
+        if usage.cached_calls:
+            self._print(f"from the cache: {usage.cached_calls} calls, for nothing")
         answer = "none" if solution.answer is None else plain(solution.answer)
         self.console.print(Text(f"answer {answer}", style="bold"), soft_wrap=True)
         cost = "cost unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4g}"

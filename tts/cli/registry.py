@@ -83,7 +83,11 @@ def _show(member: type[Component]) -> None:
     table = Table("setting", "type", "default", "meaning", box=None, pad_edge=False)
     described = member.model_json_schema().get("properties", {})
     for name, field in member.model_fields.items():
-        default = "required" if field.is_required() else _brief(field.get_default())
+        default = (
+            "required"
+            if field.is_required()
+            else _brief(field.get_default(call_default_factory=True))
+        )
         schema = described.get(name, {})
         table.add_row(name, _type(schema), default, schema.get("description", ""))
     console.print(table)

@@ -100,6 +100,7 @@ class OneProblem:
                     typer.echo(json.dumps(solution.report(), ensure_ascii=False))
             else:
                 solution, interrupted = await self._show(solver)
+        _tell_trouble(solver)
         if self.trace.failure is not None:
             typer.echo(f"tts: the trace is incomplete: {self.trace.failure}", err=True)
         answered = solution is not None and solution.answer is not None
@@ -147,6 +148,7 @@ class ManyProblems:
         """Solve and print all; return the exit code."""
         async with open_solver(self.pipeline) as solver:
             _, interrupted = await _interruptible(solver, lambda: self._all(solver))
+        _tell_trouble(solver)
         return 130 if interrupted else int(self.failed > 0)
 
     async def _all(self, solver: Solver) -> None:
@@ -176,6 +178,12 @@ class ManyProblems:
         while self.printed in self.done:
             typer.echo(json.dumps(self.done.pop(self.printed), ensure_ascii=False))
             self.printed += 1
+
+
+def _tell_trouble(solver: Solver) -> None:
+    for stack in solver.stacks.values():
+        if stack.trouble is not None:
+            typer.echo(f"tts: {stack.trouble}", err=True)
 
 
 async def _interruptible(

@@ -122,8 +122,17 @@ def _line(record: _Record) -> str:
     colour = "green" if record["outcome"] in {"stop", "length"} else "red"
     return (
         f"#{record['ticket']} {_safe(record['role'])} on {_safe(record['model'])}  {tokens}  "
-        f"{seconds:.3f} s  [{colour}]{_safe(record['outcome'])}[/]"
+        f"{seconds:.3f} s  [{colour}]{_safe(record['outcome'])}[/]{_carriage(record)}"
     )
+
+
+def _carriage(record: _Record) -> str:
+    """Say what a call's layers did, if it was more than passing it on."""
+    if record.get("cached"):
+        return "  cached"
+    attempts = record.get("attempts", 1)
+    hedged = ", hedged" if record.get("hedged") else ""
+    return f"  sent {attempts} times{hedged}" if attempts > 1 else ""
 
 
 def _ending(end: _Record | None) -> str:

@@ -3,6 +3,8 @@
 from tts.layers.base import Layer
 from tts.layers.budget import Account, Budget, Budgeted, Spending
 from tts.layers.limit import Limited
+from tts.layers.retry import Retrying
+from tts.layers.stack import Stack, open_stack, outline
 from tts.layers.trace import Record, Trace, Traced, trace_file
 
 __all__ = [
@@ -12,8 +14,12 @@ __all__ = [
     "Layer",
     "Limited",
     "Record",
+    "Retrying",
     "Spending",
+    "Stack",
     "Trace",
     "Traced",
+    "open_stack",
+    "outline",
     "trace_file",
 ]

@@ -169,6 +169,13 @@ class Account:
         if self._waiters:
             self._admit()
 
+    def extend(self, amount: Spending) -> bool:
+        """Set more aside for a call in flight, if it fits now; it is settled with the rest."""
+        if self.ended_by is not None or not self._fits(amount):
+            return False
+        self._promised.add(amount)
+        return True
+
     def open_scope(self, timeout: float | None) -> anyio.CancelScope:
         """Return a scope that the budget's end or the timeout (seconds) cancels.
 
@@ -244,15 +251,15 @@ class Budgeted(Layer):
         reserved = self._worst(request)
         if not account.reserve_nowait(reserved):
             await account.reserve(reserved)
+        hold = _Hold(self, reserved)
+        meter.reserve = hold.extend
         scope = account.open_scope(request.timeout)
         try:
             with scope:
-                completion = await self.inner.generate(request, meter)
-                meter.settle(completion.usage)
-                return completion
+                return await self.inner.generate(request, meter)
         finally:
             account.close_scope(scope)
-            account.settle(reserved, self._used(meter))
+            account.settle(hold.amount, self._used(meter))
         if account.ended_by is None:
             raise BackendTimeout(f"{self.name}: no answer in {request.timeout:g} s")
         raise account.refusal(reserved)
@@ -267,5 +274,25 @@ class Budgeted(Layer):
 
     def _used(self, meter: Meter) -> Spending:
         prompt, completion = meter.prompt_tokens, meter.completion_tokens
-        cost = self.price.of(prompt, completion) if self.price else 0.0
-        return Spending(prompt + completion, meter.started, cost)
+        return Spending(prompt + completion, meter.started, self._cost(prompt, completion))
+
+    def _cost(self, prompt: int, completion: int) -> float:
+        return self.price.of(prompt, completion) if self.price else 0.0
+
+
+class _Hold:
+    """A call's reservation; a layer that sends the call again enlarges it."""
+
+    __slots__ = ("_layer", "amount")
+
+    def __init__(self, layer: Budgeted, amount: Spending) -> None:
+        self._layer, self.amount = layer, amount
+
+    def extend(self, prompt_tokens: int, completion_tokens: int) -> bool:
+        cost = self._layer._cost(prompt_tokens, completion_tokens)
+        more = Spending(prompt_tokens + completion_tokens, 0, cost)
+        if not self._layer.account.extend(more):
+            return False
+        tokens, calls, usd = self.amount
+        self.amount = Spending(tokens + more.tokens, calls, usd + cost)
+        return True

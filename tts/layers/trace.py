@@ -1,7 +1,8 @@
 """What happened in a run, as a stream of flat records: one JSON object a line in a trace file.
 
 run    started_at, seed, problem, strategy: written first
-call   span, ticket, role, model, prompt_digest, start, end, outcome, tokens; texts on request
+call   span, ticket, role, model, prompt_digest, start, end, outcome, tokens; how often it was sent,
+       whether hedged, whether a cache answered; texts on request
 span   path, start, end, critical_tokens: a piece of the run, written when it ends
 stop   span, ticket, rule, reason, guarantee: a stopping rule ended a sample
 end    status, answer, usage: written last; error, where the run raised one
@@ -125,14 +126,13 @@ class Traced(Layer):
         start, outcome, completion = self.trace.now, "cancelled", None
         try:
             completion = await self.inner.generate(request, meter)
-            meter.settle(completion.usage)
             outcome = completion.finish_reason
             return completion
         except TTSError as error:
             outcome = type(error).__name__
             raise
         finally:
-            if meter.started:
+            if meter.started or meter.cached:
                 self._record(request, meter, start, outcome, completion)
 
     def _record(
@@ -158,6 +158,9 @@ class Traced(Layer):
             "outcome": outcome,
             "prompt_tokens": meter.prompt_tokens,
             "completion_tokens": meter.completion_tokens,
+            "attempts": meter.attempts,
+            "cached": meter.cached,
+            "hedged": meter.hedged,
         }
         if trace.texts:
             record["prompt"] = [message.model_dump() for message in request.messages]
