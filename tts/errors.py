@@ -98,9 +98,19 @@ class BackendTimeout(BackendError):
 
 
 class BackendUnavailable(BackendError):
-    """The server cannot be reached, or failed while it answered."""
+    """The server cannot be reached, or failed while it answered.
+
+    Attributes:
+        retry_after: Seconds the server asks to wait, or None.
+    """
 
     retryable = True
+
+    def __init__(
+        self, message: str, *, status: int | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, status=status)
+        self.retry_after = retry_after
 
 
 class AuthenticationError(BackendError):

@@ -92,7 +92,7 @@ class Ledger:
             if price is None or ledger.cost_usd is None:
                 ledger.cost_usd = None
             else:
-                ledger.cost_usd += price.of(prompt, completion)
+                ledger.cost_usd += price.of(prompt, completion, meter.cached_tokens)
             ledger = ledger._parent
 
     def usage(self, elapsed: Clock, wall_seconds: float) -> RunUsage:

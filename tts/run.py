@@ -18,6 +18,7 @@ from tts.errors import BackendError, BudgetExceeded, ConfigError, NoQuorum
 from tts.layers import Spending
 from tts.ledger import Clock, Ledger
 from tts.messages import Completion, Message, Request
+from tts.pieces import stream
 from tts.problem import Candidate, Problem, Solution, StoppedBy
 from tts.prompts import Prompt, Prompts
 from tts.samples import Draw, Plan, Samples
@@ -32,6 +33,8 @@ __all__ = ["Run", "Solves"]
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 _Place: TypeAlias = tuple[tuple[int | str, ...], int]
+_Given: TypeAlias = Mapping[str, object]
+_Ear: TypeAlias = Callable[[str], None] | None
 _here: ContextVar[Span | None] = ContextVar("span", default=None)
 
 
@@ -103,6 +106,7 @@ class Run:
         prompt: str | Prompt | Sequence[Message],
         *,
         role: str = "",
+        on_token: Callable[[str], None] | None = None,
         **options: Unpack[CallOptions],
     ) -> Completion:
         """Ask the model that plays the prompt's role. One call.
@@ -110,6 +114,7 @@ class Run:
         Args:
             prompt: A rendered prompt, a text, or a conversation.
             role: Replaces the prompt's role (default `solve`).
+            on_token: Called with each piece of the text as it comes; what it raises ends the call.
             options: Settings of this call.
 
         Raises:
@@ -118,7 +123,10 @@ class Run:
             ConfigError: If an option is out of range.
         """
         span = self._line
-        return await self._call(_prompt(prompt, role), span, span.path, span.take_ticket(), options)
+        place = span, span.path, span.take_ticket()
+        return await self._call(_prompt(prompt, role), *place, options, on_token)
+
+    stream = stream
 
     async def candidate(
         self,
@@ -296,12 +304,12 @@ class Run:
         return [results[index] for index in range(len(work))]
 
     async def _call(
-        self, prompt: Prompt, span: Span, path: str, ticket: int, options: Mapping[str, object]
+        self, prompt: Prompt, span: Span, path: str, ticket: int, options: _Given, ear: _Ear = None
     ) -> Completion:
         """Make one call: seed it, let the layers carry it, book it, advance the clock."""
         session = self._session
         model = session.model(prompt.role)
-        meter, start = Meter(), span.clock
+        meter, start = Meter(listener=ear), span.clock
         ending: Literal["ok", "cancelled", "failed"] = "cancelled"
         request = _request(prompt, path, ticket, {**model.options, **options}, session.seed)
         try:
@@ -392,9 +400,7 @@ def _prompt(prompt: str | Prompt | Sequence[Message], role: str) -> Prompt:
     return Prompt(role or "solve", tuple(prompt))
 
 
-def _request(
-    prompt: Prompt, path: str, ticket: int, options: Mapping[str, object], seed: int
-) -> Request:
+def _request(prompt: Prompt, path: str, ticket: int, options: _Given, seed: int) -> Request:
     try:
         return Request.model_validate(
             {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Protocol, runtime_checkable
@@ -41,6 +41,16 @@ class Capabilities(Frozen):
     """Log-probabilities of a given text."""
     fork: bool = False
     """A prompt shared by several calls is computed once."""
+    n: bool = False
+    """Several completions of one prompt come from one call."""
+    stream: bool = False
+    """Text is heard while it is made."""
+    json_schema: bool = False
+    """The text can be bound to a JSON Schema."""
+    tools: bool = False
+    """Functions can be offered to the model."""
+    prefill: bool = False
+    """A conversation that ends with the assistant's words is continued from there."""
     context: Annotated[int, Field(ge=1)] | None = None
     """Most tokens of prompt and completion together; None where unknown."""
 
@@ -50,10 +60,19 @@ class Price(Frozen):
 
     input: Annotated[float, Field(ge=0.0)]
     output: Annotated[float, Field(ge=0.0)]
+    cached_input: Annotated[float, Field(ge=0.0)] | None = None
+    """For prompt tokens from the provider's prefix cache; None: as any other."""
 
-    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """Return the dollars that these tokens cost."""
-        return (prompt_tokens * self.input + completion_tokens * self.output) / 1_000_000
+    def of(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
+        """Return the dollars that these tokens cost; the cached are part of the prompt's.
+
+        >>> Price(input=2.0, output=8.0, cached_input=0.5).of(1_000_000, 0, 500_000)
+        1.25
+        """
+        cost = prompt_tokens * self.input + completion_tokens * self.output
+        if cached_tokens and self.cached_input is not None:
+            cost -= cached_tokens * (self.input - self.cached_input)
+        return cost / 1_000_000
 
 
 @dataclass(slots=True)
@@ -68,10 +87,22 @@ class Meter:
     completion_tokens: int = 0
     started: bool = False
     """True once the call has left for the model; one that never left costs nothing."""
+    listener: Callable[[str], None] | None = None
+    """Whoever wants the text piece by piece; a backend that can stream does so only then."""
+    cached_tokens: int = 0
+    """The part of the prompt's tokens that came from a prefix cache."""
+    estimated: bool = False
+    """True while the counts are estimates: the provider has not said yet, or never will."""
+
+    def hear(self, text: str) -> None:
+        """Pass a piece of the completion's text to the listener, if there is one."""
+        if self.listener is not None:
+            self.listener(text)
 
     def settle(self, usage: Usage) -> None:
         """Take over what the finished call reports."""
         self.prompt_tokens, self.completion_tokens = usage.prompt_tokens, usage.completion_tokens
+        self.cached_tokens, self.estimated = usage.cached_tokens, usage.estimated
 
     @property
     def total_tokens(self) -> int:
@@ -81,7 +112,12 @@ class Meter:
     @property
     def usage(self) -> Usage:
         """What was used, as a value."""
-        return Usage(prompt_tokens=self.prompt_tokens, completion_tokens=self.completion_tokens)
+        return Usage(
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            cached_tokens=self.cached_tokens,
+            estimated=self.estimated,
+        )
 
 
 @runtime_checkable

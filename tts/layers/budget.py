@@ -256,5 +256,5 @@ class Budgeted(Layer):
 
     def _used(self, meter: Meter) -> Spending:
         prompt, completion = meter.prompt_tokens, meter.completion_tokens
-        cost = self.price.of(prompt, completion) if self.price else 0.0
+        cost = self.price.of(prompt, completion, meter.cached_tokens) if self.price else 0.0
         return Spending(prompt + completion, meter.started, cost)

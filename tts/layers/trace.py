@@ -133,6 +133,8 @@ class Traced(Layer):
             "prompt_tokens": meter.prompt_tokens,
             "completion_tokens": meter.completion_tokens,
         }
+        if meter.estimated:
+            fields["estimated"] = True
         if self.trace.texts:
             fields["prompt"] = [message.model_dump() for message in request.messages]
             fields["text"] = completion.text if completion else None
