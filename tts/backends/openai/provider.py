@@ -1,0 +1,83 @@
+"""`backend: openai`: any server that speaks OpenAI's format."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from tts.backends.base import Capabilities, Provider
+from tts.backends.openai.dialects import DIALECTS, Dialect, Server, server_at
+from tts.backends.openai.probe import Found, look, probe
+from tts.backends.openai.spelling import OpenAISpelling
+from tts.backends.prices import list_price
+from tts.backends.remote import RemoteBackend
+from tts.backends.wire import BaseURL, Remote, Wire
+from tts.registry import mistake, nearest
+
+__all__ = ["OpenAI"]
+
+
+class OpenAI(Provider, Remote, name="openai"):
+    """Any server that speaks OpenAI's format: OpenAI, vLLM, SGLang, llama.cpp, and many more."""
+
+    official: ClassVar[tuple[str, str]] = ("api.openai.com", "OPENAI_API_KEY")
+
+    model: str | None = None
+    """Name of the model at the server; None takes the only one it serves."""
+    base_url: BaseURL = "https://api.openai.com/v1"
+    """Where the API begins, version included."""
+    server: Server | Literal["auto"] = "auto"
+    """Which server it is; `auto` tells by the address, the list of models, or one small call."""
+    endpoint: Literal["chat", "completions"] = "chat"
+    """Chat, or completions of raw text."""
+    capabilities: dict[str, bool | int] = Field(default_factory=dict)
+    """Abilities that differ from what is known of the server."""
+
+    _found: tuple[Found, Dialect] | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _knows_its_abilities(self) -> Self:
+        known = tuple(Capabilities.model_fields)
+        for name in self.capabilities:
+            if name not in known:
+                message = f"no such ability; {nearest(name, known)}"
+                raise mistake(type(self), ("capabilities", name), message, name)
+        return self
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[RemoteBackend]:
+        """Yield the backend. A server that is not known by its address is looked at once.
+
+        Raises:
+            BackendError: If it must be looked at and cannot be reached.
+            ConfigError: If a setting is wrong.
+        """
+        async with self.open_wire() as wire:
+            if self._found is None:
+                self._found = await self._find(wire)
+            found, dialect = self._found
+            can = self._abilities(found, dialect)
+            yield RemoteBackend(
+                wire,
+                OpenAISpelling(found.model, dialect, can, self.endpoint),
+                name=found.model,
+                capabilities=can,
+                price=self.price or list_price(self.base_url, found.model),
+                adjust=self.with_extras,
+                always_stream=self.always_stream,
+            )
+
+    async def _find(self, wire: Wire) -> tuple[Found, Dialect]:
+        server = server_at(self.base_url) if self.server == "auto" else self.server
+        if server is not None and self.model is not None:
+            return Found(self.model, server, None), DIALECTS[server]
+        found = await look(wire, self.model)
+        server = server or found.server
+        return found, DIALECTS[server] if server else await probe(wire, found.model)
+
+    def _abilities(self, found: Found, dialect: Dialect) -> Capabilities:
+        own = {**dialect.capabilities.model_dump(), "context": self.context or found.context}
+        return Capabilities.model_validate(own | self.capabilities)

@@ -1,0 +1,272 @@
+"""A model behind a wire: what all remote backends share, whatever their provider's format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
+
+from tts.backends.base import Capabilities, Meter, Price, prompt_bytes
+from tts.backends.wire import Story, Wire
+from tts.errors import ConfigError, InvalidResponse, TTSError
+from tts.messages import Completion, Message, Request, TokenLogprob, Usage
+
+__all__ = ["Answer", "Call", "Format", "RemoteBackend", "Teller", "refuse_unable"]
+
+_BYTES_A_TOKEN = 4
+
+
+class Call(NamedTuple):
+    """Where a request is posted, and its body."""
+
+    path: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a provider's answer says."""
+
+    text: str
+    finish: Literal["stop", "length"] = "stop"
+    usage: Usage | None = None
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    reasoning: str = ""
+
+
+class Teller(Story, Protocol):
+    """A story that ends in an answer."""
+
+    def answer(self) -> Answer:
+        """Return what was told."""
+        ...
+
+
+class Format(Protocol):
+    """How a provider spells requests and answers.
+
+    A value of another shape than the provider promises may raise any of `KeyError`, `IndexError`,
+    `TypeError`, `AttributeError` and `ValueError`; the backend makes an `InvalidResponse` of it.
+    """
+
+    def call(self, request: Request, *, stream: bool) -> Call:
+        """Spell a request.
+
+        Raises:
+            ConfigError: If it asks for what the model cannot do.
+        """
+        ...
+
+    def read(self, value: Any, request: Request) -> Answer:
+        """Read the JSON of an answer."""
+        ...
+
+    def teller(self, request: Request, ear: Ear) -> Teller:
+        """Return what reads a streamed answer."""
+        ...
+
+
+class Ear:
+    """Hears a streamed answer and advances the meter; tokens are estimated until the end.
+
+    A piece is a token at least, and a token is about four bytes: whichever count is larger.
+    """
+
+    __slots__ = ("_bytes", "_meter", "_most", "_pieces")
+
+    def __init__(self, meter: Meter, most: int) -> None:
+        self._meter, self._most = meter, most
+        self._bytes = self._pieces = 0
+
+    def hear(self, text: str, *, aloud: bool = True) -> None:
+        """Take in a piece of text.
+
+        Args:
+            text: The piece; nothing is heard if it is empty.
+            aloud: Pass it on to the listener; reasoning is only counted.
+        """
+        if not text:
+            return
+        self._pieces += 1
+        self._bytes += len(text.encode())
+        tokens = max(self._pieces, _tokens(self._bytes))
+        self._meter.completion_tokens = min(tokens, self._most)
+        if aloud:
+            self._meter.hear(text)
+
+
+class RemoteBackend:
+    """A model on a server.
+
+    Args:
+        wire: Leads to the server.
+        spelling: The provider's format.
+        name: Name of the model.
+        capabilities: What it can do.
+        price: Dollars per million tokens; None where unknown.
+        adjust: Has the last word on a request's body.
+        always_stream: Stream every call, so that a cancelled one is charged for what it had made.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        spelling: Format,
+        *,
+        adjust: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+        name: str,
+        capabilities: Capabilities,
+        price: Price | None = None,
+        always_stream: bool = False,
+    ) -> None:
+        self.name, self.capabilities, self.price = name, capabilities, price
+        self._wire, self._format, self._adjust = wire, spelling, adjust
+        self._always_stream = always_stream
+        self._counted: tuple[tuple[Message, ...], int] = ((), 0)
+
+    def prompt_tokens(self, request: Request) -> int:
+        """Bound the prompt's tokens by its bytes: the tokenizer is the provider's secret."""
+        return prompt_bytes(request)
+
+    async def generate(self, request: Request, meter: Meter) -> Completion:
+        """Complete one request.
+
+        A cancelled call is charged its prompt; its completion only as far as it was streamed.
+
+        Args:
+            request: What is asked.
+            meter: Advanced while tokens arrive; estimated until the provider says.
+
+        Raises:
+            BackendError: If the call failed.
+            ConfigError: If the request asks for what the model cannot do.
+        """
+        streams = self._streams(request, meter)
+        path, body = self._format.call(request, stream=streams)
+        payload = self._adjust(body)
+        meter.started = meter.estimated = True
+        meter.prompt_tokens = self._expected(request)
+        if streams:
+            answer = await self._streamed(request, path, payload, meter)
+        else:
+            value = await self._wire.post(path, payload)
+            with _understood(self.name):
+                answer = self._format.read(value, request)
+            meter.hear(answer.text)
+        return self._completion(request, answer, meter)
+
+    def _streams(self, request: Request, meter: Meter) -> bool:
+        wanted = meter.listener is not None or self._always_stream
+        return wanted and self.capabilities.stream and request.given is None
+
+    async def _streamed(
+        self, request: Request, path: str, payload: dict[str, Any], meter: Meter
+    ) -> Answer:
+        teller = self._format.teller(request, Ear(meter, request.max_tokens))
+        value = await self._wire.stream(path, payload, _Careful(teller, self.name))
+        with _understood(self.name):
+            if value is None:
+                return teller.answer()
+            answer = self._format.read(value, request)  # the server did not stream
+        meter.hear(answer.text)
+        return answer
+
+    def _completion(self, request: Request, answer: Answer, meter: Meter) -> Completion:
+        usage = answer.usage
+        if usage is None:
+            made = answer.text + answer.reasoning if request.given is None else ""
+            tokens = len(answer.logprobs or ()) if request.given is None else 0
+            usage = Usage(
+                prompt_tokens=meter.prompt_tokens,
+                completion_tokens=tokens or _tokens(len(made.encode())),
+                estimated=True,
+            )
+        else:
+            self._counted = (request.messages, usage.prompt_tokens)
+        meter.settle(usage)
+        with _understood(self.name):
+            return Completion(
+                text=answer.text,
+                reasoning=answer.reasoning,
+                finish_reason=answer.finish,
+                usage=usage,
+                logprobs=answer.logprobs,
+                model=self.name,
+            )
+
+    def _expected(self, request: Request) -> int:
+        """Return the prompt's tokens as the provider counted the same prompt, or an estimate."""
+        messages, tokens = self._counted
+        if request.given is None and messages == request.messages:
+            return tokens
+        return _tokens(prompt_bytes(request))
+
+
+class _Careful:
+    """A story that turns misshapen events into our error."""
+
+    __slots__ = ("_name", "_story")
+
+    def __init__(self, story: Story, name: str) -> None:
+        self._story, self._name = story, name
+
+    @property
+    def is_whole(self) -> bool:
+        return self._story.is_whole
+
+    def read(self, event: Any) -> bool:
+        with _understood(self._name):
+            return self._story.read(event)
+
+
+@contextmanager
+def _understood(name: str) -> Iterator[None]:
+    """Raise `InvalidResponse` for a value of the wrong shape."""
+    try:
+        yield
+    except TTSError:
+        raise
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise InvalidResponse(
+            f"{name}: the answer has not the expected shape ({reason})"
+        ) from error
+
+
+def refuse_unable(name: str, request: Request, can: Capabilities) -> None:
+    """Refuse a request for what the model cannot do, before it is paid for.
+
+    Raises:
+        ConfigError: Naming the ability.
+    """
+    last = request.messages[-1].role
+    if not (
+        request.logprobs
+        or request.top_logprobs
+        or request.given is not None
+        or request.json_schema is not None
+        or last == "assistant"
+    ):
+        return
+    wanted = {
+        "logprobs": request.logprobs or request.top_logprobs > 0,
+        "score": request.given is not None,
+        "json_schema": request.json_schema is not None,
+        "prefill": last == "assistant" and request.given is None,
+    }
+    for ability, is_wanted in wanted.items():
+        if is_wanted and not getattr(can, ability):
+            raise ConfigError(
+                f"{name} has no {ability!r}: ask another model, or set "
+                f"capabilities: {{{ability}: true}} if it can after all"
+            )
+    if request.top_logprobs > can.top_logprobs:
+        raise ConfigError(
+            f"{name} gives {can.top_logprobs} alternatives a token, not {request.top_logprobs}"
+        )
+
+
+def _tokens(size: int) -> int:
+    """Estimate the tokens of so many bytes."""
+    return -(-size // _BYTES_A_TOKEN)
