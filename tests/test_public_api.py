@@ -59,8 +59,8 @@ def test_importing_tts_loads_nothing_heavy() -> None:
 
     code = (
         "import sys, tts; heavy = {'numpy', 'tokenizers', 'safetensors', 'typer', 'rich',"
-        " 'math_verify', 'sympy', 'jax', 'torch', 'httpx', 'aiohttp'}; raise SystemExit(repr(heavy & set(sys.modules))"
-        " if heavy & set(sys.modules) else 0)"
+        " 'math_verify', 'sympy', 'jax', 'torch', 'httpx', 'aiohttp'};"
+        " raise SystemExit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, Self
+
+from pydantic import Field, ValidationError, model_validator
 
 from tts.backends.base import Capabilities, Meter, Price, prompt_bytes
-from tts.backends.wire import Story, Wire
+from tts.backends.prices import list_price
+from tts.backends.wire import Remote, Story, Wire
 from tts.errors import ConfigError, InvalidResponse, TTSError
 from tts.messages import Completion, Message, Request, TokenLogprob, Usage
+from tts.registry import mistake, nearest
 
-__all__ = ["Answer", "Call", "Format", "RemoteBackend", "Teller", "refuse_unable"]
+__all__ = [
+    "Answer",
+    "Call",
+    "Ear",
+    "Format",
+    "RemoteBackend",
+    "RemoteSettings",
+    "Teller",
+    "check_said",
+    "refuse_unable",
+]
 
 _BYTES_A_TOKEN = 4
+_MISSHAPEN = (KeyError, IndexError, TypeError, AttributeError, ValueError)
 
 
 class Call(NamedTuple):
@@ -123,6 +137,7 @@ class RemoteBackend:
         self.name, self.capabilities, self.price = name, capabilities, price
         self._wire, self._format, self._adjust = wire, spelling, adjust
         self._always_stream = always_stream
+        self._understood = _Understood(name)
         self._counted: tuple[tuple[Message, ...], int] = ((), 0)
 
     def prompt_tokens(self, request: Request) -> int:
@@ -151,7 +166,7 @@ class RemoteBackend:
             answer = await self._streamed(request, path, payload, meter)
         else:
             value = await self._wire.post(path, payload)
-            with _understood(self.name):
+            with self._understood:
                 answer = self._format.read(value, request)
             meter.hear(answer.text)
         return self._completion(request, answer, meter)
@@ -164,8 +179,8 @@ class RemoteBackend:
         self, request: Request, path: str, payload: dict[str, Any], meter: Meter
     ) -> Answer:
         teller = self._format.teller(request, Ear(meter, request.max_tokens))
-        value = await self._wire.stream(path, payload, _Careful(teller, self.name))
-        with _understood(self.name):
+        value = await self._wire.stream(path, payload, _Careful(teller, self._understood))
+        with self._understood:
             if value is None:
                 return teller.answer()
             answer = self._format.read(value, request)  # the server did not stream
@@ -185,7 +200,7 @@ class RemoteBackend:
         else:
             self._counted = (request.messages, usage.prompt_tokens)
         meter.settle(usage)
-        with _understood(self.name):
+        with self._understood:
             return Completion(
                 text=answer.text,
                 reasoning=answer.reasoning,
@@ -206,32 +221,39 @@ class RemoteBackend:
 class _Careful:
     """A story that turns misshapen events into our error."""
 
-    __slots__ = ("_name", "_story")
+    __slots__ = ("_story", "_understood")
 
-    def __init__(self, story: Story, name: str) -> None:
-        self._story, self._name = story, name
+    def __init__(self, story: Story, understood: _Understood) -> None:
+        self._story, self._understood = story, understood
 
     @property
     def is_whole(self) -> bool:
         return self._story.is_whole
 
     def read(self, event: Any) -> bool:
-        with _understood(self._name):
+        with self._understood:
             return self._story.read(event)
 
 
-@contextmanager
-def _understood(name: str) -> Iterator[None]:
-    """Raise `InvalidResponse` for a value of the wrong shape."""
-    try:
-        yield
-    except TTSError:
-        raise
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise InvalidResponse(
-            f"{name}: the answer has not the expected shape ({reason})"
-        ) from error
+class _Understood:
+    """Raises `InvalidResponse` for a value of the wrong shape; made once a backend, for speed."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        if isinstance(error, _MISSHAPEN) and not isinstance(error, TTSError):
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise InvalidResponse(
+                f"{self._name}: the answer has not the expected shape ({reason})"
+            ) from error
 
 
 def refuse_unable(name: str, request: Request, can: Capabilities) -> None:
@@ -265,6 +287,68 @@ def refuse_unable(name: str, request: Request, can: Capabilities) -> None:
         raise ConfigError(
             f"{name} gives {can.top_logprobs} alternatives a token, not {request.top_logprobs}"
         )
+
+
+def check_said(text: str, *, is_cut: bool, refusal: str = "") -> None:
+    """Refuse an answer without a text, unless it was cut before it came to speak.
+
+    Args:
+        text: The text.
+        is_cut: True if the tokens ran out.
+        refusal: Why the provider withheld the answer, if it did.
+
+    Raises:
+        InvalidResponse: If there is nothing to go on with.
+    """
+    if text or is_cut:
+        return
+    if refusal:
+        raise InvalidResponse(f"the provider withheld the answer ({refusal})")
+    raise InvalidResponse("the answer holds no text")
+
+
+class RemoteSettings(Remote):
+    """A remote model's settings, abilities included."""
+
+    capabilities: dict[str, bool | int] = Field(default_factory=dict)
+    """Abilities that differ from what is known of the model."""
+
+    @model_validator(mode="after")
+    def _knows_its_abilities(self) -> Self:
+        known = tuple(Capabilities.model_fields)
+        for name in self.capabilities:
+            if name not in known:
+                message = f"no such ability; {nearest(name, known)}"
+                raise mistake(type(self), ("capabilities", name), message, name)
+        return self
+
+    def backend(
+        self, wire: Wire, spelling: Format, model: str, known: Capabilities
+    ) -> RemoteBackend:
+        """Return the backend of a model behind a wire."""
+        return RemoteBackend(
+            wire,
+            spelling,
+            name=model,
+            capabilities=known,
+            price=self.price or list_price(self.base_url, model),
+            adjust=self.with_extras,
+            always_stream=self.always_stream,
+        )
+
+    def abilities(self, **known: Any) -> Capabilities:
+        """Return what the model can do: what is known of it, and what the settings say instead.
+
+        Raises:
+            ConfigError: If a setting has the wrong type.
+        """
+        try:
+            return Capabilities.model_validate(
+                {"context": self.context, **known, **self.capabilities}
+            )
+        except ValidationError as error:
+            ability = error.errors()[0]["loc"][0]
+            raise ConfigError(f"capabilities: {ability}: {error.errors()[0]['msg']}") from error
 
 
 def _tokens(size: int) -> int:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import PrivateAttr
 
-from tts.backends.base import Capabilities, Provider
+from tts.backends.base import Provider
 from tts.backends.openai.dialects import DIALECTS, Dialect, Server, server_at
 from tts.backends.openai.probe import Found, look, probe
 from tts.backends.openai.spelling import OpenAISpelling
-from tts.backends.prices import list_price
-from tts.backends.remote import RemoteBackend
-from tts.backends.wire import BaseURL, Remote, Wire
-from tts.registry import mistake, nearest
+from tts.backends.remote import RemoteBackend, RemoteSettings
+from tts.backends.wire import BaseURL, Wire
 
 __all__ = ["OpenAI"]
 
 
-class OpenAI(Provider, Remote, name="openai"):
+class OpenAI(Provider, RemoteSettings, name="openai"):
     """Any server that speaks OpenAI's format: OpenAI, vLLM, SGLang, llama.cpp, and many more."""
 
     official: ClassVar[tuple[str, str]] = ("api.openai.com", "OPENAI_API_KEY")
@@ -33,19 +31,8 @@ class OpenAI(Provider, Remote, name="openai"):
     """Which server it is; `auto` tells by the address, the list of models, or one small call."""
     endpoint: Literal["chat", "completions"] = "chat"
     """Chat, or completions of raw text."""
-    capabilities: dict[str, bool | int] = Field(default_factory=dict)
-    """Abilities that differ from what is known of the server."""
 
     _found: tuple[Found, Dialect] | None = PrivateAttr(default=None)
-
-    @model_validator(mode="after")
-    def _knows_its_abilities(self) -> Self:
-        known = tuple(Capabilities.model_fields)
-        for name in self.capabilities:
-            if name not in known:
-                message = f"no such ability; {nearest(name, known)}"
-                raise mistake(type(self), ("capabilities", name), message, name)
-        return self
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[RemoteBackend]:
@@ -59,16 +46,12 @@ class OpenAI(Provider, Remote, name="openai"):
             if self._found is None:
                 self._found = await self._find(wire)
             found, dialect = self._found
-            can = self._abilities(found, dialect)
-            yield RemoteBackend(
-                wire,
-                OpenAISpelling(found.model, dialect, can, self.endpoint),
-                name=found.model,
-                capabilities=can,
-                price=self.price or list_price(self.base_url, found.model),
-                adjust=self.with_extras,
-                always_stream=self.always_stream,
+            can = self.abilities(
+                **dialect.capabilities.model_dump(exclude={"context"}),
+                context=self.context or found.context,
             )
+            spelling = OpenAISpelling(found.model, dialect, can, self.endpoint)
+            yield self.backend(wire, spelling, found.model, can)
 
     async def _find(self, wire: Wire) -> tuple[Found, Dialect]:
         server = server_at(self.base_url) if self.server == "auto" else self.server
@@ -77,7 +60,3 @@ class OpenAI(Provider, Remote, name="openai"):
         found = await look(wire, self.model)
         server = server or found.server
         return found, DIALECTS[server] if server else await probe(wire, found.model)
-
-    def _abilities(self, found: Found, dialect: Dialect) -> Capabilities:
-        own = {**dialect.capabilities.model_dump(), "context": self.context or found.context}
-        return Capabilities.model_validate(own | self.capabilities)

@@ -91,11 +91,14 @@ class Remote(Frozen):
         return key
 
     @asynccontextmanager
-    async def open_wire(self, key_header: str = "authorization") -> AsyncIterator[Wire]:
+    async def open_wire(
+        self, key_header: str = "authorization", **headers: str
+    ) -> AsyncIterator[Wire]:
         """Open the wire to the server and close it on the way out.
 
         Args:
             key_header: The header that carries the key; `authorization` as a bearer token.
+            headers: What the provider's format wants besides.
 
         Raises:
             ConfigError: If a file cannot be read, or the key is no header's value.
@@ -107,7 +110,7 @@ class Remote(Frozen):
             yield Wire(
                 transport,
                 self.base_url,
-                headers={**self.headers, **({key_header: sent} if key else {})},
+                headers={**headers, **self.headers, **({key_header: sent} if key else {})},
                 secret=key,
                 timeouts=self.timeouts,
                 max_bytes=self.max_response_bytes,
