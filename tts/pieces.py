@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -19,14 +19,9 @@ __all__ = ["Generates", "Pieces", "stream"]
 class Generates(Protocol):
     """What `stream` needs of a run."""
 
-    async def generate(
-        self,
-        prompt: str | Prompt | Sequence[Message],
-        *,
-        on_token: Callable[[str], None] | None = None,
-        **options: Any,
-    ) -> Completion:
-        """Ask once."""
+    @property
+    def generate(self) -> Callable[..., Awaitable[Completion]]:
+        """Ask once: a prompt, `on_token` and the options of a call."""
         ...
 
 

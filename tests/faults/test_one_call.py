@@ -61,7 +61,7 @@ ROWS = [
     Row("wrong_shape", InvalidResponse, "shape .*choices"),
     Row("a_list", InvalidResponse, "shape"),
     Row("empty_choices", InvalidResponse, "shape"),
-    Row("null_content", InvalidResponse, "null"),
+    Row("null_content", InvalidResponse, "no text"),
     Row("number_content", InvalidResponse, "shape"),
     Row("moved_away", BackendError, r"redirects to https://elsewhere\.example/v1/[^?]*:", 308),
     Row("truncated_json", InvalidResponse, "no JSON", 200),

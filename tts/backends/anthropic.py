@@ -10,16 +10,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from tts.backends.base import Capabilities, Provider
-from tts.backends.remote import (
-    Answer,
-    Call,
-    Ear,
-    RemoteBackend,
-    RemoteSettings,
-    check_said,
-    refuse_unable,
-)
-from tts.backends.wire import BaseURL
+from tts.backends.formats import Answer, Call, Ear, check_said, refuse_unable
+from tts.backends.remote import RemoteBackend, RemoteSettings
+from tts.backends.wire import BaseURL, Transport
 from tts.errors import ConfigError
 from tts.messages import Request, Usage
 
@@ -41,7 +34,11 @@ class AnthropicSpelling:
         self._model, self._can = model, capabilities
 
     def call(self, request: Request, *, stream: bool) -> Call:
-        """Spell a request; see `Format`. A seed is not sent: the API knows none."""
+        """Spell a request; see `Format`. A seed is not sent: the API knows none.
+
+        Raises:
+            ConfigError: If it asks for what the model cannot do.
+        """
         refuse_unable(self._model, request, self._can)
         if request.temperature > 1.0:
             raise ConfigError(f"{self._model}: temperature is at most 1, not {request.temperature}")
@@ -160,13 +157,16 @@ class Anthropic(Provider, RemoteSettings, name="anthropic"):
     """Abilities that differ: older models continue the assistant's words (`prefill: true`)."""
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[RemoteBackend]:
+    async def open(self, transport: Transport | None = None) -> AsyncIterator[RemoteBackend]:
         """Yield the backend.
+
+        Args:
+            transport: Carries the requests instead of the library's own.
 
         Raises:
             ConfigError: If the key is missing or a setting is wrong.
         """
         can = self.abilities(stream=True, json_schema=True)
         headers = {"anthropic-version": _VERSION}
-        async with self.open_wire("x-api-key", **headers) as wire:
+        async with self.open_wire(transport, "x-api-key", **headers) as wire:
             yield self.backend(wire, AnthropicSpelling(self.model, can), self.model, can)

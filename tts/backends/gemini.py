@@ -11,16 +11,9 @@ from urllib.parse import quote
 from pydantic import Field
 
 from tts.backends.base import Capabilities, Provider
-from tts.backends.remote import (
-    Answer,
-    Call,
-    Ear,
-    RemoteBackend,
-    RemoteSettings,
-    check_said,
-    refuse_unable,
-)
-from tts.backends.wire import BaseURL
+from tts.backends.formats import Answer, Call, Ear, check_said, refuse_unable
+from tts.backends.remote import RemoteBackend, RemoteSettings
+from tts.backends.wire import BaseURL, Transport
 from tts.messages import Message, Request, TokenLogprob, Usage
 
 __all__ = ["Gemini"]
@@ -41,7 +34,11 @@ class GeminiSpelling:
         self._path = f"/models/{quote(model.removeprefix('models/'), safe='')}"
 
     def call(self, request: Request, *, stream: bool) -> Call:
-        """Spell a request; see `Format`."""
+        """Spell a request; see `Format`.
+
+        Raises:
+            ConfigError: If it asks for what the model cannot do.
+        """
         refuse_unable(self._model, request, self._can)
         payload: dict[str, Any] = {
             "contents": [_turn(each) for each in request.messages if each.role != "system"],
@@ -79,7 +76,7 @@ class GeminiSpelling:
 
 
 class GeminiTeller:
-    """Puts a streamed answer together: each event is an answer of its own, with more of the text."""
+    """Puts a streamed answer together: each event is an answer with more of the text."""
 
     def __init__(self, spelling: GeminiSpelling, request: Request, ear: Ear) -> None:
         self._spelling, self._request, self._ear = spelling, request, ear
@@ -192,12 +189,15 @@ class Gemini(Provider, RemoteSettings, name="gemini"):
     """Abilities that differ: some models give log-probabilities (`logprobs`, `top_logprobs`)."""
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[RemoteBackend]:
+    async def open(self, transport: Transport | None = None) -> AsyncIterator[RemoteBackend]:
         """Yield the backend.
+
+        Args:
+            transport: Carries the requests instead of the library's own.
 
         Raises:
             ConfigError: If the key is missing or a setting is wrong.
         """
         can = self.abilities(stream=True, json_schema=True)
-        async with self.open_wire("x-goog-api-key") as wire:
+        async with self.open_wire(transport, "x-goog-api-key") as wire:
             yield self.backend(wire, GeminiSpelling(self.model, can), self.model, can)

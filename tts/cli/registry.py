@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tts.backends.base import Provider
+from tts.frozen import Frozen
 from tts.registry import Component
 from tts.stopping import StoppingRule
 from tts.strategy import Strategy
@@ -83,7 +84,11 @@ def _show(member: type[Component]) -> None:
     table = Table("setting", "type", "default", "meaning", box=None, pad_edge=False)
     described = member.model_json_schema().get("properties", {})
     for name, field in member.model_fields.items():
-        default = "required" if field.is_required() else _brief(field.get_default())
+        default = (
+            "required"
+            if field.is_required()
+            else _brief(field.get_default(call_default_factory=True))
+        )
         schema = described.get(name, {})
         table.add_row(name, _type(schema), default, schema.get("description", ""))
     console.print(table)
@@ -92,6 +97,8 @@ def _show(member: type[Component]) -> None:
 def _brief(value: object) -> str:
     if isinstance(value, Component):
         return value.name
+    if isinstance(value, Frozen):
+        return ", ".join(f"{name}: {_brief(each)}" for name, each in value)
     return json.dumps(value, default=repr)
 
 

@@ -13,7 +13,7 @@ from tts.backends.openai.dialects import DIALECTS, Dialect, Server, server_at
 from tts.backends.openai.probe import Found, look, probe
 from tts.backends.openai.spelling import OpenAISpelling
 from tts.backends.remote import RemoteBackend, RemoteSettings
-from tts.backends.wire import BaseURL, Wire
+from tts.backends.wire import BaseURL, Transport, Wire
 
 __all__ = ["OpenAI"]
 
@@ -35,14 +35,17 @@ class OpenAI(Provider, RemoteSettings, name="openai"):
     _found: tuple[Found, Dialect] | None = PrivateAttr(default=None)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[RemoteBackend]:
+    async def open(self, transport: Transport | None = None) -> AsyncIterator[RemoteBackend]:
         """Yield the backend. A server that is not known by its address is looked at once.
+
+        Args:
+            transport: Carries the requests instead of the library's own.
 
         Raises:
             BackendError: If it must be looked at and cannot be reached.
             ConfigError: If a setting is wrong.
         """
-        async with self.open_wire() as wire:
+        async with self.open_wire(transport) as wire:
             if self._found is None:
                 self._found = await self._find(wire)
             found, dialect = self._found

@@ -5,26 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from tts.errors import InvalidResponse
 from tts.messages import TokenLogprob, Usage
 
-__all__ = ["check_silence", "read_logprobs", "read_usage"]
-
-
-def check_silence(said: str, finish: str | None, message: Mapping[str, Any]) -> None:
-    """Refuse an answer that says nothing, unless the model was cut before it came to speak.
-
-    Raises:
-        InvalidResponse: Saying why, as far as the answer tells.
-    """
-    if said or finish == "length":
-        return
-    if finish == "content_filter":
-        raise InvalidResponse("the provider's content filter withheld the answer")
-    if message.get("tool_calls"):
-        raise InvalidResponse("the model called a tool that nobody offered")
-    if message:
-        raise InvalidResponse("the answer's content is null")
+__all__ = ["read_logprobs", "read_usage"]
 
 
 def read_usage(usage: Any) -> Usage | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tts.backends.remote import Answer
+from tts.backends.formats import Answer
 from tts.errors import InvalidResponse
 from tts.messages import Request, TokenLogprob, Usage
 

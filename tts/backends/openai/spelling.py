@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from tts.backends.base import Capabilities
+from tts.backends.formats import Answer, Call, Ear, check_said, refuse_unable
 from tts.backends.openai.dialects import Dialect
-from tts.backends.openai.reading import check_silence, read_logprobs, read_usage
+from tts.backends.openai.reading import read_logprobs, read_usage
 from tts.backends.openai.scoring import read_scores, score_fields
-from tts.backends.remote import Answer, Call, Ear, refuse_unable
 from tts.errors import ConfigError, InvalidResponse
 from tts.messages import Request, TokenLogprob
 
@@ -41,7 +41,11 @@ class OpenAISpelling:
         self._path = "/chat/completions" if self._is_chat else "/completions"
 
     def call(self, request: Request, *, stream: bool) -> Call:
-        """Spell a request; see `Format`."""
+        """Spell a request; see `Format`.
+
+        Raises:
+            ConfigError: If it asks for what the model cannot do.
+        """
         refuse_unable(self._model, request, self._can)
         payload: dict[str, Any] = {"model": self._model}
         if request.given is not None:
@@ -97,7 +101,7 @@ class OpenAISpelling:
         finish = choice.get("finish_reason")
         if text is None:
             text = message.get("refusal") or ""
-            check_silence(text or reasoning, finish, message)
+            check_said(text, is_cut=finish == "length", refusal=_refusal(finish, message))
         return Answer(
             text=text,
             finish="length" if finish in _CUT else "stop",
@@ -171,7 +175,8 @@ class OpenAITeller:
         """Return what was told."""
         spelling, text = self._spelling, "".join(self._text)
         reasoning = "".join(self._reasoning)
-        check_silence(text or reasoning, self._finish, {})
+        cut = self._finish != "content_filter"  # of the others, an empty text is one
+        check_said(text, is_cut=cut, refusal=_refusal(self._finish, {}))
         return Answer(
             text=text,
             finish="length" if self._finish in _CUT else "stop",
@@ -179,3 +184,9 @@ class OpenAITeller:
             logprobs=spelling.logprobs(tuple(self._logprobs), text, self._request),
             reasoning=reasoning,
         )
+
+
+def _refusal(finish: str | None, message: Mapping[str, Any]) -> str:
+    if finish == "content_filter":
+        return "content filter"
+    return "it calls a tool that nobody offered" if message.get("tool_calls") else ""

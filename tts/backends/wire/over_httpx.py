@@ -36,7 +36,9 @@ class _Reply:
 
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
-        self._chunks: AsyncIterator[bytes] = response.aiter_raw()
+        self._chunks: AsyncIterator[bytes] = (
+            response.aiter_bytes()
+        )  # an event hook may have read it
 
     @property
     def status(self) -> int:

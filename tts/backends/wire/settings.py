@@ -34,7 +34,8 @@ class Remote(Frozen):
     base_url: BaseURL
     """Where the API begins, version included: https://api.openai.com/v1."""
     api_key_env: EnvironmentName | None = None
-    """Environment variable that holds the key; None sends none."""
+    """Environment variable that holds the key; None takes the provider's usual one at its own
+    address, and sends no key to any other."""
     headers: dict[str, str] = Field(default_factory=dict)
     """Further headers, none of them secret."""
     price: Price | None = None
@@ -92,11 +93,15 @@ class Remote(Frozen):
 
     @asynccontextmanager
     async def open_wire(
-        self, key_header: str = "authorization", **headers: str
+        self,
+        transport: Transport | None = None,
+        key_header: str = "authorization",
+        **headers: str,
     ) -> AsyncIterator[Wire]:
         """Open the wire to the server and close it on the way out.
 
         Args:
+            transport: Carries the requests, and is not closed; None opens one.
             key_header: The header that carries the key; `authorization` as a bearer token.
             headers: What the provider's format wants besides.
 
@@ -105,10 +110,10 @@ class Remote(Frozen):
         """
         key = self.key
         sent = f"Bearer {key}" if key_header == "authorization" else key
-        transport = open_transport(self.dialling)
+        carrier = transport or open_transport(self.dialling)
         try:
             yield Wire(
-                transport,
+                carrier,
                 self.base_url,
                 headers={**headers, **self.headers, **({key_header: sent} if key else {})},
                 secret=key,
@@ -116,7 +121,8 @@ class Remote(Frozen):
                 max_bytes=self.max_response_bytes,
             )
         finally:
-            await transport.close()
+            if carrier is not transport:
+                await carrier.close()
 
     @property
     def dialling(self) -> Dialling:
