@@ -34,6 +34,7 @@ FAMILIES: list[type[Component]] = [Provider, StoppingRule, Strategy, Verifier, V
 NEED_SETTINGS: dict[str, dict[str, Any]] = {
     "function": {"function": "tts.testing.candidate"},
     **{name: {"model": "m"} for name in ("anthropic", "gemini", "ollama")},
+    "replay": {"cassette": "answers.jsonl"},
 }
 MEMBERS = [(family, name) for family in FAMILIES for name in family.names()]
 PIPELINE = Draft202012Validator(Pipeline.model_json_schema())

@@ -1,7 +1,7 @@
 """Cassettes: what models answered, one JSON object a line.
 
 head    cassette (format), name, capabilities, price: the model that was recorded
-then    request, place, and one of completion, error, cancelled (what the call had used by then)
+then    request, place, used (tokens), and completion or error; neither, if it was cancelled
 
 A request is recorded without its place in the run and its time limit, which determine no answer;
 `place` is for people. No key ever comes near: requests do not know of them.
@@ -54,10 +54,15 @@ class Take(Frozen):
     request: Request
     place: str = ""
     """Role, span and ticket of the call, for whoever reads the file."""
+    used: Usage = Usage()
+    """What the call had used when it ended."""
     completion: Completion | None = None
     error: Failure | None = None
-    cancelled: Usage | None = None
-    """What the call had used when it was cancelled."""
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the call was cancelled before it ended in anything."""
+        return self.completion is None and self.error is None
 
 
 class Cassette:
@@ -128,7 +133,8 @@ class Cassette:
 
     def add(self, take: Take) -> None:
         """Write a take down; what was written survives a crash of the run."""
-        self._add(take, len(self._lines) + 2)
+        if take.request.seed is not None:  # else the same request asks for a fresh draw
+            self._add(take, 0)
         asked = take.request.model_dump(mode="json", exclude=_PLACE, exclude_defaults=True)
         rest = take.model_dump(mode="json", exclude={"request"}, exclude_defaults=True)
         self._write({"request": asked, **rest})
@@ -160,7 +166,7 @@ class Cassette:
         if not self._lines:
             return ConfigError(f"{message}: the cassette is empty", path=str(self.path))
         line, near = max(self._lines, key=lambda entry: _likeness(request, entry[1]))
-        differing = [name for name in _differing(request, near)] or ["nothing: it was used up"]
+        differing = _differing(request, near) or ["nothing: it was used up"]
         return ConfigError(
             f"{message}; the nearest, in line {line}, differs in {', '.join(differing)}: "
             "record it, or go back to what was recorded",

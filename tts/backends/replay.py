@@ -13,7 +13,7 @@ from pydantic import model_validator
 from tts import errors
 from tts.backends.base import Backend, Meter, Provider, prompt_bytes
 from tts.backends.cassette import Cassette, Failure, Head, Take
-from tts.errors import BackendError, ConfigError
+from tts.errors import BackendError, BackendUnavailable, ConfigError, RateLimited
 from tts.messages import Completion, Request, Sampling
 from tts.registry import mistake
 
@@ -49,7 +49,7 @@ class Replaying:
             ConfigError: If it was not recorded and there is nobody to ask.
         """
         take = self._cassette.take(request)
-        if take is not None and (self._inner is None or take.cancelled is None):
+        if take is not None and not (self._inner and take.is_cancelled):
             return await self._play(take, request, meter)
         if self._inner is None:
             raise self._cassette.miss(request)
@@ -57,36 +57,38 @@ class Replaying:
 
     async def _play(self, take: Take, request: Request, meter: Meter) -> Completion:
         meter.started = True
-        if take.cancelled is not None:
-            meter.settle(take.cancelled)
-            await anyio.sleep(_PATIENCE)
-            raise ConfigError(
-                "the recorded call was cancelled before it answered, and this one is not",
-                path=str(self._cassette.path),
-            )
+        meter.settle(take.used)
         if take.error is not None:
             raise _error(take.error)
-        completion = take.completion
-        if completion is None:
-            raise self._cassette.miss(request)
-        meter.settle(completion.usage)
-        meter.hear(completion.text)
-        return completion
+        if take.completion is not None:
+            meter.hear(take.completion.text)
+            return take.completion
+        await anyio.sleep(_PATIENCE)
+        raise ConfigError(
+            "this call was cancelled before it answered when it was recorded, and now it is not",
+            path=str(self._cassette.path),
+        )
 
     async def _record(self, inner: Backend, request: Request, meter: Meter) -> Completion:
-        place = f"{request.role} {request.span} {request.ticket}"
-        take = Take(request=request, place=place)
+        completion, failure = None, None
         try:
             completion = await inner.generate(request, meter)
-            take = take.model_copy(update={"completion": completion})
+            meter.settle(completion.usage)
             return completion
         except BackendError as error:
-            take = take.model_copy(update={"error": _failure(error)})
+            failure = _failure(error)
             raise
         finally:
-            if take.completion is None and take.error is None:
-                take = take.model_copy(update={"cancelled": meter.usage})
-            self._cassette.add(take)
+            place = f"{request.role} {request.span} {request.ticket}"
+            self._cassette.add(
+                Take(
+                    request=request,
+                    place=place,
+                    used=meter.usage,
+                    completion=completion,
+                    error=failure,
+                )
+            )
 
 
 def _failure(error: BackendError) -> Failure:
@@ -99,15 +101,16 @@ def _failure(error: BackendError) -> Failure:
 
 
 def _error(failure: Failure) -> BackendError:
-    """Make the error again that was recorded."""
-    kind = getattr(errors, failure.kind, BackendError)
-    if not (isinstance(kind, type) and issubclass(kind, BackendError)):
-        kind = BackendError
-    if kind in {errors.RateLimited, errors.BackendUnavailable}:
-        return kind(failure.message, status=failure.status, retry_after=failure.retry_after)  # type: ignore[no-any-return, call-arg]  # those two take it
-    return BackendError(failure.message) if kind is errors.NoQuorum else kind(
-        failure.message, status=failure.status
-    )
+    """Make the recorded error again."""
+    match failure.kind:
+        case "RateLimited" | "BackendUnavailable":
+            kind = RateLimited if failure.kind == "RateLimited" else BackendUnavailable
+            return kind(failure.message, status=failure.status, retry_after=failure.retry_after)
+        case "BackendTimeout" | "AuthenticationError" | "ContextLengthExceeded" | "InvalidResponse":
+            plain: type[BackendError] = getattr(errors, failure.kind)
+            return plain(failure.message, status=failure.status)
+        case _:
+            return BackendError(failure.message, status=failure.status)
 
 
 class Replay(Provider, name="replay"):
@@ -125,8 +128,6 @@ class Replay(Provider, name="replay"):
         if self.mode != "play" and self.of is None:
             message = f"{self.mode} needs the model to ask: of: {{backend: ...}}"
             raise mistake(type(self), ("of",), message, None)
-        if self.of is not None and self.of.sampling != Sampling() != self.sampling:
-            return self
         if self.of is not None and self.of.sampling not in (Sampling(), self.sampling):
             message = "stands beside cassette, where it holds for playing too"
             raise mistake(type(self), ("of", "sampling"), message, None)
