@@ -297,6 +297,24 @@ async def kept_then_reset(exchange: Exchange) -> None:
 
 
 @fault
+async def every_other(exchange: Exchange) -> None:
+    """Fails every second request."""
+    if exchange.seen.requests % 2:
+        await exchange.say(error("oops"), 500)
+    else:
+        await exchange.say(answer())
+
+
+@fault
+async def three_answers(exchange: Exchange) -> None:
+    """Answers the first three requests and leaves the others waiting."""
+    if exchange.seen.requests <= 3:
+        await exchange.say(answer())
+    else:
+        await exchange.until_aborted()
+
+
+@fault
 async def echo(exchange: Exchange) -> None:
     """Answers with what was asked."""
     asked = {"body": exchange.body, "headers": dict(exchange.headers)}

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from tests.faults.conftest import Loopback, Opening
-from tests.faults.server import FAULTS, TEXT
+from tests.faults.server import TEXT
 from tts.backends import Meter
 from tts.errors import (
     AuthenticationError,
@@ -240,11 +240,6 @@ async def test_a_clock_that_jumps_changes_no_wait(
         with pytest.raises(RateLimited) as caught:
             await backend.generate(REQUEST, Meter())
     assert caught.value.retry_after == 9.0
-
-
-def test_every_fault_is_met() -> None:
-    met = {row.fault for row in ROWS} | {fault for fault, _ in FINE}
-    assert met | {"kept_then_closed", "kept_then_reset", "echo"} == set(FAULTS)
 
 
 def test_the_fallback_is_taken_without_aiohttp(transport: str) -> None:
