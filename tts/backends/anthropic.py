@@ -169,4 +169,5 @@ class Anthropic(Provider, RemoteSettings, name="anthropic"):
         can = self.abilities(stream=True, json_schema=True)
         headers = {"anthropic-version": _VERSION}
         async with self.open_wire(transport, "x-api-key", **headers) as wire:
-            yield self.backend(wire, AnthropicSpelling(self.model, can), self.model, can)
+            settings = self.backend_settings(wire, self.model, can)
+            yield RemoteBackend(spelling=AnthropicSpelling(self.model, can), **settings)

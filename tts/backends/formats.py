@@ -32,6 +32,11 @@ class Answer:
     logprobs: tuple[TokenLogprob, ...] | None = None
     reasoning: str = ""
 
+    @property
+    def estimated_tokens(self) -> int:
+        """About how many tokens text and reasoning are."""
+        return estimate(len((self.text + self.reasoning).encode()))
+
 
 class Teller(Story, Protocol):
     """A story that ends in an answer."""
@@ -71,11 +76,12 @@ class Ear:
     A piece is a token at least, and a token is about four bytes: whichever count is larger.
     """
 
-    __slots__ = ("_bytes", "_meter", "_most", "_pieces")
+    __slots__ = ("_aloud", "_bytes", "_meter", "_most", "_pieces")
 
     def __init__(self, meter: Meter, most: int) -> None:
         self._meter, self._most = meter, most
         self._bytes = self._pieces = 0
+        self._aloud: list[str] = []
 
     def hear(self, text: str, *, aloud: bool = True) -> None:
         """Take in a piece of text.
@@ -91,6 +97,12 @@ class Ear:
         tokens = max(self._pieces, estimate(self._bytes))
         self._meter.completion_tokens = min(tokens, self._most)
         if aloud:
+            self._aloud.append(text)
+
+    def pass_on(self) -> None:
+        """Give the listener what was heard since the last time."""
+        heard, self._aloud = self._aloud, []
+        for text in heard:
             self._meter.hear(text)
 
 

@@ -200,4 +200,5 @@ class Gemini(Provider, RemoteSettings, name="gemini"):
         """
         can = self.abilities(stream=True, json_schema=True)
         async with self.open_wire(transport, "x-goog-api-key") as wire:
-            yield self.backend(wire, GeminiSpelling(self.model, can), self.model, can)
+            settings = self.backend_settings(wire, self.model, can)
+            yield RemoteBackend(spelling=GeminiSpelling(self.model, can), **settings)

@@ -35,12 +35,12 @@ class RemoteBackend:
 
     def __init__(
         self,
+        *,
         wire: Wire,
         spelling: Format,
-        *,
-        adjust: Callable[[dict[str, Any]], dict[str, Any]] = dict,
         name: str,
         capabilities: Capabilities,
+        adjust: Callable[[dict[str, Any]], dict[str, Any]] = dict,
         price: Price | None = None,
         always_stream: bool = False,
     ) -> None:
@@ -70,8 +70,7 @@ class RemoteBackend:
         streams = self._streams(request, meter)
         path, body = self._format.call(request, stream=streams)
         payload = self._adjust(body)
-        meter.started = meter.estimated = True
-        meter.prompt_tokens = self._expected(request)
+        self._start(request, meter)
         if streams:
             answer = await self._streamed(request, path, payload, meter)
         else:
@@ -79,7 +78,22 @@ class RemoteBackend:
             with self._understood:
                 answer = self._format.read(value, request)
             meter.hear(answer.text)
-        return self._completion(request, answer, meter)
+        usage = answer.usage
+        if usage is None:
+            usage = self._estimate(request, answer, meter)
+        elif request.given is None:
+            self._counted = (request.messages, usage.prompt_tokens)
+        meter.settle(usage)
+        return self._completion(answer, usage)
+
+    def _start(self, request: Request, meter: Meter) -> None:
+        """Charge the prompt: as the provider counted the same prompt before, or an estimate."""
+        messages, tokens = self._counted
+        meter.started = meter.estimated = True
+        if request.given is None and messages == request.messages:
+            meter.prompt_tokens = tokens
+        else:
+            meter.prompt_tokens = estimate(prompt_bytes(request))
 
     def _streams(self, request: Request, meter: Meter) -> bool:
         wanted = meter.listener is not None or self._always_stream
@@ -88,8 +102,9 @@ class RemoteBackend:
     async def _streamed(
         self, request: Request, path: str, payload: dict[str, Any], meter: Meter
     ) -> Answer:
-        teller = self._format.teller(request, Ear(meter, request.max_tokens))
-        value = await self._wire.stream(path, payload, _Careful(teller, self._understood))
+        ear = Ear(meter, request.max_tokens)
+        teller = self._format.teller(request, ear)
+        value = await self._wire.stream(path, payload, _Careful(teller, ear, self._understood))
         with self._understood:
             if value is None:
                 return teller.answer()
@@ -97,19 +112,14 @@ class RemoteBackend:
         meter.hear(answer.text)
         return answer
 
-    def _completion(self, request: Request, answer: Answer, meter: Meter) -> Completion:
-        usage = answer.usage
-        if usage is None:
-            made = answer.text + answer.reasoning if request.given is None else ""
-            tokens = len(answer.logprobs or ()) if request.given is None else 0
-            usage = Usage(
-                prompt_tokens=meter.prompt_tokens,
-                completion_tokens=tokens or estimate(len(made.encode())),
-                estimated=True,
-            )
-        else:
-            self._counted = (request.messages, usage.prompt_tokens)
-        meter.settle(usage)
+    def _estimate(self, request: Request, answer: Answer, meter: Meter) -> Usage:
+        """Count what the provider did not."""
+        made = 0
+        if request.given is None:
+            made = len(answer.logprobs or ()) or answer.estimated_tokens
+        return Usage(prompt_tokens=meter.prompt_tokens, completion_tokens=made, estimated=True)
+
+    def _completion(self, answer: Answer, usage: Usage) -> Completion:
         with self._understood:
             return Completion(
                 text=answer.text,
@@ -120,21 +130,14 @@ class RemoteBackend:
                 model=self.name,
             )
 
-    def _expected(self, request: Request) -> int:
-        """Return the prompt's tokens as the provider counted the same prompt, or an estimate."""
-        messages, tokens = self._counted
-        if request.given is None and messages == request.messages:
-            return tokens
-        return estimate(prompt_bytes(request))
-
 
 class _Careful:
-    """A story that turns misshapen events into our error."""
+    """A story that turns misshapen events into our error, but not what a listener raises."""
 
-    __slots__ = ("_story", "_understood")
+    __slots__ = ("_ear", "_story", "_understood")
 
-    def __init__(self, story: Story, understood: _Understood) -> None:
-        self._story, self._understood = story, understood
+    def __init__(self, story: Story, ear: Ear, understood: _Understood) -> None:
+        self._story, self._ear, self._understood = story, ear, understood
 
     @property
     def is_whole(self) -> bool:
@@ -142,7 +145,9 @@ class _Careful:
 
     def read(self, event: Any) -> bool:
         with self._understood:
-            return self._story.read(event)
+            is_enough = self._story.read(event)
+        self._ear.pass_on()
+        return is_enough
 
 
 class _Understood:
@@ -181,19 +186,16 @@ class RemoteSettings(Remote):
                 raise mistake(type(self), ("capabilities", name), message, name)
         return self
 
-    def backend(
-        self, wire: Wire, spelling: Format, model: str, known: Capabilities
-    ) -> RemoteBackend:
-        """Return the backend of a model behind a wire."""
-        return RemoteBackend(
-            wire,
-            spelling,
-            name=model,
-            capabilities=known,
-            price=self.price or list_price(self.base_url, model),
-            adjust=self.with_extras,
-            always_stream=self.always_stream,
-        )
+    def backend_settings(self, wire: Wire, model: str, can: Capabilities) -> dict[str, Any]:
+        """Return what a `RemoteBackend` takes besides its spelling."""
+        return {
+            "wire": wire,
+            "name": model,
+            "capabilities": can,
+            "price": self.price or list_price(self.base_url, model),
+            "adjust": self.with_extras,
+            "always_stream": self.always_stream,
+        }
 
     def abilities(self, **known: Any) -> Capabilities:
         """Return what the model can do: what is known of it, and what the settings say instead.

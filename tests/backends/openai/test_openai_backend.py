@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from tests.backends.canned import Canned, asking, events
 from tts.backends import Meter
 from tts.backends.openai import OpenAI
+from tts.backends.openai.backend import OpenAIBackend
 from tts.backends.openai.dialects import DIALECTS
 from tts.errors import AuthenticationError, ConfigError, InvalidResponse
-from tts.messages import Message
+from tts.messages import Completion, Message
 
 pytestmark = pytest.mark.anyio
 
@@ -365,3 +366,59 @@ async def test_a_cancelled_call_is_charged_the_prompt_as_the_provider_counts_it(
                 await backend.generate(asked, meter)
     assert (known.prompt_tokens, known.completion_tokens, known.estimated) == (12, 0, True)
     assert estimate.prompt_tokens == 18  # a quarter of the bound in bytes
+
+
+@pytest.mark.parametrize("error", [KeyError, ValueError, LookupError])
+async def test_what_a_listener_raises_is_not_the_servers_fault(error: type[Exception]) -> None:
+    def listen(piece: str) -> None:
+        raise error(piece)
+
+    for reply in (events(delta("7"), delta(finish="stop")), chat("7")):
+        async with Canned(reply).serve(provider()) as backend:
+            with pytest.raises(error, match="7"):
+                await backend.generate(asking(), Meter(listener=listen))
+
+
+def several(*texts: str, tokens: int, scored: bool = False) -> dict[str, Any]:
+    value = chat() | {"usage": {"prompt_tokens": 12, "completion_tokens": tokens}}
+    value["choices"] = [
+        {"index": i, "message": {"content": text}, "finish_reason": "stop"}
+        | ({"logprobs": LOGPROBS} if scored else {})
+        for i, text in enumerate(texts)
+    ]
+    value["choices"].reverse()
+    return value
+
+
+async def drawn(
+    server: str, reply: Any, n: int, **fields: Any
+) -> tuple[tuple[Completion, ...], Meter, Canned]:
+    canned, meter = Canned(reply), Meter()
+    async with canned.serve(provider(server)) as backend:
+        assert isinstance(backend, OpenAIBackend)
+        return await backend.generate_n(asking(**fields), n, meter), meter, canned
+
+
+async def test_several_completions_come_from_one_call() -> None:
+    drawn_, meter, canned = await drawn("vllm", several("a" * 40, "b" * 80, tokens=30), 2)
+    assert canned.bodies[0]["n"] == 2
+    assert [completion.text[0] for completion in drawn_] == ["a", "b"]
+    assert [one.usage.completion_tokens for one in drawn_] == [10, 20]
+    assert (meter.prompt_tokens, meter.completion_tokens) == (12, 30)
+
+
+async def test_tokens_of_several_are_counted_where_the_server_counts_one() -> None:
+    reply = several("7!", "8!", tokens=2, scored=True)
+    drawn_, meter, _ = await drawn("llamacpp", reply, 2, logprobs=True)
+    assert [one.usage.completion_tokens for one in drawn_] == [2, 2]
+    assert (meter.completion_tokens, meter.estimated) == (4, False)
+
+
+async def test_fewer_completions_than_asked_for_are_an_error() -> None:
+    with pytest.raises(InvalidResponse, match="3 completions were asked for, 1 came"):
+        await drawn("vllm", chat(), 3)
+
+
+async def test_a_server_that_makes_one_is_not_asked_for_several() -> None:
+    with pytest.raises(ConfigError, match="2 completions"):
+        await drawn("ollama", chat(), 2)

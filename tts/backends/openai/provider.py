@@ -9,10 +9,11 @@ from typing import ClassVar, Literal
 from pydantic import PrivateAttr
 
 from tts.backends.base import Provider
+from tts.backends.openai.backend import OpenAIBackend
 from tts.backends.openai.dialects import DIALECTS, Dialect, Server, server_at
 from tts.backends.openai.probe import Found, look, probe
 from tts.backends.openai.spelling import OpenAISpelling
-from tts.backends.remote import RemoteBackend, RemoteSettings
+from tts.backends.remote import RemoteSettings
 from tts.backends.wire import BaseURL, Transport, Wire
 
 __all__ = ["OpenAI"]
@@ -35,7 +36,7 @@ class OpenAI(Provider, RemoteSettings, name="openai"):
     _found: tuple[Found, Dialect] | None = PrivateAttr(default=None)
 
     @asynccontextmanager
-    async def open(self, transport: Transport | None = None) -> AsyncIterator[RemoteBackend]:
+    async def open(self, transport: Transport | None = None) -> AsyncIterator[OpenAIBackend]:
         """Yield the backend. A server that is not known by its address is looked at once.
 
         Args:
@@ -54,7 +55,7 @@ class OpenAI(Provider, RemoteSettings, name="openai"):
                 context=self.context or found.context,
             )
             spelling = OpenAISpelling(found.model, dialect, can, self.endpoint)
-            yield self.backend(wire, spelling, found.model, can)
+            yield OpenAIBackend(spelling, dialect, **self.backend_settings(wire, found.model, can))
 
     async def _find(self, wire: Wire) -> tuple[Found, Dialect]:
         server = server_at(self.base_url) if self.server == "auto" else self.server

@@ -93,6 +93,19 @@ class OpenAISpelling:
             return read_scores(value, request)
         return self.read_choice(value["choices"][0], value.get("usage"), request)
 
+    def read_all(self, value: Any, request: Request, n: int) -> list[Answer]:
+        """Read all choices of an answer, in the order of their index; each without usage.
+
+        Raises:
+            InvalidResponse: If there are not n of them.
+        """
+        choices = sorted(value["choices"], key=lambda choice: int(choice["index"]))
+        if len(choices) != n:
+            raise InvalidResponse(
+                f"{self._model}: {n} completions were asked for, {len(choices)} came"
+            )
+        return [self.read_choice(choice, None, request) for choice in choices]
+
     def read_choice(self, choice: Any, usage: Any, request: Request) -> Answer:
         """Read one of an answer's choices."""
         message = choice["message"] if self._is_chat else choice
