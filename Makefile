@@ -2,11 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PROBLEM := pipelines/quickstart.txt
+LLAMA_SERVER ?= .live/llama-server
+LLAMA_MODEL ?= .live/model.gguf
 
-.PHONY: help run test check format lint types layers coverage train-test bench clean
+.PHONY: help run test check format lint types layers coverage train-test test-live bench clean
 
 help:  ## Say what each target does.
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1|/' | column -t -s '|'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1|/' | column -t -s '|'
 
 run: .venv/run  ## Solve a problem on the bundled model, with 1 sample and with 16.
 	@cat $(PROBLEM)
@@ -40,13 +42,24 @@ coverage: .venv/dev  ## Run the tests and the docs' code with branch coverage.
 train-test: .venv/train  ## Run the tests of the training recipe, which need JAX.
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/backends/reference/training/check_train.py
 
+test-live: .venv/test $(LLAMA_SERVER) $(LLAMA_MODEL)  ## Try the wire on a real server; builds llama.cpp once.
+	LLAMA_SERVER=$(LLAMA_SERVER) LLAMA_MODEL=$(LLAMA_MODEL) \
+		$(BIN)/pytest -v -o addopts=--import-mode=importlib tests/live/check_llama.py
+
+.live/llama-server:
+	tests/live/install.sh server .live
+
+.live/model.gguf:
+	tests/live/install.sh model .live
+
 bench: .venv/bench  ## Run the benchmarks, the short way.
 	$(BIN)/python -m tts.evals.bench.call_overhead --quick
+	$(BIN)/python -m tts.evals.bench.http_overhead --quick
 	$(BIN)/python -m tts.evals.bench.reference_engine --quick
 	$(BIN)/python -m tts.evals.bench.reference_levels --quick
 
 clean:  ## Remove everything that was made.
-	rm -rf .venv build *.egg-info .coverage .*_cache .hypothesis
+	rm -rf .venv .live build *.egg-info .coverage .*_cache .hypothesis
 
 .venv/run: pyproject.toml
 	$(PYTHON) -m venv .venv
