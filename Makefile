@@ -5,7 +5,7 @@ PROBLEM := pipelines/quickstart.txt
 LLAMA_SERVER ?= .live/llama-server
 LLAMA_MODEL ?= .live/model.gguf
 
-.PHONY: help run test check format lint types layers coverage train-test test-live bench clean
+.PHONY: help run test check format lint types layers coverage train-test transformers-test test-live bench clean
 
 help:  ## Say what each target does.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1|/' | column -t -s '|'
@@ -42,6 +42,9 @@ coverage: .venv/dev  ## Run the tests and the docs' code with branch coverage.
 train-test: .venv/train  ## Run the tests of the training recipe, which need JAX.
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/backends/reference/training/check_train.py
 
+transformers-test: .venv/transformers  ## Run the tests of the backend transformers, which need torch.
+	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/backends/transformers/check_transformers.py
+
 test-live: .venv/test $(LLAMA_SERVER) $(LLAMA_MODEL)  ## Try the wire on a real server; builds llama.cpp once.
 	LLAMA_SERVER=$(LLAMA_SERVER) LLAMA_MODEL=$(LLAMA_MODEL) \
 		$(BIN)/pytest -v -o addopts=--import-mode=importlib tests/live/check_llama.py
@@ -77,6 +80,10 @@ clean:  ## Remove everything that was made.
 
 .venv/train: .venv/test
 	$(BIN)/pip install -q --disable-pip-version-check -e ".[train]"
+	@touch $@
+
+.venv/transformers: .venv/test
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[transformers]"
 	@touch $@
 
 .venv/bench: .venv/run

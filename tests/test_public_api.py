@@ -12,7 +12,11 @@ import pytest
 
 import tts
 
-NEEDS_EXTRA = ("tts.backends.reference.training.",)
+NEEDS_EXTRA = (
+    "tts.backends.reference.training.",
+    "tts.backends.transformers.backend",
+    "tts.backends.transformers.engine",
+)
 MODULES = [
     name
     for name in ["tts", *(m.name for m in pkgutil.walk_packages(tts.__path__, "tts."))]

@@ -33,7 +33,7 @@ YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FAMILIES: list[type[Component]] = [Provider, StoppingRule, Strategy, Verifier, Vote]
 NEED_SETTINGS: dict[str, dict[str, Any]] = {
     "function": {"function": "tts.testing.candidate"},
-    **{name: {"model": "m"} for name in ("anthropic", "gemini", "ollama")},
+    **{name: {"model": "m"} for name in ("anthropic", "gemini", "ollama", "transformers")},
     "replay": {"cassette": "answers.jsonl"},
 }
 MEMBERS = [(family, name) for family in FAMILIES for name in family.names()]

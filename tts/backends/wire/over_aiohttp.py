@@ -5,6 +5,7 @@ No error of aiohttp is chained to ours: some of them hold the request's headers,
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Mapping
@@ -118,13 +119,13 @@ class AiohttpTransport:
         try:
             return await self._ask(request, url)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            failed = _translated(error, url.host or "", self._connect)
+            failed = _translated(error, url.authority, self._connect)
             was_kept = _is_silent(error) and not attempt.opened
         if was_kept:
             try:
                 return await self._ask(request, url)
             except (aiohttp.ClientError, OSError, ValueError) as error:
-                failed = _translated(error, url.host or "", self._connect)
+                failed = _translated(error, url.authority, self._connect)
         raise failed
 
     async def _ask(self, request: Outgoing, url: URL) -> _Reply:
@@ -137,7 +138,7 @@ class AiohttpTransport:
             headers=self._headers[1],
             allow_redirects=False,
         )
-        return _Reply(response, url.host or "")
+        return _Reply(response, url.authority)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -171,7 +172,8 @@ def _translated(error: Exception, host: str, connect: float = 0.0) -> BackendErr
         case aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
             return BackendUnavailable(f"{host}: the proxy did not connect: check proxy")
         case aiohttp.ClientConnectorError():
-            reason = error.os_error.strerror or "connection refused"
+            number = error.os_error.errno
+            reason = os.strerror(number) if number else "no address answered"
             return BackendUnavailable(f"{host}: cannot connect ({reason}): is the server running?")
         case aiohttp.ClientResponseError() | aiohttp.http.HttpProcessingError():
             return InvalidResponse(

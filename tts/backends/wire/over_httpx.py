@@ -60,7 +60,7 @@ class _Reply:
             async for chunk in self._chunks:
                 return chunk
         except httpx.HTTPError as error:
-            broken = _translated(error, self._response.request.url.host, in_body=True)
+            broken = _translated(error, self._response.request.url.netloc.decode(), in_body=True)
         else:
             return b""
         raise broken
@@ -83,7 +83,7 @@ class HttpxTransport:
     async def send(self, request: Outgoing) -> _Reply:
         """Send a request; see `Transport`."""
         dialled: list[str] = []
-        host = httpx.URL(request.url).host
+        host = httpx.URL(request.url).netloc.decode()
         try:
             return _Reply(await self._attempt(request, dialled))
         except httpx.HTTPError as error:
