@@ -2,11 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PROBLEM := pipelines/quickstart.txt
+LLAMA_SERVER ?= .live/llama-server
+LLAMA_MODEL ?= .live/model.gguf
 
-.PHONY: help run test check format lint types layers coverage train-test bench clean
+.PHONY: help run test check format lint types layers coverage train-test transformers-test test-live bench clean
 
 help:  ## Say what each target does.
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1|/' | column -t -s '|'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1|/' | column -t -s '|'
 
 run: .venv/run  ## Solve a problem on the bundled model, with 1 sample and with 16.
 	@cat $(PROBLEM)
@@ -18,7 +20,7 @@ run: .venv/run  ## Solve a problem on the bundled model, with 1 sample and with 
 test: .venv/test  ## Run the tests.
 	$(BIN)/pytest -q
 
-check: lint types layers coverage train-test  ## All that CI checks: format, lint, types, layers, coverage, docs, training.
+check: lint types layers coverage train-test transformers-test  ## All that CI checks: format, lint, types, layers, coverage, docs, training.
 
 format: .venv/dev  ## Format and fix what can be fixed.
 	$(BIN)/ruff format .
@@ -40,15 +42,29 @@ coverage: .venv/dev  ## Run the tests and the docs' code with branch coverage.
 train-test: .venv/train  ## Run the tests of the training recipe, which need PyTorch.
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/backends/reference/training/check_train.py
 
+transformers-test: .venv/transformers  ## Run the tests of the backend transformers, which need torch.
+	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/backends/transformers/check_transformers.py
+
+test-live: .venv/test $(LLAMA_SERVER) $(LLAMA_MODEL)  ## Try the wire on a real server; builds llama.cpp once.
+	LLAMA_SERVER=$(LLAMA_SERVER) LLAMA_MODEL=$(LLAMA_MODEL) \
+		$(BIN)/pytest -v -o addopts=--import-mode=importlib tests/live/check_llama.py
+
+.live/llama-server:
+	tests/live/install.sh server .live
+
+.live/model.gguf:
+	tests/live/install.sh model .live
+
 bench: .venv/bench  ## Run the benchmarks, the short way.
 	$(BIN)/python -m tts.evals.bench.call_overhead --quick
 	$(BIN)/python -m tts.evals.bench.layer_costs --quick
 	$(BIN)/python -m tts.evals.bench.soak --quick
+	$(BIN)/python -m tts.evals.bench.http_overhead --quick
 	$(BIN)/python -m tts.evals.bench.reference_engine --quick
 	$(BIN)/python -m tts.evals.bench.reference_levels --quick
 
 clean:  ## Remove everything that was made.
-	rm -rf .venv build *.egg-info .coverage .*_cache .hypothesis
+	rm -rf .venv .live build *.egg-info .coverage .*_cache .hypothesis
 
 .venv/run: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -66,6 +82,10 @@ clean:  ## Remove everything that was made.
 
 .venv/train: .venv/test
 	$(BIN)/pip install -q --disable-pip-version-check -e ".[train]"
+	@touch $@
+
+.venv/transformers: .venv/test
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[transformers]"
 	@touch $@
 
 .venv/bench: .venv/run

@@ -37,8 +37,12 @@ def test_python_blocks_run_in_order(page: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize("page", having("yaml"), ids=name)
-def test_yaml_blocks_are_pipelines(page: Path, tmp_path: Path) -> None:
+def test_yaml_blocks_are_pipelines(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for block in blocks(page, "yaml"):
+        for variable in re.findall(r"api_key_env: (\w+)", block):
+            monkeypatch.setenv(variable, "a key")
         path = tmp_path / "block.yaml"
         path.write_text(block)
         assert Pipeline.load(path).models

@@ -12,7 +12,11 @@ import pytest
 
 import tts
 
-NEEDS_EXTRA = ("tts.backends.reference.training.",)
+NEEDS_EXTRA = (
+    "tts.backends.reference.training.",
+    "tts.backends.transformers.backend",
+    "tts.backends.transformers.engine",
+)
 MODULES = [
     name
     for name in ["tts", *(m.name for m in pkgutil.walk_packages(tts.__path__, "tts."))]
@@ -59,8 +63,8 @@ def test_importing_tts_loads_nothing_heavy() -> None:
 
     code = (
         "import sys, tts; heavy = {'numpy', 'tokenizers', 'safetensors', 'typer', 'rich',"
-        " 'math_verify', 'sympy', 'jax', 'torch'}; raise SystemExit(repr(heavy & set(sys.modules))"
-        " if heavy & set(sys.modules) else 0)"
+        " 'math_verify', 'sympy', 'jax', 'torch', 'httpx', 'aiohttp'};"
+        " raise SystemExit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

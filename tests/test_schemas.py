@@ -31,7 +31,11 @@ from tts.registry import Component
 ROOT = Path(__file__).parents[1]
 YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FAMILIES: list[type[Component]] = [Provider, StoppingRule, Strategy, Verifier, Vote]
-NEED_SETTINGS = {"function": {"function": "tts.testing.candidate"}}
+NEED_SETTINGS: dict[str, dict[str, Any]] = {
+    "function": {"function": "tts.testing.candidate"},
+    **{name: {"model": "m"} for name in ("anthropic", "gemini", "ollama", "transformers")},
+    "replay": {"cassette": "answers.jsonl"},
+}
 MEMBERS = [(family, name) for family in FAMILIES for name in family.names()]
 PIPELINE = Draft202012Validator(Pipeline.model_json_schema())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from tts.backends.base import Meter
@@ -22,6 +22,7 @@ async def make_call(
     path: str,
     ticket: int,
     options: Mapping[str, object],
+    ear: Callable[[str], None] | None = None,
 ) -> Completion:
     """Ask the model that plays the prompt's role.
 
@@ -32,6 +33,7 @@ async def make_call(
         path: Where in the run the call stands; with the ticket it decides the seed.
         ticket: The call's place there.
         options: Settings of this call.
+        ear: Hears the text as it comes.
 
     Raises:
         BackendError: If the call failed.
@@ -39,7 +41,7 @@ async def make_call(
         ConfigError: If an option is out of range.
     """
     model = session.model(prompt.role)
-    meter, start = Meter(), span.clock
+    meter, start = Meter(listener=ear), span.clock
     ending: Literal["ok", "cancelled", "failed"] = "cancelled"
     request = model.requests.build(prompt, options, session.seed, path, ticket)
     try:

@@ -85,7 +85,7 @@ class Ledger:
     ) -> None:
         """Book a call that left for the model, however it ended, or that a cache answered."""
         prompt, completion = meter.prompt_tokens, meter.completion_tokens
-        cost = None if price is None else price.of(prompt, completion)
+        cost = None if price is None else price.of(prompt, completion, meter.cached_tokens)
         ledger: Ledger | None = self
         while ledger is not None:
             ledger.calls += meter.started

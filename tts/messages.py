@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tts.frozen import Frozen
 
@@ -13,6 +15,15 @@ __all__ = ["Completion", "Message", "Request", "Sampling", "TokenLogprob", "Usag
 
 
 _REASONING = re.compile(r"<think>.*?(?:</think>|$)", re.DOTALL)
+
+
+def _as_json(value: object) -> object:
+    if not isinstance(value, Mapping | str):
+        return value  # for the field's own check
+    schema = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(schema, Mapping):
+        raise ValueError("a JSON Schema is an object")
+    return json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
 
 
 class Message(Frozen):
@@ -49,6 +60,9 @@ class Request(Sampling):
     """Ask for the most probable alternatives of each token."""
     given: str | None = None
     """Sample nothing: return this text with its log-probabilities (ability `score`)."""
+    json_schema: Annotated[str | None, BeforeValidator(_as_json)] = None
+    """JSON Schema that the text must satisfy (ability `json_schema`); a mapping is kept as its
+    JSON text, so that requests stay immutable."""
     timeout: Annotated[float, Field(gt=0.0)] | None = None
     """Seconds after which the call is given up; None leaves it to the backend's own limits."""
     priority: int = 0
@@ -75,6 +89,11 @@ class Usage(Frozen):
 
     prompt_tokens: Annotated[int, Field(ge=0)] = 0
     completion_tokens: Annotated[int, Field(ge=0)] = 0
+    """Reasoning that is not shown included."""
+    cached_tokens: Annotated[int, Field(ge=0)] = 0
+    """The part of the prompt's tokens that came from the provider's prefix cache."""
+    estimated: bool = False
+    """True where the provider did not say and the tokens were counted from the text."""
 
     @property
     def total_tokens(self) -> int:
@@ -86,6 +105,8 @@ class Completion(Frozen):
     """A model's answer to one request."""
 
     text: str
+    reasoning: str = ""
+    """Reasoning that the provider returns apart from the text."""
     finish_reason: Literal["stop", "length"] = "stop"
     usage: Usage
     logprobs: tuple[TokenLogprob, ...] | None = None

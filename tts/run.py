@@ -19,6 +19,7 @@ from tts.findings import Findings
 from tts.layers import Spending
 from tts.ledger import Clock, Ledger
 from tts.messages import Completion, Message
+from tts.pieces import stream
 from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt, Prompts
 from tts.requests import as_prompt
@@ -102,6 +103,7 @@ class Run:
         prompt: str | Prompt | Sequence[Message],
         *,
         role: str = "",
+        on_token: Callable[[str], None] | None = None,
         **options: Unpack[CallOptions],
     ) -> Completion:
         """Ask the model that plays the prompt's role. One call.
@@ -109,6 +111,7 @@ class Run:
         Args:
             prompt: A rendered prompt, a text, or a conversation.
             role: Replaces the prompt's role (default `solve`).
+            on_token: Called with each piece of the text as it comes; what it raises ends the call.
             options: Settings of this call.
 
         Raises:
@@ -118,7 +121,9 @@ class Run:
         """
         span = self._line
         asked, ticket = as_prompt(prompt, role), span.take_ticket()
-        return await make_call(self._session, span, asked, span.path, ticket, options)
+        return await make_call(self._session, span, asked, span.path, ticket, options, on_token)
+
+    stream = stream
 
     async def candidate(
         self,

@@ -26,6 +26,7 @@ class Options(TypedDict, total=False):
     logprobs: bool
     top_logprobs: int
     given: str | None
+    json_schema: Mapping[str, object] | str | None
     timeout: float
     priority: int
 

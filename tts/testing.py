@@ -107,6 +107,7 @@ class ScriptedBackend:
         if usage.prompt_tokens == 0:
             usage = usage.model_copy(update={"prompt_tokens": meter.prompt_tokens})
         meter.settle(usage)
+        meter.hear(said.text)
         return said.model_copy(update={"usage": usage})
 
 

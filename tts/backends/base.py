@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple, Protocol, runtime_checkable
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -63,10 +63,19 @@ class Price(Frozen):
 
     input: Annotated[float, Field(ge=0.0)]
     output: Annotated[float, Field(ge=0.0)]
+    cached_input: Annotated[float, Field(ge=0.0)] | None = None
+    """For prompt tokens from the provider's prefix cache; None: as any other."""
 
-    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """Return the dollars that these tokens cost."""
-        return (prompt_tokens * self.input + completion_tokens * self.output) / 1_000_000
+    def of(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
+        """Return the dollars that these tokens cost; the cached are part of the prompt's.
+
+        >>> Price(input=2.0, output=8.0, cached_input=0.5).of(1_000_000, 0, 500_000)
+        1.25
+        """
+        cost = prompt_tokens * self.input + completion_tokens * self.output
+        if cached_tokens and self.cached_input is not None:
+            cost -= cached_tokens * (self.input - self.cached_input)
+        return cost / 1_000_000
 
 
 class RateInfo(NamedTuple):
@@ -117,6 +126,11 @@ class Meter:
     on_start: Callable[[], None] | None = None
     """Called each time the call leaves for the model."""
 
+    cached_tokens: int = 0
+    """The part of the prompt's tokens that came from a prefix cache."""
+    estimated: bool = False
+    """True while the counts are estimates: the provider has not said yet, or never will."""
+
     def start(self) -> None:
         """Note that the call leaves for the model."""
         self.started = True
@@ -150,6 +164,8 @@ class Meter:
         """Take over what an attempt has used."""
         self.prompt_tokens += attempt.prompt_tokens
         self.completion_tokens += attempt.completion_tokens
+        self.cached_tokens += attempt.cached_tokens
+        self.estimated = self.estimated or attempt.estimated
         self.started = self.started or attempt.started
         self.attempts += attempt.attempts
         self.rates = attempt.rates or self.rates
@@ -157,6 +173,7 @@ class Meter:
     def settle(self, usage: Usage) -> None:
         """Take over what the finished call reports."""
         self.prompt_tokens, self.completion_tokens = usage.prompt_tokens, usage.completion_tokens
+        self.cached_tokens, self.estimated = usage.cached_tokens, usage.estimated
 
     @property
     def total_tokens(self) -> int:
@@ -166,7 +183,12 @@ class Meter:
     @property
     def usage(self) -> Usage:
         """What was used, as a value."""
-        return Usage(prompt_tokens=self.prompt_tokens, completion_tokens=self.completion_tokens)
+        return Usage(
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            cached_tokens=self.cached_tokens,
+            estimated=self.estimated,
+        )
 
 
 @runtime_checkable
@@ -227,6 +249,9 @@ _CARRIAGE = frozenset({"cache", "concurrency", "hedge", "limits", "retry"})
 class Provider(Component, group="tts.backends", label="backend", choice="backend"):
     """The settings of a model: what stands under a name in a pipeline's `models`."""
 
+    carriage: ClassVar[frozenset[str]] = frozenset()
+    """Further settings that say how a call is carried and not what the model answers."""
+
     sampling: Sampling = Sampling.model_construct()
     """How this model samples where a call does not say."""
     concurrency: Annotated[int, Field(ge=1)] = 64
@@ -243,12 +268,11 @@ class Provider(Component, group="tts.backends", label="backend", choice="backend
     def identity(self) -> dict[str, Any]:
         """Return the settings that an answer depends on; cached answers are kept under them.
 
-        All but those that say how a call is carried. A provider with a setting that does not
-        change what the model says, such as a time limit, leaves it out too.
+        All but those that say how a call is carried, `carriage` among them.
         """
         return {
             self.choice: self.name,
-            **self.model_dump(mode="json", exclude={*_CARRIAGE, "sampling"}),
+            **self.model_dump(mode="json", exclude={*_CARRIAGE, *self.carriage, "sampling"}),
         }
 
     @abstractmethod

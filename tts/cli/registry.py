@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tts.backends.base import Provider
+from tts.frozen import Frozen
 from tts.registry import Component
 from tts.stopping import StoppingRule
 from tts.strategy import Strategy
@@ -96,6 +97,8 @@ def _show(member: type[Component]) -> None:
 def _brief(value: object) -> str:
     if isinstance(value, Component):
         return value.name
+    if isinstance(value, Frozen):
+        return ", ".join(f"{name}: {_brief(each)}" for name, each in value)
     return json.dumps(value, default=repr)
 
 

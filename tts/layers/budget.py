@@ -274,10 +274,11 @@ class Budgeted(Layer):
 
     def _used(self, meter: Meter) -> Spending:
         prompt, completion = meter.prompt_tokens, meter.completion_tokens
-        return Spending(prompt + completion, meter.started, self._cost(prompt, completion))
+        cost = self._cost(prompt, completion, meter.cached_tokens)
+        return Spending(prompt + completion, meter.started, cost)
 
-    def _cost(self, prompt: int, completion: int) -> float:
-        return self.price.of(prompt, completion) if self.price else 0.0
+    def _cost(self, prompt: int, completion: int, cached: int = 0) -> float:
+        return self.price.of(prompt, completion, cached) if self.price else 0.0
 
 
 class _Hold:

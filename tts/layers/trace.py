@@ -162,6 +162,8 @@ class Traced(Layer):
             "cached": meter.cached,
             "hedged": meter.hedged,
         }
+        if meter.estimated:
+            record["estimated"] = True
         if trace.texts:
             record["prompt"] = [message.model_dump() for message in request.messages]
             record["text"] = completion.text if completion else None

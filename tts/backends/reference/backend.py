@@ -111,7 +111,9 @@ class ReferenceBackend:
         """
         row, watch = self._row(request)
         await self._on_this_loop().run(row, lambda: _charge(row, meter))
-        return self._completion(request, row, watch, meter.usage)
+        completion = self._completion(request, row, watch, meter.usage)
+        meter.hear(completion.text)
+        return completion
 
     def _on_this_loop(self) -> Scheduler:
         schedulers = _schedulers.get(None)

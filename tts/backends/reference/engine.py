@@ -18,7 +18,7 @@ from tts.backends.reference.model import Buffers, Transformer
 from tts.backends.reference.sampling import DEFAULT, Settings, draw, log_probabilities, uniforms
 from tts.errors import ContextLengthExceeded
 
-__all__ = ["Engine", "Row", "TokenIds"]
+__all__ = ["Engine", "Row", "TokenIds", "ending", "note"]
 
 TokenIds = tuple[int, ...]
 
@@ -217,7 +217,7 @@ class Engine:
         for row in rows:
             given = row.given or ()
             for token, line in zip(given, logs[start : start + len(given)], strict=True):
-                _note(row, token, float(line[token]), line)
+                note(row, token, float(line[token]), line)
             start += len(given)
             row.admitted, row.finish = True, "stop"
 
@@ -270,8 +270,8 @@ class Engine:
             live, drawn.tokens.tolist(), drawn.log_probabilities.tolist(), logs, strict=True
         ):
             row = each.row
-            _note(row, token, logprob, line)
-            row.finish = _ending(row)
+            note(row, token, logprob, line)
+            row.finish = ending(row)
             if row.finish:
                 ended.append(each)
         self._leave(ended)
@@ -294,7 +294,8 @@ class Engine:
                 del self._prefixes[each.row.prompt]
 
 
-def _note(row: Row, token: int, logprob: float, logs: Array) -> None:
+def note(row: Row, token: int, logprob: float, logs: Array) -> None:
+    """Write down a row's next token; `logs` are all tokens' log-probabilities at its place."""
     row.tokens.append(token)
     row.logprobs.append(logprob)
     if row.tops:
@@ -302,8 +303,8 @@ def _note(row: Row, token: int, logprob: float, logs: Array) -> None:
         row.alternatives.append([(int(each), min(float(logs[each]), 0.0)) for each in best])
 
 
-def _ending(row: Row) -> Literal["stop", "length"] | None:
-    """Return why a row ends with its last token, or None."""
+def ending(row: Row) -> Literal["stop", "length"] | None:
+    """Return why a row ends with its last token, or None if it does not."""
     if row.tokens[-1] in row.stops or (row.watch is not None and row.watch(row.tokens)):
         return "stop"
     return "length" if len(row.tokens) >= row.limit else None

@@ -9,18 +9,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
 from anyio import to_thread
 
-from tts.backends.reference.engine import Engine, Row
+from tts.backends.reference.engine import Row
 from tts.errors import BackendError
 
-__all__ = ["Scheduler"]
+__all__ = ["Decodes", "Scheduler"]
 
 _BURST: Final = 0.01
 """Seconds after which a burst of steps looks at the event loop again."""
+
+
+class Decodes(Protocol):
+    """What a scheduler needs of an engine."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether rows wait or run."""
+        ...
+
+    def submit(self, row: Row) -> None:
+        """Queue a row; called on the event loop."""
+        ...
+
+    def step(self) -> bool:
+        """Advance all rows by a token and return whether one finished; called in a thread."""
+        ...
 
 
 class _Call:
@@ -51,7 +68,7 @@ class Scheduler:
         make: Makes the engine; called again after the engine failed.
     """
 
-    def __init__(self, make: Callable[[], Engine]) -> None:
+    def __init__(self, make: Callable[[], Decodes]) -> None:
         self._make = make
         self._engine = make()
         self._calls: dict[_Call, None] = {}

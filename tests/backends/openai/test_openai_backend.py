@@ -1,0 +1,424 @@
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import ValidationError
+
+from tests.backends.canned import Canned, asking, events
+from tts.backends import Meter
+from tts.backends.openai import OpenAI
+from tts.backends.openai.backend import OpenAIBackend
+from tts.backends.openai.dialects import DIALECTS
+from tts.errors import AuthenticationError, ConfigError, InvalidResponse
+from tts.messages import Completion, Message
+
+pytestmark = pytest.mark.anyio
+
+URL = "http://localhost:8000/v1"
+SCHEMA = {"type": "object", "properties": {"answer": {"type": "integer"}}}
+LOGPROBS = {
+    "content": [
+        {"token": "7", "logprob": 1e-9, "top_logprobs": [{"token": "7", "logprob": -0.1}]},
+        {"token": "!", "logprob": -2.0, "top_logprobs": [{"token": "?", "logprob": -0.5}]},
+    ]
+}
+
+
+def provider(server: str = "vllm", **settings: Any) -> OpenAI:
+    fields = {"base_url": URL, "model": "m", "server": server}
+    return OpenAI.model_validate(fields | settings)
+
+
+def chat(content: Any = "7!", **fields: Any) -> dict[str, Any]:
+    choice = {"index": 0, "message": {"role": "assistant", "content": content}} | fields
+    usage = {
+        "prompt_tokens": 12,
+        "completion_tokens": 2,
+        "prompt_tokens_details": {"cached_tokens": 8},
+    }
+    return {"choices": [{"finish_reason": "stop"} | choice], "usage": usage}
+
+
+async def test_a_request_says_no_more_than_was_asked() -> None:
+    server = Canned(chat())
+    await server.ask(provider(), seed=5, temperature=0.5)
+    assert server.paths == ["/v1/chat/completions"]
+    assert server.bodies[0] == {
+        "model": "m",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "What?"},
+        ],
+        "temperature": 0.5,
+        "max_tokens": 64,
+        "seed": 5,
+    }
+
+
+async def test_every_setting_is_spelled() -> None:
+    server = Canned(chat(logprobs=LOGPROBS))
+    await server.ask(
+        provider(), top_p=0.9, top_k=20, stop=("\n",), top_logprobs=2, json_schema=SCHEMA
+    )
+    body = server.bodies[0]
+    assert (body["top_p"], body["top_k"], body["stop"]) == (0.9, 20, ["\n"])
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 2)
+    assert body["response_format"]["json_schema"]["schema"] == SCHEMA
+
+
+async def test_the_answer_holds_text_usage_and_cached_tokens() -> None:
+    completion = await Canned(chat()).ask(provider())
+    assert (completion.text, completion.model, completion.finish_reason) == ("7!", "m", "stop")
+    usage = completion.usage
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens) == (12, 2, 8)
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"), [("stop", "stop"), ("length", "length"), ("content_filter", "length")]
+)
+async def test_finish_reasons_say_whether_the_text_is_whole(reason: str, finish: str) -> None:
+    assert (await Canned(chat(finish_reason=reason)).ask(provider())).finish_reason == finish
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+async def test_reasoning_stands_apart_from_the_text(field: str) -> None:
+    message = {"content": "7", field: "hm"}
+    completion = await Canned(chat(message=message)).ask(provider())
+    assert (completion.text, completion.reasoning) == ("7", "hm")
+
+
+async def test_tokens_that_ran_out_while_reasoning_leave_an_empty_text() -> None:
+    message = {"content": None, "reasoning_content": "hm"}
+    completion = await Canned(chat(message=message, finish_reason="length")).ask(provider())
+    assert (completion.text, completion.finish_reason) == ("", "length")
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"content": None, "finish_reason": "content_filter"}, "content filter"),
+        ({"message": {"content": None, "tool_calls": [{"id": "1"}]}}, "nobody offered"),
+        ({"content": None}, "no text"),
+    ],
+)
+async def test_a_silent_answer_says_why(fields: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidResponse, match=says):
+        await Canned(chat(**fields)).ask(provider())
+
+
+async def test_logprobs_are_read_in_both_shapes() -> None:
+    old = {"tokens": ["7", "!"], "token_logprobs": [0.0, -2.0]}
+    old["top_logprobs"] = [{"7": -0.1}, {"?": -0.5}]
+    seen = []
+    for shape in (LOGPROBS, old):
+        completion = await Canned(chat(logprobs=shape)).ask(provider(), top_logprobs=1)
+        seen.append(completion.logprobs)
+    assert seen[0] == seen[1]
+    first = (seen[0] or ())[0]
+    assert (first.token, first.logprob, first.top) == ("7", 0.0, (("7", -0.1),))
+
+
+async def test_alternatives_that_were_not_asked_for_are_dropped() -> None:
+    completion = await Canned(chat(logprobs=LOGPROBS)).ask(provider(), logprobs=True)
+    assert [entry.top for entry in completion.logprobs or ()] == [(), ()]
+    assert (await Canned(chat(logprobs=LOGPROBS)).ask(provider())).logprobs is None
+
+
+async def test_logprobs_that_do_not_come_are_an_error() -> None:
+    with pytest.raises(InvalidResponse, match="logprobs: false"):
+        await Canned(chat()).ask(provider(), logprobs=True)
+
+
+async def test_a_completions_endpoint_gets_raw_text() -> None:
+    server = Canned(chat(text="7"))
+    completion = await server.ask(provider(endpoint="completions"), logprobs=False)
+    assert completion.text == "7"
+    assert server.paths == ["/v1/completions"]
+    assert server.bodies[0]["prompt"] == "Be brief.\n\nWhat?"
+
+
+async def test_openai_itself_knows_other_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    server = Canned(chat())
+    await server.ask(OpenAI(model="gpt-4.1-mini"), seed=1)
+    assert server.bodies[0]["max_completion_tokens"] == 64
+    assert "max_tokens" not in server.bodies[0]
+    assert server.headers[0]["authorization"] == "Bearer sk-1"
+
+
+async def test_a_key_goes_to_its_own_host_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    server = Canned(chat())
+    await server.ask(provider())
+    assert "authorization" not in server.headers[0]
+
+
+async def test_without_its_key_the_provider_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(ConfigError, match="export OPENAI_API_KEY"):
+        await Canned(chat()).ask(OpenAI(model="gpt-4.1-mini"))
+
+
+async def test_extra_fields_are_added_and_refused_ones_left_out() -> None:
+    server = Canned(chat())
+    await server.ask(provider(extra={"reasoning_effort": "low"}, omit=("temperature",)))
+    assert server.bodies[0]["reasoning_effort"] == "low"
+    assert "temperature" not in server.bodies[0]
+
+
+@pytest.mark.parametrize(
+    ("server", "asked", "says"),
+    [
+        ("openrouter", {"logprobs": True}, "'logprobs'"),
+        ("openai", {"given": "7"}, "'score'"),
+        ("tgi", {"json_schema": SCHEMA}, "'json_schema'"),
+        ("openai", {"top_k": 5}, "top_k"),
+        ("tgi", {"top_logprobs": 9}, "5 alternatives"),
+        ("openai", {"messages": (Message(role="assistant", content="7"),)}, "'prefill'"),
+    ],
+)
+async def test_what_a_server_cannot_do_is_refused_unpaid(
+    server: str, asked: dict[str, Any], says: str
+) -> None:
+    canned = Canned(chat())
+    with pytest.raises(ConfigError, match=says):
+        await canned.ask(provider(server), **asked)
+    assert canned.bodies == []
+
+
+async def test_an_ability_can_be_claimed_in_the_settings() -> None:
+    able = provider("openrouter", capabilities={"logprobs": True, "top_logprobs": 5})
+    completion = await Canned(chat(logprobs=LOGPROBS)).ask(able, top_logprobs=1)
+    assert completion.logprobs
+
+
+def test_an_unknown_ability_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ValidationError, match="did you mean 'logprobs'"):
+        provider(capabilities={"logprob": True})
+
+
+async def test_prefill_is_flagged_where_the_server_wants_it() -> None:
+    words = (Message(role="user", content="What?"), Message(role="assistant", content="It is"))
+    flagged, plain = Canned(chat()), Canned(chat())
+    await flagged.ask(provider("vllm"), messages=words)
+    await plain.ask(provider("llamacpp"), messages=words)
+    assert flagged.bodies[0]["continue_final_message"] is True
+    assert "continue_final_message" not in plain.bodies[0]
+
+
+def delta(text: str = "", finish: str | None = None, **fields: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": {"content": text} | fields, "finish_reason": finish}]}
+
+
+async def test_a_stream_is_heard_piece_by_piece_and_ends_with_its_usage() -> None:
+    heard: list[str] = []
+    usage = {"choices": [], "usage": chat()["usage"]}
+    server = Canned(
+        events(delta("7"), delta("!"), delta(finish="stop"), usage) + b"data: [DONE]\n\n"
+    )
+    completion = await server.ask(provider(), heard=heard)
+    assert server.bodies[0]["stream"] is True
+    assert heard == ["7", "!"]
+    assert (completion.text, completion.usage.cached_tokens) == ("7!", 8)
+
+
+async def test_streamed_reasoning_is_counted_and_not_heard() -> None:
+    heard: list[str] = []
+    parts = [delta(reasoning_content="hm" * 20), delta("7"), delta(finish="stop")]
+    completion = await Canned(events(*parts)).ask(provider(), heard=heard)
+    assert (heard, completion.reasoning, completion.text) == (["7"], "hm" * 20, "7")
+    assert completion.usage.estimated
+    assert completion.usage.completion_tokens == 11
+
+
+async def test_a_stream_of_completions_is_read() -> None:
+    heard: list[str] = []
+    parts = [{"choices": [{"index": 0, "text": text, "finish_reason": None}]} for text in "7!"]
+    parts.append({"choices": [{"index": 0, "text": "", "finish_reason": "stop"}]})
+    completion = await Canned(events(*parts)).ask(provider(endpoint="completions"), heard=heard)
+    assert (completion.text, heard) == ("7!", ["7", "!"])
+
+
+async def test_streamed_logprobs_add_up() -> None:
+    content = LOGPROBS["content"]
+    parts = [delta("7"), delta("!"), delta(finish="stop")]
+    for part, entry in zip(parts, content, strict=False):
+        part["choices"][0]["logprobs"] = {"content": [entry]}
+    completion = await Canned(events(*parts)).ask(provider(), heard=[], logprobs=True)
+    assert [entry.token for entry in completion.logprobs or ()] == ["7", "!"]
+
+
+async def test_calls_can_always_stream() -> None:
+    server = Canned(events(delta("7"), delta(finish="stop")))
+    assert (await server.ask(provider(always_stream=True))).text == "7"
+    assert server.bodies[0]["stream"] is True
+
+
+def scored(text: str, logprob: float, *others: tuple[str, float]) -> dict[str, Any]:
+    entries = [(text, logprob), *others]
+    return {
+        str(i): {"logprob": value, "decoded_token": token}
+        for i, (token, value) in enumerate(entries)
+    }
+
+
+def scores(*entries: Any) -> dict[str, Any]:
+    return chat() | {"prompt_logprobs": [None, scored("<a>", -9.0), *entries]}
+
+
+async def test_a_given_text_is_scored_by_the_prompts_last_tokens() -> None:
+    server = Canned(scores(scored(" keys", -0.5), scored(" = 5", -1.5, (" = 4", -0.2))))
+    completion = await server.ask(provider(), given="keys = 5", top_logprobs=1)
+    body = server.bodies[0]
+    assert body["messages"][-1] == {"role": "assistant", "content": "keys = 5"}
+    assert (body["prompt_logprobs"], body["max_tokens"]) == (1, 1)
+    assert (completion.text, completion.usage.completion_tokens) == ("keys = 5", 0)
+    assert completion.usage.prompt_tokens == 14  # the token that the server insists on, too
+    entries = completion.logprobs or ()
+    assert [(entry.token, entry.logprob) for entry in entries] == [("keys", -0.5), (" = 5", -1.5)]
+    assert entries[1].top == ((" = 4", -0.2),)
+
+
+@pytest.mark.parametrize(
+    "entries", [(scored("locks", -0.5),), (scored("xkeys", -0.5),), (None,), ()]
+)
+async def test_scores_that_do_not_spell_the_text_are_an_error(entries: Any) -> None:
+    with pytest.raises(InvalidResponse):
+        await Canned(scores(*entries)).ask(provider(), given="keys")
+
+
+async def test_a_given_text_follows_the_assistants_own_words() -> None:
+    server = Canned(scores(scored("5", -0.5)))
+    words = (Message(role="user", content="?"), Message(role="assistant", content="keys = "))
+    await server.ask(provider(), messages=words, given="5")
+    assert [message["content"] for message in server.bodies[0]["messages"]] == ["?", "keys = 5"]
+
+
+MODELS = [
+    ("vllm", {"owned_by": "vllm", "max_model_len": 4096}, 4096),
+    ("llamacpp", {"owned_by": "llamacpp", "meta": {"n_ctx": 2048}}, 2048),
+    ("sglang", {"owned_by": "sglang"}, None),
+    ("ollama", {"owned_by": "library"}, None),
+]
+
+
+@pytest.mark.parametrize(("server", "fields", "context"), MODELS)
+async def test_a_server_is_known_by_its_models(
+    server: Any, fields: dict[str, Any], context: int | None
+) -> None:
+    canned = Canned(
+        lambda path: {"data": [{"id": "only"} | fields]} if "models" in path else chat()
+    )
+    async with canned.serve(OpenAI(base_url=URL)) as backend:
+        known = DIALECTS[server].capabilities.model_copy(update={"context": context})
+        assert (backend.name, backend.capabilities) == ("only", known)
+    assert canned.paths == ["/v1/models"]
+
+
+async def test_an_unknown_server_is_tried_once_and_remembered() -> None:
+    tried = chat(logprobs=LOGPROBS)
+    tried["choices"] *= 2
+    canned = Canned(lambda path: {"data": []} if "models" in path else tried)
+    unknown = OpenAI(base_url=URL, model="m")
+    for _ in range(2):
+        async with canned.serve(unknown) as backend:
+            can = backend.capabilities
+    assert (can.n, can.logprobs, can.top_logprobs, can.seed) == (True, True, 5, False)
+    assert canned.paths == ["/v1/models", "/v1/chat/completions"]
+
+
+@pytest.mark.parametrize("reply", [httpx.Response(400, json={"error": "n > 1"}), {"odd": 1}])
+async def test_a_server_that_refuses_the_trial_is_taken_to_do_little(reply: Any) -> None:
+    canned = Canned(lambda path: httpx.Response(404) if "models" in path else reply)
+    async with canned.serve(OpenAI(base_url=URL, model="m")) as backend:
+        assert not backend.capabilities.logprobs
+        assert backend.capabilities.stream
+
+
+async def test_a_server_of_several_models_wants_a_name() -> None:
+    listed = {"data": [{"id": "a"}, {"id": "b"}]}
+    with pytest.raises(ConfigError, match=r"name one \(a, b\)"):
+        async with Canned(listed).serve(OpenAI(base_url=URL)):
+            raise AssertionError
+
+
+async def test_a_server_that_refuses_the_key_is_not_tried() -> None:
+    canned = Canned(lambda path: httpx.Response(401))
+    with pytest.raises(AuthenticationError):
+        async with canned.serve(OpenAI(base_url=URL, model="m")):
+            raise AssertionError
+    assert canned.paths == ["/v1/models"]
+
+
+async def test_a_cancelled_call_is_charged_the_prompt_as_the_provider_counts_it() -> None:
+    canned = Canned(chat())
+    async with canned.serve(provider()) as backend:
+        estimate, known = Meter(), Meter()
+        await backend.generate(asking(), Meter())
+        canned.reply = httpx.Response(500)
+        for meter, asked in (
+            (known, asking()),
+            (estimate, asking(messages=({"role": "user", "content": "x" * 40},))),
+        ):
+            with pytest.raises(Exception, match="HTTP 500"):
+                await backend.generate(asked, meter)
+    assert (known.prompt_tokens, known.completion_tokens, known.estimated) == (12, 0, True)
+    assert estimate.prompt_tokens == 18  # a quarter of the bound in bytes
+
+
+@pytest.mark.parametrize("error", [KeyError, ValueError, LookupError])
+async def test_what_a_listener_raises_is_not_the_servers_fault(error: type[Exception]) -> None:
+    def listen(piece: str) -> None:
+        raise error(piece)
+
+    for reply in (events(delta("7"), delta(finish="stop")), chat("7")):
+        async with Canned(reply).serve(provider()) as backend:
+            with pytest.raises(error, match="7"):
+                await backend.generate(asking(), Meter(listener=listen))
+
+
+def several(*texts: str, tokens: int, scored: bool = False) -> dict[str, Any]:
+    value = chat() | {"usage": {"prompt_tokens": 12, "completion_tokens": tokens}}
+    value["choices"] = [
+        {"index": i, "message": {"content": text}, "finish_reason": "stop"}
+        | ({"logprobs": LOGPROBS} if scored else {})
+        for i, text in enumerate(texts)
+    ]
+    value["choices"].reverse()
+    return value
+
+
+async def drawn(
+    server: str, reply: Any, n: int, **fields: Any
+) -> tuple[tuple[Completion, ...], Meter, Canned]:
+    canned, meter = Canned(reply), Meter()
+    async with canned.serve(provider(server)) as backend:
+        assert isinstance(backend, OpenAIBackend)
+        return await backend.generate_n(asking(**fields), n, meter), meter, canned
+
+
+async def test_several_completions_come_from_one_call() -> None:
+    drawn_, meter, canned = await drawn("vllm", several("a" * 40, "b" * 80, tokens=30), 2)
+    assert canned.bodies[0]["n"] == 2
+    assert [completion.text[0] for completion in drawn_] == ["a", "b"]
+    assert [one.usage.completion_tokens for one in drawn_] == [10, 20]
+    assert (meter.prompt_tokens, meter.completion_tokens) == (12, 30)
+
+
+async def test_tokens_of_several_are_counted_where_the_server_counts_one() -> None:
+    reply = several("7!", "8!", tokens=2, scored=True)
+    drawn_, meter, _ = await drawn("llamacpp", reply, 2, logprobs=True)
+    assert [one.usage.completion_tokens for one in drawn_] == [2, 2]
+    assert (meter.completion_tokens, meter.estimated) == (4, False)
+
+
+async def test_fewer_completions_than_asked_for_are_an_error() -> None:
+    with pytest.raises(InvalidResponse, match="3 completions were asked for, 1 came"):
+        await drawn("vllm", chat(), 3)
+
+
+async def test_a_server_that_makes_one_is_not_asked_for_several() -> None:
+    with pytest.raises(ConfigError, match="2 completions"):
+        await drawn("ollama", chat(), 2)

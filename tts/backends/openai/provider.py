@@ -1,0 +1,66 @@
+"""`backend: openai`: any server that speaks OpenAI's format."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import ClassVar, Literal
+
+from pydantic import PrivateAttr
+
+from tts.backends.base import Provider
+from tts.backends.openai.backend import OpenAIBackend
+from tts.backends.openai.dialects import DIALECTS, Dialect, Server, server_at
+from tts.backends.openai.probe import Found, look, probe
+from tts.backends.openai.spelling import OpenAISpelling
+from tts.backends.remote import RemoteSettings
+from tts.backends.wire import BaseURL, Transport, Wire
+
+__all__ = ["OpenAI"]
+
+
+class OpenAI(RemoteSettings, Provider, name="openai"):
+    """Any server that speaks OpenAI's format: OpenAI, vLLM, SGLang, llama.cpp, and many more."""
+
+    official: ClassVar[tuple[str, str]] = ("api.openai.com", "OPENAI_API_KEY")
+
+    model: str | None = None
+    """Name of the model at the server; None takes the only one it serves."""
+    base_url: BaseURL = "https://api.openai.com/v1"
+    """Where the API begins, version included."""
+    server: Server | Literal["auto"] = "auto"
+    """Which server it is; `auto` tells by the address, the list of models, or one small call."""
+    endpoint: Literal["chat", "completions"] = "chat"
+    """Chat, or completions of raw text."""
+
+    _found: tuple[Found, Dialect] | None = PrivateAttr(default=None)
+
+    @asynccontextmanager
+    async def open(self, transport: Transport | None = None) -> AsyncIterator[OpenAIBackend]:
+        """Yield the backend. A server that is not known by its address is looked at once.
+
+        Args:
+            transport: Carries the requests instead of the library's own.
+
+        Raises:
+            BackendError: If it must be looked at and cannot be reached.
+            ConfigError: If a setting is wrong.
+        """
+        async with self.open_wire(transport) as wire:
+            if self._found is None:
+                self._found = await self._find(wire)
+            found, dialect = self._found
+            can = self.abilities(
+                **dialect.capabilities.model_dump(exclude={"context"}),
+                context=self.context or found.context,
+            )
+            spelling = OpenAISpelling(found.model, dialect, can, self.endpoint)
+            yield OpenAIBackend(spelling, dialect, **self.backend_settings(wire, found.model, can))
+
+    async def _find(self, wire: Wire) -> tuple[Found, Dialect]:
+        server = server_at(self.base_url) if self.server == "auto" else self.server
+        if server is not None and self.model is not None:
+            return Found(self.model, server, None), DIALECTS[server]
+        found = await look(wire, self.model)
+        server = server or found.server
+        return found, DIALECTS[server] if server else await probe(wire, found.model)
