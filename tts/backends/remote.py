@@ -74,7 +74,7 @@ class RemoteBackend:
         if streams:
             answer = await self._streamed(request, path, payload, meter)
         else:
-            value = await self._wire.post(path, payload)
+            value = await self._wire.post(path, payload, meter)
             with self._understood:
                 answer = self._format.read(value, request)
             meter.hear(answer.text)
@@ -104,7 +104,9 @@ class RemoteBackend:
     ) -> Answer:
         ear = Ear(meter, request.max_tokens)
         teller = self._format.teller(request, ear)
-        value = await self._wire.stream(path, payload, _Careful(teller, ear, self._understood))
+        value = await self._wire.stream(
+            path, payload, _Careful(teller, ear, self._understood), meter
+        )
         with self._understood:
             if value is None:
                 return teller.answer()

@@ -49,7 +49,7 @@ class OpenAIBackend(RemoteBackend):
             raise ConfigError(f"{self.name} cannot make {n} completions in one call (ability n)")
         path, body = self._spelling.call(request, stream=False)
         self._start(request, meter)
-        value = await self._wire.post(path, self._adjust({**body, "n": n}))
+        value = await self._wire.post(path, self._adjust({**body, "n": n}), meter)
         with self._understood:
             answers = self._spelling.read_all(value, request, n)
             usages = self._shared_out(value.get("usage"), answers, meter)

@@ -11,9 +11,11 @@ from urllib.parse import urljoin
 import anyio
 from pydantic_core import from_json, to_json
 
+from tts.backends.base import Meter
 from tts.backends.wire.address import origin
 from tts.backends.wire.failures import failure
 from tts.backends.wire.patience import Timeouts
+from tts.backends.wire.rates import rates_of
 from tts.backends.wire.sse import Events
 from tts.backends.wire.transport import Outgoing, Reply, Transport
 from tts.errors import (
@@ -122,21 +124,29 @@ class Wire:
         """Return the JSON at a path; errors as `post`."""
         return await self._exchange("GET", path, b"", self._json)
 
-    async def post(self, path: str, payload: Mapping[str, Any]) -> Any:
+    async def post(self, path: str, payload: Mapping[str, Any], meter: Meter | None = None) -> Any:
         """Send JSON, return the JSON that is answered.
+
+        Args:
+            path: Under the base URL.
+            payload: The request.
+            meter: Is told what the headers say of rate limits, on failures too.
 
         Raises:
             BackendError: If anything goes wrong; the class says who must act.
         """
-        return await self._exchange("POST", path, _dumped(payload), self._json)
+        return await self._exchange("POST", path, _dumped(payload), self._json, meter)
 
-    async def stream(self, path: str, payload: Mapping[str, Any], story: Story) -> Any:
+    async def stream(
+        self, path: str, payload: Mapping[str, Any], story: Story, meter: Meter | None = None
+    ) -> Any:
         """Send JSON and pass each event of the answer on as it arrives.
 
         Args:
             path: Under the base URL.
             payload: The request.
             story: Reads each event's JSON.
+            meter: As for `post`.
 
         Returns:
             None; or the answer's JSON, from a server that did not stream.
@@ -151,7 +161,7 @@ class Wire:
                 return await self._json(reply, patience)
             return await self._events(reply, patience, story)
 
-        return await self._exchange("POST", path, _dumped(payload), read)
+        return await self._exchange("POST", path, _dumped(payload), read, meter)
 
     async def _exchange(
         self,
@@ -159,11 +169,14 @@ class Wire:
         path: str,
         body: bytes,
         read: Callable[[Reply, _Patience], Awaitable[_T]],
+        meter: Meter | None = None,
     ) -> _T:
         """Send a request and read its answer before the patience ends."""
         patience = _Patience(self._timeouts)
         with patience.scope:
             reply = await self._send(Outgoing(method, self._base + path, self._headers, body))
+            if meter is not None:
+                meter.rates = rates_of(reply.headers)
             try:
                 if reply.status != 200:
                     raise await self._failure(reply, patience)

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from tts.frozen import Frozen
 
-__all__ = ["Timeouts", "retry_after"]
+__all__ = ["Timeouts", "retry_after", "seconds_until"]
 
 Seconds = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 
@@ -91,6 +91,17 @@ def _date(text: str) -> datetime | None:
     return None
 
 
+def seconds_until(text: str | None, headers: Mapping[str, str]) -> float | None:
+    """Return the seconds until a limit's reset, at most a day; None if that cannot be read.
+
+    Args:
+        text: Seconds, a duration such as `1m30s`, a date, or a time since 1970.
+        headers: Of the answer: dates count from the server's own `date`.
+    """
+    wait = None if text is None else _epoch(text, headers)
+    return wait if wait is not None and 0 <= wait <= _LONGEST else None
+
+
 def _resets(headers: Mapping[str, str]) -> float | None:
     waits = []
     for name, text in headers.items():
@@ -99,8 +110,8 @@ def _resets(headers: Mapping[str, str]) -> float | None:
         left = headers.get(name.lower().replace("reset", "remaining"))
         if left is not None and (_number(left) or 0.0) > 0.0:
             continue  # this limit is not the one that was hit
-        wait = _epoch(text, headers)
-        if wait is not None and 0 <= wait <= _LONGEST:
+        wait = seconds_until(text, headers)
+        if wait is not None:
             waits.append(wait)
     return max(waits, default=None)
 
