@@ -66,9 +66,11 @@ class BackendError(TTSError):
     Attributes:
         retryable: True if the same request may succeed later.
         status: HTTP status, or None where there was no response.
+        sent: False if there was no connection, so that the provider has not seen the request.
     """
 
     retryable: ClassVar[bool] = False
+    sent: bool = True
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
@@ -114,7 +116,7 @@ class BackendUnavailable(BackendError):
 
 
 class AuthenticationError(BackendError):
-    """The key is missing, wrong, or not allowed to use this model."""
+    """The key is missing, wrong, out of credit, or not allowed to use this model."""
 
 
 class ContextLengthExceeded(BackendError):

@@ -149,7 +149,10 @@ def _check(pipeline: Pipeline, backends: Mapping[str, Backend]) -> None:
     for name, backend in backends.items():
         if pipeline.budget.usd is not None and backend.price is None:
             raise pipeline.mistake(
-                f"a budget in dollars needs the price of {backend.name}: set it", "models", name
+                f"a budget in dollars needs the price of {backend.name}: "
+                "set price: {input: ..., output: ...}, dollars per million tokens",
+                "models",
+                name,
             )
 
 

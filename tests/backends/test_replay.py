@@ -9,6 +9,7 @@ import anyio
 import pytest
 from pydantic import ValidationError
 
+from tests.layers.asking import Moody
 from tests.play import answering, noise
 from tts import Meter, Pipeline, Provider, Solution, solve
 from tts.backends import Backend, Given
@@ -211,3 +212,27 @@ def test_a_pipeline_file_can_name_it(tmp_path: Path, path: Path) -> None:
     provider = Pipeline.load(file).models["m"]
     assert isinstance(provider, Replay)
     assert Message(role="user", content="x") in asking("x").messages
+
+
+def test_a_failure_that_was_recorded_does_not_answer_the_next_attempt(path: Path) -> None:
+    model = Moody([BackendUnavailable("busy", status=503)], ScriptedBackend(["Answer: 7"]))
+    recorded = vote(replay(path, "record", model), samples=1, stop="never")
+    assert (recorded.answer, recorded.failed_calls, len(model.times)) == ("7", 0, 2)
+    assert same(recorded, vote(replay(path), samples=1, stop="never"))
+
+
+def test_a_call_that_was_cancelled_and_asked_again_can_be_played(path: Path) -> None:
+    async def main() -> None:
+        async with replay(path, "record", answering(["1"], latency=9)).open() as backend:
+            with anyio.move_on_after(1):
+                await backend.generate(asking(seed=1), Meter())
+
+    virtual_run(main)
+    extended = replay(path, "extend", ScriptedBackend(["now"]))
+    assert asked(extended, asking(seed=1)) == ["now"]
+    assert asked(replay(path), asking(seed=1)) == ["now"]
+
+
+def test_a_cassette_wants_no_cache(path: Path) -> None:
+    with pytest.raises(ValidationError, match="a cache already"):
+        Replay.model_validate({"cassette": path, "cache": {}})

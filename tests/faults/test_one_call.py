@@ -45,7 +45,7 @@ ROWS = [
     Row("limited_seconds", RateLimited, "", 429, retry_after=7.0),
     Row("limited_date", RateLimited, "", 429, retry_after=9.0),
     Row("limited_reset", RateLimited, "", 429, retry_after=62.0),
-    Row("no_credit", BackendError, "top up", 429),
+    Row("no_credit", AuthenticationError, "top up", 429),
     Row("status_500", BackendUnavailable, "HTTP 500: oops", 500),
     Row("status_502", BackendUnavailable, "HTTP 502", 502),
     Row("status_503", BackendUnavailable, "HTTP 503", 503, retry_after=3.0),
@@ -107,7 +107,8 @@ async def test_a_fault_becomes_the_right_error_after_one_attempt(
     assert getattr(error, "retry_after", None) == row.retry_after
     assert server.seen(row.fault)["requests"] == before + 1
     assert meter.started
-    assert meter.prompt_tokens > 0
+    is_refused = (row.status or 0) >= 300 and row.error is not BackendTimeout
+    assert (meter.prompt_tokens == 0) is is_refused  # what was refused costs nothing
     assert "sk-secret" not in f"{error!r} {error.__cause__!r} {error.__context__!r}"
     assert len(anyio.get_running_tasks()) == tasks
 
@@ -194,8 +195,10 @@ async def test_a_refused_connection_says_so(opened: Opening) -> None:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
         async with opened("fine", base_url=url) as backend:
+            meter = Meter()
             with pytest.raises(BackendUnavailable, match="is the server running"):
-                await backend.generate(REQUEST, Meter())
+                await backend.generate(REQUEST, meter)
+    assert meter.total_tokens == 0
 
 
 async def test_an_unknown_host_says_so(opened: Opening, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,16 +28,22 @@ class Moody(Layer):
     """
 
     def __init__(
-        self, errors: list[BackendError | None], inner: Backend | None = None, *, spends: int = 0
+        self,
+        errors: list[BackendError | None],
+        inner: Backend | None = None,
+        *,
+        spends: int = 0,
+        pause: float = 0.0,
     ) -> None:
         super().__init__(inner or ScriptedBackend(lambda request: "one two"))
-        self.errors, self.spends = errors, spends
+        self.errors, self.spends, self.pause = errors, spends, pause
         self.times: list[float] = []
 
     async def generate(self, request: Request, meter: Meter) -> Completion:
         self.times.append(anyio.current_time())
         error = self.errors[len(self.times) - 1] if len(self.times) <= len(self.errors) else None
         if error is not None:
+            await anyio.sleep(self.pause)
             meter.prompt_tokens += self.spends
             raise error
         return await self.inner.generate(request, meter)

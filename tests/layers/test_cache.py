@@ -235,3 +235,25 @@ def test_another_seed_asks_anew(tmp_path: Path) -> None:
     backend = ScriptedBackend(lambda request: "Answer: a")
     for seed in (0, 1):
         assert solved(backend, tmp_path / "c", seed)[0].usage.cached_calls == 0
+
+
+def test_whoever_waits_for_a_call_that_gave_up_early_makes_it_itself() -> None:
+    backend = ScriptedBackend(lambda request: "late", latency=1.0)
+    layer = cached(Moody([BackendUnavailable("busy", status=503)], backend, pause=1.0))
+    heard: list[str] = []
+
+    async def lead() -> None:
+        with pytest.raises(BackendUnavailable):
+            await layer.generate(ask(), Meter())
+
+    async def follow() -> None:
+        await anyio.sleep(0.5)
+        heard.append((await layer.generate(ask(), Meter())).text)
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lead)
+            tasks.start_soon(follow)
+
+    virtual_run(main)
+    assert heard == ["late"]

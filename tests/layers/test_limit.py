@@ -12,8 +12,8 @@ from tests.layers.asking import Moody, Telling, ask
 from tests.play import answering, drawn, noise, play, rig
 from tts import Pipeline
 from tts.backends import Backend, Given, Limits, Meter, RateInfo
-from tts.errors import BackendError, BackendUnavailable, RateLimited
-from tts.layers import Limited
+from tts.errors import BackendError, BackendUnavailable, ConfigError, RateLimited
+from tts.layers import Layer, Limited
 from tts.layers.line import Line
 from tts.messages import Completion, Request
 from tts.run import Run
@@ -288,3 +288,18 @@ def test_a_pipeline_bounds_all_its_models_together() -> None:
 
     virtual_run(main)
     assert backends[0].most_active == 2
+
+
+def test_what_the_model_cannot_do_has_not_left() -> None:
+    class Unable(Layer):
+        async def generate(self, request: Request, meter: Meter) -> Completion:
+            raise ConfigError("no such ability")
+
+    layer, meter = Limited(Unable(answering(["1"])), 1), Meter()
+
+    async def main() -> None:
+        with pytest.raises(ConfigError):
+            await layer.generate(ask(), meter)
+
+    virtual_run(main)
+    assert (meter.started, meter.attempts, layer.in_flight) == (False, 0, 0)

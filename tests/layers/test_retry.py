@@ -53,6 +53,8 @@ async def outcome(layer: Backend, request: Request, meter: Meter | None = None) 
         (AuthenticationError("key", status=401), False),
         (ContextLengthExceeded("long", status=400), False),
         (InvalidResponse("no JSON"), False),
+        (AuthenticationError("no credit", status=429), False),
+        (ContextLengthExceeded("long", status=500), False),
     ],
 )
 def test_what_passes_is_tried_again_and_what_stays_is_not(error: BackendError, helps: bool) -> None:

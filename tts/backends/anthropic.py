@@ -65,6 +65,10 @@ class AnthropicSpelling:
             payload["stream"] = True
         return Call("/messages", payload)
 
+    def usage(self, value: Any) -> Usage | None:
+        """Read what an answer says was used."""
+        return _usage(value.get("usage"))
+
     def read(self, value: Any, request: Request) -> Answer:
         """Read an answer; see `Format`."""
         blocks, reason = value["content"], value["stop_reason"]

@@ -81,7 +81,7 @@ class Price(Frozen):
 class RateInfo(NamedTuple):
     """What a provider says is left of its rate limits; None where it does not say.
 
-    A backend that reads it from a response, a failed one too, puts it on the call's meter.
+    A backend reads it from responses, failed ones too, and puts it on the call's meter.
     """
 
     requests: int | None = None
@@ -89,9 +89,8 @@ class RateInfo(NamedTuple):
     tokens: int | None = None
     """Tokens that may still be asked for now."""
     requests_reset: float | None = None
-    """Seconds until more requests are allowed."""
+    """Seconds until more are allowed."""
     tokens_reset: float | None = None
-    """Seconds until more tokens are allowed."""
 
 
 @dataclass(slots=True)
@@ -118,14 +117,13 @@ class Meter:
     cached: bool = False
     """True if the answer came from the cache: nothing was spent."""
     hedged: bool = False
-    """True if a second copy of the call was sent because the first was slow."""
+    """True if a second copy was sent because the first was slow."""
     rates: RateInfo | None = None
     """What the provider last said is left of its rate limits."""
     reserve: Callable[[int, int], bool] | None = None
     """Sets prompt and completion tokens aside for another attempt; see `can_reserve`."""
     on_start: Callable[[], None] | None = None
     """Called each time the call leaves for the model."""
-
     cached_tokens: int = 0
     """The part of the prompt's tokens that came from a prefix cache."""
     estimated: bool = False
@@ -137,6 +135,11 @@ class Meter:
         self.attempts += 1
         if self.on_start is not None:
             self.on_start()
+
+    def retract(self) -> None:
+        """Note that the call did not leave after all: it asked for what the model cannot do."""
+        self.attempts -= 1
+        self.started = self.attempts > 0
 
     def hear(self, text: str) -> None:
         """Pass a piece of the completion's text to the listener, if there is one."""
@@ -242,8 +245,7 @@ EnvironmentName = Annotated[str, AfterValidator(_is_set)]
 """A setting that names an environment variable which must be set; the value is never stored."""
 
 
-_CARRIAGE = frozenset({"cache", "concurrency", "hedge", "limits", "retry"})
-"""Settings of a provider that say how a call is carried."""
+_CARRIAGE = {"cache", "concurrency", "hedge", "limits", "retry"}  # how a call is carried
 
 
 class Provider(Component, group="tts.backends", label="backend", choice="backend"):
@@ -268,7 +270,7 @@ class Provider(Component, group="tts.backends", label="backend", choice="backend
     def identity(self) -> dict[str, Any]:
         """Return the settings that an answer depends on; cached answers are kept under them.
 
-        All but those that say how a call is carried, `carriage` among them.
+        Left out is how a call is carried, `carriage` among it.
         """
         return {
             self.choice: self.name,
@@ -304,10 +306,10 @@ class Given(Provider, name="given"):
 def prompt_bytes(request: Request) -> int:
     """Bound the prompt's tokens without a tokenizer: its UTF-8 bytes, and 16 a message.
 
-    No byte-level tokenizer makes more tokens than bytes; the 16 cover the chat template.
+    No byte-level tokenizer makes more; the 16 cover the chat template.
     """
-    texts = [message.content for message in request.messages]
-    return sum(len(text.encode()) + 16 for text in [*texts, request.given or ""])
+    texts = [*(message.content for message in request.messages), request.given or ""]
+    return sum(len(text.encode()) + 16 for text in texts)
 
 
 def most_tokens(backend: Backend, request: Request) -> tuple[int, int]:

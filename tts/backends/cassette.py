@@ -25,7 +25,7 @@ from tts.messages import Completion, Request, Usage
 __all__ = ["Cassette", "Failure", "Head", "Take"]
 
 _FORMAT = 1
-_PLACE = {"role", "span", "ticket", "timeout"}
+_PLACE = {"role", "span", "ticket", "timeout", "priority"}
 _COMPARED = 400
 """Characters of the prompts that are compared to find the nearest request."""
 
@@ -132,8 +132,11 @@ class Cassette:
             self._file.close()
 
     def add(self, take: Take) -> None:
-        """Write a take down; what was written survives a crash of the run."""
-        if take.request.seed is not None:  # else the same request asks for a fresh draw
+        """Write a take down; what was written survives a crash of the run.
+
+        What was answered is known from now on. A failure is not: whoever tries again asks anew.
+        """
+        if take.request.seed is not None and take.completion is not None:
             self._add(take, 0)
         asked = take.request.model_dump(mode="json", exclude=_PLACE, exclude_defaults=True)
         rest = take.model_dump(mode="json", exclude={"request"}, exclude_defaults=True)
@@ -148,13 +151,22 @@ class Cassette:
         self._takes[_key(take.request)].append(take)
         self._lines.append((line, take.request))
 
-    def take(self, request: Request) -> Take | None:
+    def take(self, request: Request, *, answered: bool = False) -> Take | None:
         """Return the next take of a request, or None.
 
         The same request with a seed has one answer, which is given again; without a seed each take
         is given once, in the order in which they were recorded.
+
+        Args:
+            request: What is asked.
+            answered: Leave out failed and cancelled takes.
         """
-        takes = self._takes.get(_key(request))
+        takes = self._takes.get(_key(request)) or deque[Take]()
+        while takes and (
+            (answered and takes[0].completion is None)
+            or (request.seed is not None and len(takes) > 1 and takes[0].is_cancelled)
+        ):
+            takes.popleft()  # a call that was cancelled was asked again, and answered
         if not takes:
             return None
         return takes.popleft() if request.seed is None or len(takes) > 1 else takes[0]

@@ -61,6 +61,10 @@ class Format(Protocol):
         """
         ...
 
+    def usage(self, value: Any) -> Usage | None:
+        """Read what the JSON of an answer says was used; None if it does not say."""
+        ...
+
     def read(self, value: Any, request: Request) -> Answer:
         """Read the JSON of an answer."""
         ...

@@ -50,6 +50,10 @@ class GeminiSpelling:
         verb = ":streamGenerateContent?alt=sse" if stream else ":generateContent"
         return Call(self._path + verb, payload)
 
+    def usage(self, value: Any) -> Usage | None:
+        """Read what an answer says was used."""
+        return _usage(value.get("usageMetadata"))
+
     def read(self, value: Any, request: Request) -> Answer:
         """Read an answer; see `Format`."""
         if not value.get("candidates"):  # the prompt itself was refused

@@ -11,7 +11,13 @@ from tts.backends.base import Capabilities, Meter, Price, prompt_bytes
 from tts.backends.formats import Answer, Ear, Format, estimate
 from tts.backends.prices import list_price
 from tts.backends.wire import Remote, Story, Wire
-from tts.errors import ConfigError, InvalidResponse, TTSError
+from tts.errors import (
+    BackendError,
+    BackendTimeout,
+    ConfigError,
+    InvalidResponse,
+    TTSError,
+)
 from tts.messages import Completion, Message, Request, Usage
 from tts.registry import mistake, nearest
 
@@ -51,8 +57,14 @@ class RemoteBackend:
         self._counted: tuple[tuple[Message, ...], int] = ((), 0)
 
     def prompt_tokens(self, request: Request) -> int:
-        """Bound the prompt's tokens by its bytes: the tokenizer is the provider's secret."""
-        return prompt_bytes(request)
+        """Bound the prompt's tokens by its bytes: the tokenizer is the provider's secret.
+
+        What the provider has counted for the same prompt counts where it is more: a chat template
+        or `extra` may add what nobody here can see.
+        """
+        bound = prompt_bytes(request) + len((request.json_schema or "").encode())
+        messages, tokens = self._counted
+        return max(bound, tokens) if messages == request.messages else bound
 
     async def generate(self, request: Request, meter: Meter) -> Completion:
         """Complete one request.
@@ -71,13 +83,15 @@ class RemoteBackend:
         path, body = self._format.call(request, stream=streams)
         payload = self._adjust(body)
         self._start(request, meter)
-        if streams:
-            answer = await self._streamed(request, path, payload, meter)
-        else:
-            value = await self._wire.post(path, payload, meter)
-            with self._understood:
-                answer = self._format.read(value, request)
-            meter.hear(answer.text)
+        try:
+            if streams:
+                answer = await self._streamed(request, path, payload, meter)
+            else:
+                answer = await self._whole(request, path, payload, meter)
+        except BackendError as error:
+            if _is_free(error) and not meter.completion_tokens:
+                meter.prompt_tokens = 0
+            raise
         usage = answer.usage
         if usage is None:
             usage = self._estimate(request, answer, meter)
@@ -98,6 +112,18 @@ class RemoteBackend:
     def _streams(self, request: Request, meter: Meter) -> bool:
         wanted = meter.listener is not None or self._always_stream
         return wanted and self.capabilities.stream and request.given is None
+
+    async def _whole(
+        self, request: Request, path: str, payload: dict[str, Any], meter: Meter
+    ) -> Answer:
+        value = await self._wire.post(path, payload, meter)
+        with self._understood:
+            usage = self._format.usage(value)
+            if usage is not None:  # an answer that is refused below is billed all the same
+                meter.settle(usage)
+            answer = self._format.read(value, request)
+        meter.hear(answer.text)
+        return answer
 
     async def _streamed(
         self, request: Request, path: str, payload: dict[str, Any], meter: Meter
@@ -131,6 +157,12 @@ class RemoteBackend:
                 logprobs=answer.logprobs,
                 model=self.name,
             )
+
+
+def _is_free(error: BackendError) -> bool:
+    """Whether the provider has done nothing: it was not reached, or refused the request."""
+    is_refused = error.status is not None and error.status >= 300
+    return not error.sent or (is_refused and not isinstance(error, BackendTimeout))
 
 
 class _Careful:

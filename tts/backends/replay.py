@@ -48,8 +48,8 @@ class Replaying:
             BackendError: If the call failed, now or when it was recorded.
             ConfigError: If it was not recorded and there is nobody to ask.
         """
-        take = self._cassette.take(request)
-        if take is not None and not (self._inner and take.is_cancelled):
+        take = self._cassette.take(request, answered=self._inner is not None)
+        if take is not None:
             return await self._play(take, request, meter)
         if self._inner is None:
             raise self._cassette.miss(request)
@@ -70,7 +70,7 @@ class Replaying:
         )
 
     async def _record(self, inner: Backend, request: Request, meter: Meter) -> Completion:
-        completion, failure = None, None
+        completion, failure, was_asked = None, None, True
         try:
             completion = await inner.generate(request, meter)
             meter.settle(completion.usage)
@@ -78,17 +78,21 @@ class Replaying:
         except BackendError as error:
             failure = _failure(error)
             raise
+        except ConfigError:
+            was_asked = False
+            raise
         finally:
             place = f"{request.role} {request.span} {request.ticket}"
-            self._cassette.add(
-                Take(
-                    request=request,
-                    place=place,
-                    used=meter.usage,
-                    completion=completion,
-                    error=failure,
+            if was_asked:
+                self._cassette.add(
+                    Take(
+                        request=request,
+                        place=place,
+                        used=meter.usage,
+                        completion=completion,
+                        error=failure,
+                    )
                 )
-            )
 
 
 def _failure(error: BackendError) -> Failure:
@@ -131,6 +135,13 @@ class Replay(Provider, name="replay"):
         if self.of is not None and self.of.sampling not in (Sampling(), self.sampling):
             message = "stands beside cassette, where it holds for playing too"
             raise mistake(type(self), ("of", "sampling"), message, None)
+        return self
+
+    @model_validator(mode="after")
+    def _is_its_own_cache(self) -> Self:
+        if self.cache is not None:
+            message = "a cassette is a cache already, and its answers may change: leave it out"
+            raise mistake(type(self), ("cache",), message, None)
         return self
 
     @asynccontextmanager

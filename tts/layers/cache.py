@@ -60,11 +60,12 @@ class Cached(Layer):
             if flight is None:
                 return await self._fly(key, request, meter)
             await flight.has_ended.wait()
-            if flight.error is not None:
+            if flight.error is not None and not flight.error.retryable:
                 raise flight.error
             if flight.completion is not None:
                 return _serve(flight.completion, meter)
-            # Who made the call was cancelled: somebody else has to.
+            # Who made the call was cancelled, or gave up early for a reason of its own: somebody
+            # else has to.
 
     async def _fly(self, key: bytes, request: Request, meter: Meter) -> Completion:
         flight = self._flights[key] = _Flight()

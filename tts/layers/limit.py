@@ -9,7 +9,7 @@ import anyio
 
 from tts.backends.base import Backend, Meter, RateInfo, most_tokens
 from tts.backends.policy import Limits
-from tts.errors import BackendError, BackendUnavailable, RateLimited
+from tts.errors import BackendError, BackendUnavailable, ConfigError, RateLimited
 from tts.layers.base import Layer
 from tts.layers.concurrency import AdaptiveWindow, Window
 from tts.layers.line import Line, Waiter
@@ -108,6 +108,9 @@ class Limited(Layer):
         except BackendError as error:
             self._heed(error, epoch)
             raise
+        except ConfigError:  # what the model cannot do never left
+            meter.retract()
+            raise
         meter.settle(completion.usage)
         self.window.succeed(self.in_flight)
         return completion
@@ -179,7 +182,8 @@ class Limited(Layer):
 
     def _heed(self, error: BackendError, epoch: int) -> None:
         """Learn from a call that failed."""
-        if isinstance(error, RateLimited) or error.status in _BUSY:
+        is_busy = type(error) in {BackendError, BackendUnavailable} and error.status in _BUSY
+        if isinstance(error, RateLimited) or is_busy:
             self.window.congest(epoch)
             self._refused = anyio.current_time()
         if isinstance(error, RateLimited | BackendUnavailable) and error.retry_after is not None:

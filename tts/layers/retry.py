@@ -92,7 +92,9 @@ def can_help(error: BackendError) -> bool:
     >>> can_help(RateLimited("busy")), can_help(BackendError("not implemented", status=501))
     (True, False)
     """
-    return (error.retryable or error.status in _TEMPORARY) and error.status not in _FINAL
+    if type(error) is BackendError:  # the class says nothing: the status does
+        return error.status in _TEMPORARY
+    return error.retryable and error.status not in _FINAL
 
 
 def wait_before(attempt: int, error: BackendError, retry: Retry, request: Request) -> float:

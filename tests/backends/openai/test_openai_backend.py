@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -357,15 +358,70 @@ async def test_a_cancelled_call_is_charged_the_prompt_as_the_provider_counts_it(
     async with canned.serve(provider()) as backend:
         estimate, known = Meter(), Meter()
         await backend.generate(asking(), Meter())
-        canned.reply = httpx.Response(500)
+        canned.reply = httpx.Response(200, content=b"cut off")
         for meter, asked in (
             (known, asking()),
             (estimate, asking(messages=({"role": "user", "content": "x" * 40},))),
         ):
-            with pytest.raises(Exception, match="HTTP 500"):
+            with pytest.raises(InvalidResponse, match="no JSON"):
                 await backend.generate(asked, meter)
     assert (known.prompt_tokens, known.completion_tokens, known.estimated) == (12, 0, True)
     assert estimate.prompt_tokens == 18  # a quarter of the bound in bytes
+
+
+async def test_an_answer_that_is_refused_is_charged_as_it_is_billed() -> None:
+    reply = chat() | {"usage": {"prompt_tokens": 31, "completion_tokens": 5000}}
+    reply["choices"][0] |= {"message": {"content": None}, "finish_reason": "content_filter"}
+    async with Canned(reply).serve(provider()) as backend:
+        meter = Meter()
+        with pytest.raises(InvalidResponse, match="content filter"):
+            await backend.generate(asking(), meter)
+    assert (meter.prompt_tokens, meter.completion_tokens) == (31, 5000)
+
+
+@pytest.mark.parametrize(
+    "pieces", [("1, 2,", " 3"), ("1, 2, 3",), ("1,", " 2", ",", " 3"), (" 3",)]
+)
+async def test_words_that_a_server_repeats_are_left_out(pieces: tuple[str, ...]) -> None:
+    words = ({"role": "user", "content": "Count."}, {"role": "assistant", "content": "1, 2,"})
+    whole = chat("".join(pieces))
+    told: list[dict[str, Any]] = [
+        {"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]}
+        for piece in pieces
+    ]
+    told.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    stream = "".join(f"data: {json.dumps(event)}\n\n" for event in told).encode()
+    heard: list[str] = []
+    for reply, ear in ((whole, None), (stream, heard)):
+        settings = provider("llamacpp")
+        completion = await Canned(reply).ask(settings, heard=ear, messages=words)
+        assert completion.text == " 3"
+    assert "".join(heard) == " 3"
+
+
+async def test_a_server_that_needs_alternatives_is_asked_for_one() -> None:
+    entry = {"token": "7", "logprob": -0.1, "top_logprobs": [{"token": "7", "logprob": -0.1}]}
+    reply = chat()
+    reply["choices"][0]["logprobs"] = {"content": [entry]}
+    canned = Canned(reply)
+    completion = await canned.ask(provider("llamacpp"), logprobs=True)
+    assert canned.bodies[0]["top_logprobs"] == 1
+    assert completion.logprobs is not None
+    assert completion.logprobs[0].top == ()
+
+
+async def test_an_unknown_server_is_looked_at_again_after_a_failure_that_may_pass() -> None:
+    failing = [httpx.Response(500), httpx.Response(503)]
+
+    def answer(path: str) -> object:
+        if path.endswith("/models"):
+            return failing.pop() if failing else {"data": [{"id": "m", "owned_by": "vllm"}]}
+        return chat()
+
+    canned = Canned(answer)
+    async with canned.serve(OpenAI(base_url=URL, model="m")) as backend:
+        assert backend.capabilities.score
+    assert canned.paths == ["/v1/models"] * 3
 
 
 @pytest.mark.parametrize("error", [KeyError, ValueError, LookupError])

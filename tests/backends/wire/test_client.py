@@ -132,6 +132,16 @@ def test_a_stream_is_bounded_too() -> None:
         tell(Paper([(0, b'data: "x"\n\n')] * 100))
 
 
+def test_what_drips_after_a_whole_story_is_waited_for_a_moment_only() -> None:
+    pings = [(0.2, b": ping\n\n")] * 10_000
+    paper = Paper([(0, b'data: "end"\n\n'), *pings])
+    assert tell(paper, max_bytes=10**6) == ["end"]
+    assert paper.read <= 5
+    done = Paper([(0, b'data: "end"\n\ndata: [DONE]\n\n'), *pings])
+    assert tell(done, max_bytes=10**6) == ["end"]
+    assert done.read <= 5
+
+
 def test_a_whole_story_needs_no_end_of_stream() -> None:
     paper = Paper([(0, b'data: "a"\n\n'), (0, b'data: "end"\n\n'), (99, b"")])
     assert tell(paper) == ["a", "end"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
 
 from tts.backends.base import Capabilities
 from tts.backends.wire.address import origin
@@ -25,6 +27,10 @@ class Dialect(Frozen):
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     continues_by_flag: bool = False
     """Prefill needs `continue_final_message`; without it the last message alone says so."""
+    repeats_prefill: bool = False
+    """An answer begins with the assistant's words that it continues."""
+    least_alternatives: Annotated[int, Field(ge=0)] = 0
+    """Alternatives that must be asked for to be given log-probabilities at all."""
     usage_is_of_one: bool = False
     """With n > 1, the usage counts one choice only."""
 
@@ -76,6 +82,8 @@ DIALECTS: dict[Server, Dialect] = {
             json_schema=True,
         ),
         takes_top_k=True,
+        repeats_prefill=True,
+        least_alternatives=1,
         usage_is_of_one=True,
     ),
     "ollama": Dialect(

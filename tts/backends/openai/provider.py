@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import ClassVar, Literal
 
+import anyio
 from pydantic import PrivateAttr
 
 from tts.backends.base import Provider
@@ -15,8 +16,12 @@ from tts.backends.openai.probe import Found, look, probe
 from tts.backends.openai.spelling import OpenAISpelling
 from tts.backends.remote import RemoteSettings
 from tts.backends.wire import BaseURL, Transport, Wire
+from tts.errors import BackendError
 
 __all__ = ["OpenAI"]
+
+_LOOK_AGAIN = (0.2, 0.5, 1.0)
+"""Seconds to wait before an unknown server is looked at again."""
 
 
 class OpenAI(RemoteSettings, Provider, name="openai"):
@@ -48,7 +53,7 @@ class OpenAI(RemoteSettings, Provider, name="openai"):
         """
         async with self.open_wire(transport) as wire:
             if self._found is None:
-                self._found = await self._find(wire)
+                self._found = await self._look(wire)
             found, dialect = self._found
             can = self.abilities(
                 **dialect.capabilities.model_dump(exclude={"context"}),
@@ -56,6 +61,17 @@ class OpenAI(RemoteSettings, Provider, name="openai"):
             )
             spelling = OpenAISpelling(found.model, dialect, can, self.endpoint)
             yield OpenAIBackend(spelling, dialect, **self.backend_settings(wire, found.model, can))
+
+    async def _look(self, wire: Wire) -> tuple[Found, Dialect]:
+        """Find out what the server is; what may pass is tried again, as with any call."""
+        for wait in _LOOK_AGAIN:
+            try:
+                return await self._find(wire)
+            except BackendError as error:
+                if not (error.retryable and error.sent) or self.retry.attempts == 1:
+                    raise
+            await anyio.sleep(wait)
+        return await self._find(wire)
 
     async def _find(self, wire: Wire) -> tuple[Found, Dialect]:
         server = server_at(self.base_url) if self.server == "auto" else self.server

@@ -12,7 +12,7 @@ from tts.backends.openai.dialects import Dialect
 from tts.backends.openai.reading import read_logprobs, read_usage
 from tts.backends.openai.scoring import read_scores, score_fields
 from tts.errors import ConfigError, InvalidResponse
-from tts.messages import Request, TokenLogprob
+from tts.messages import Request, TokenLogprob, Usage
 
 __all__ = ["OpenAISpelling"]
 
@@ -80,12 +80,16 @@ class OpenAISpelling:
         if request.seed is not None and self._dialect.sends_seed:
             fields["seed"] = request.seed
         if request.logprobs or request.top_logprobs:
-            tops = request.top_logprobs
+            tops = max(request.top_logprobs, self._dialect.least_alternatives)
             fields |= {"logprobs": True, "top_logprobs": tops} if chat else {"logprobs": tops or 1}
         if request.json_schema is not None:
             schema = {"name": "answer", "schema": json.loads(request.json_schema), "strict": True}
             fields["response_format"] = {"type": "json_schema", "json_schema": schema}
         return fields
+
+    def usage(self, value: Any) -> Usage | None:
+        """Read what an answer says was used."""
+        return read_usage(value.get("usage"))
 
     def read(self, value: Any, request: Request) -> Answer:
         """Read an answer; see `Format`."""
@@ -115,6 +119,7 @@ class OpenAISpelling:
         if text is None:
             text = message.get("refusal") or ""
             check_said(text, is_cut=finish == "length", refusal=_refusal(finish, message))
+        text = text.removeprefix(self.repeated(request))
         return Answer(
             text=text,
             finish="length" if finish in _CUT else "stop",
@@ -122,6 +127,12 @@ class OpenAISpelling:
             logprobs=self.logprobs(read_logprobs(choice.get("logprobs")), text, request),
             reasoning=reasoning,
         )
+
+    def repeated(self, request: Request) -> str:
+        """Return the words of the assistant that the server's answer will begin with."""
+        last = request.messages[-1]
+        is_prefill = self._is_chat and last.role == "assistant" and request.given is None
+        return last.content if is_prefill and self._dialect.repeats_prefill else ""
 
     def teller(self, request: Request, ear: Ear) -> OpenAITeller:
         """Return what reads a stream; see `Format`."""
@@ -159,6 +170,7 @@ class OpenAITeller:
         self._logprobs: list[TokenLogprob] = []
         self._usage: Any = None
         self._finish: str | None = None
+        self._repeated = spelling.repeated(request)
 
     @property
     def is_whole(self) -> bool:
@@ -175,7 +187,7 @@ class OpenAITeller:
 
     def _take(self, choice: Mapping[str, Any]) -> None:
         delta = choice.get("delta") or choice
-        text = delta.get("content") or delta.get("text") or ""
+        text = self._fresh(delta.get("content") or delta.get("text") or "")
         reasoning = delta.get("reasoning_content") or delta.get("reasoning") or ""
         self._text.append(text)
         self._reasoning.append(reasoning)
@@ -183,6 +195,15 @@ class OpenAITeller:
         self._finish = choice.get("finish_reason") or self._finish
         self._ear.hear(reasoning, aloud=False)
         self._ear.hear(text)
+
+    def _fresh(self, text: str) -> str:
+        """Return a piece without what it repeats of the assistant's words."""
+        repeated = self._repeated
+        if repeated.startswith(text):
+            self._repeated = repeated[len(text) :]
+            return ""
+        self._repeated = ""
+        return text.removeprefix(repeated)
 
     def answer(self) -> Answer:
         """Return what was told."""

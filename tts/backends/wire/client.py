@@ -255,9 +255,10 @@ class Wire:
     async def _events(self, reply: Reply, patience: _Patience, story: Story) -> None:
         """Read events until the answer is whole, then let the connection end in peace."""
         events, size, is_over = Events(), 0, False
+        drained = math.inf
         patience.renew()
         while not is_over:
-            chunk = await reply.chunk() if not story.is_whole else await self._afterwards(reply)
+            chunk = await (self._afterwards(reply, drained) if story.is_whole else reply.chunk())
             size += len(chunk)
             if size > self._max_bytes:
                 raise self._too_large(reply)
@@ -266,18 +267,19 @@ class Wire:
                 is_over = is_over or data == b"[DONE]" or story.read(self._event(reply, data))
                 if is_over:
                     break
-            if story.is_whole:
-                patience.relax()
-            else:
+            if not story.is_whole:
                 patience.renew()
+            elif drained == math.inf:
+                patience.relax()
+                drained = anyio.current_time() + _DRAIN
         if not story.is_whole:
             raise BackendUnavailable(f"{self._server}: the stream ended before the answer did")
-        while await self._afterwards(reply):  # so that the connection can be used again
-            pass
+        while size <= self._max_bytes and (chunk := await self._afterwards(reply, drained)):
+            size += len(chunk)  # read to the end, so that the connection can be used again
 
-    async def _afterwards(self, reply: Reply) -> bytes:
+    async def _afterwards(self, reply: Reply, until: float) -> bytes:
         """Return what follows a whole answer, such as its usage; wait only a moment for it."""
-        with anyio.move_on_after(_DRAIN), suppress(BackendUnavailable):
+        with anyio.CancelScope(deadline=until), suppress(BackendUnavailable):
             return await reply.chunk()
         return b""
 

@@ -2,7 +2,7 @@
 
 400 413 422   ContextLengthExceeded if it says so, else BackendError: the request is refused
 401 403       AuthenticationError
-402           BackendError: no credit; so is a 429 that no waiting will cure
+402           AuthenticationError: no credit; so is a 429 that no waiting will cure
 408 504       BackendTimeout
 429           RateLimited
 3xx           BackendError: redirected to another host
@@ -105,7 +105,9 @@ def failure(
             status=status,
         )
     if told.words & _NO_CREDIT or status == 402:
-        return BackendError(f"{server}: no credit left: top up the account{quote}", status=status)
+        return AuthenticationError(
+            f"{server}: no credit left: top up the account{quote}", status=status or None
+        )
     if status == 401:  # not quoted: servers repeat parts of the key
         return AuthenticationError(f"{server}: the key is missing or wrong", status=status)
     if status == 403 or "authentication_error" in told.words:

@@ -145,6 +145,13 @@ class AiohttpTransport:
         await self._session.close()
 
 
+_UNCONNECTED = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.ConnectionTimeoutError,
+)
+
+
 def _is_silent(error: Exception) -> bool:
     """Return whether the connection ended before any byte of a response."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
@@ -154,6 +161,12 @@ def _is_silent(error: Exception) -> bool:
 
 def _translated(error: Exception, host: str, connect: float = 0.0) -> BackendError:
     """Return our error for one of aiohttp's."""
+    made = _named(error, host, connect)
+    made.sent = not isinstance(error, _UNCONNECTED)
+    return made
+
+
+def _named(error: Exception, host: str, connect: float) -> BackendError:
     match error:
         case aiohttp.ClientConnectorDNSError():
             return BackendUnavailable(f"{host}: no such host: check base_url and the network")

@@ -112,6 +112,9 @@ class HttpxTransport:
         await self._client.aclose()
 
 
+_UNCONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
 def _is_silent(error: httpx.HTTPError) -> bool:
     """Return whether a kept connection may have ended before any byte of a response."""
     if isinstance(error, httpx.RemoteProtocolError):
@@ -121,6 +124,12 @@ def _is_silent(error: httpx.HTTPError) -> bool:
 
 def _translated(error: httpx.HTTPError, host: str, *, in_body: bool = False) -> BackendError:
     """Return our error for one of httpx's."""
+    made = _named(error, host, in_body=in_body)
+    made.sent = not isinstance(error, _UNCONNECTED)
+    return made
+
+
+def _named(error: httpx.HTTPError, host: str, *, in_body: bool) -> BackendError:
     match error:
         case httpx.ConnectTimeout() | httpx.PoolTimeout():
             return BackendTimeout(f"{host}: no connection in time")
