@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,9 @@ class BatchEngine:
 
     def __init__(self, model: Any, *, max_batch: int) -> None:
         self._model, self._max_batch = model, max_batch
+        # The library has given this argument another name; the network knows which it takes.
+        takes = signature(model.forward).parameters
+        self._cache_name = "cache" if "cache" in takes else "past_key_values"
         self._waiting: deque[Row] = deque()
         self._rows: list[Row] = []
         self._uniforms: list[NDArray[np.float64]] = []
@@ -152,8 +156,8 @@ class BatchEngine:
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions,
-            past_key_values=cache,
             use_cache=cache is not None,
+            **{self._cache_name: cache},
         ).logits
 
 
