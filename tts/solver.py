@@ -285,4 +285,10 @@ def solve_sync(
 def _is_in_event_loop() -> bool:
     # Where asyncio was never imported no loop runs; importing it to ask would slow every import.
     asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -82,14 +82,11 @@ def filled(model: Transformer, batch: int, shared: bool, limit: int) -> tuple[En
 def differing(model: Transformer, batch: int, limit: int) -> float:
     """Return the share of a batch's texts that are others than when each is written alone."""
     engine, rows = filled(model, batch, shared=False, limit=limit)
-    while engine.busy:
-        engine.step()
+    engine.run(())
     count = 0
     for row in rows:
         alone = Row(prompt=row.prompt, settings=row.settings, seed=row.seed, limit=limit)
-        engine.submit(alone)
-        while engine.busy:
-            engine.step()
+        engine.run([alone])
         count += alone.tokens != row.tokens
     return count / batch
 

@@ -148,10 +148,7 @@ class Solver:
             for index, problem in enumerate(problems)
             for sample in range(count)
         ]
-        for row in rows:
-            engine.submit(row)
-        while engine.busy:
-            engine.step()
+        engine.run(rows)
         samples = [self._sample(row) for row in rows]
         return [samples[at : at + count] for at in range(0, len(samples), count)]
 

@@ -75,10 +75,7 @@ class Model:
             for place, prompt in enumerate(prompts)
             for sample in range(count)
         ]
-        for row in rows:
-            engine.submit(row)
-        while engine.busy:
-            engine.step()
+        engine.run(rows)
         texts = [self._text(row) for row in rows]
         return [texts[at : at + count] for at in range(0, len(texts), count)]
 

@@ -121,3 +121,13 @@ def test_debug_raises(pipeline: Path, tts: Tts) -> None:
         from tts.cli import main
 
         main(["--debug", "rules", "none such"])
+
+
+@pytest.mark.parametrize("words", [(), ("models",), ("cache",)])
+def test_without_a_command_the_help_is_shown_in_its_own_lines(
+    tts: Tts, words: tuple[str, ...]
+) -> None:
+    outcome = tts(*words)
+    assert outcome.code == 2
+    assert outcome.err.startswith("Usage: ")
+    assert outcome.err.count("\n") > 8

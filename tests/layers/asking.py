@@ -43,7 +43,8 @@ class Moody(Layer):
         self.times.append(anyio.current_time())
         error = self.errors[len(self.times) - 1] if len(self.times) <= len(self.errors) else None
         if error is not None:
-            await anyio.sleep(self.pause)
+            if self.pause:  # even a wait of no time is a point at which a call can be cancelled
+                await anyio.sleep(self.pause)
             meter.prompt_tokens += self.spends
             raise error
         return await self.inner.generate(request, meter)

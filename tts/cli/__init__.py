@@ -65,6 +65,9 @@ def main(arguments: list[str] | None = None) -> None:
     except typer.Exit as exit_:
         code = exit_.exit_code
     except _UsageMistake as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help, in its own lines
+            typer.echo(error.format_message(), err=True)
+            raise SystemExit(2) from None
         code = _fail(error.format_message(), 2)
     except TTSError as error:
         if "--debug" in words:

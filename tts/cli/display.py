@@ -61,7 +61,7 @@ class Display:
             found = "nothing was" if solution.answer is None else "this is the best answer"
             self._print(f"{what} ended the work: {found} found until then")
         for number, what in (
-            (solution.failed_calls, "failed calls"),
+            (solution.failed_calls, "failed call" + "s" * (solution.failed_calls > 1)),
             (solution.parse_failures, "answers or judgements that could not be read"),
         ):
             if number:

@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 import anyio
 from pydantic import Field
 
-from tts.backends.base import Backend, Meter
+from tts.backends.base import Backend, Meter, most_tokens
 from tts.errors import BackendTimeout, BudgetExceeded
 from tts.frozen import Frozen
 from tts.layers.base import Layer
@@ -265,12 +265,8 @@ class Budgeted(Layer):
         raise account.refusal(reserved)
 
     def _worst(self, request: Request) -> Spending:
-        prompt = self.prompt_tokens(request)
-        most = 0 if request.given is not None else request.max_tokens
-        context = self.capabilities.context
-        if context is not None:
-            most = min(most, max(context - prompt, 0))
-        return Spending(prompt + most, 1, self.price.of(prompt, most) if self.price else 0.0)
+        prompt, most = most_tokens(self.inner, request)
+        return Spending(prompt + most, 1, self._cost(prompt, most))
 
     def _used(self, meter: Meter) -> Spending:
         prompt, completion = meter.prompt_tokens, meter.completion_tokens

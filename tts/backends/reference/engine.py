@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -122,6 +122,13 @@ class Engine:
         """
         self._check_length(row)
         self._waiting.append(row)
+
+    def run(self, rows: Iterable[Row]) -> None:
+        """Submit rows, and step until none is left; errors as `submit`."""
+        for row in rows:
+            self.submit(row)
+        while self.busy:
+            self.step()
 
     def step(self) -> bool:
         """Drop cancelled rows, admit waiting ones, and write one token for each.

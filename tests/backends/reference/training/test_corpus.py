@@ -14,6 +14,7 @@ from tts.backends.reference.tokenizer import Tokenizer
 from tts.backends.reference.training.cases import Case
 from tts.backends.reference.training.corpus import Corpus, Shape
 from tts.backends.reference.training.packing import Batch
+from tts.backends.reference.training.responses import VERDICT
 from tts.backends.reference.training.roles import ROLES
 from tts.backends.reference.training.solutions import read
 from tts.backends.reference.training.vocabulary import CONTROLS, build, words
@@ -94,6 +95,7 @@ def test_only_responses_are_learned(seed: int) -> None:
         tokens, weights = batch.tokens[row][seen].tolist(), batch.weights[row][seen]
         start = tokens.index(assistant) + 1
         assert not weights[:start].any()
+        assert {*weights[start:].tolist()} <= {0.0, 1.0, VERDICT / 2, VERDICT}
         assert batch.weights[row][own][-1] == 1.0
 
 
@@ -155,6 +157,6 @@ def test_a_prompt_without_its_problem_is_refused() -> None:
 
 def test_every_word_of_the_world_is_a_token() -> None:
     tokenizer = built()
-    assert tokenizer.vocab_size <= 1280
+    assert tokenizer.vocab_size <= 1152
     assert [word for word in words(1) if len(tokenizer.encode(word)) != 1] == []
     assert [tokenizer.special(name) for name in CONTROLS] == list(range(len(CONTROLS)))

@@ -10,7 +10,7 @@ from tts.backends.reference.training.cases import Case
 from tts.backends.reference.training.solutions import line
 from tts.backends.reference.training.world import Problem
 
-__all__ = ["Branch", "Piece", "Role", "branch", "steps", "worked"]
+__all__ = ["VERDICT", "Branch", "Piece", "Role", "branch", "steps", "worked"]
 
 VERDICT = 4.0
 """Weight of a token that says yes or no: it stands for a whole judgement."""

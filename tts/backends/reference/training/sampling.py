@@ -53,10 +53,7 @@ def _solved(folder: Path, keys: Sequence[str]) -> Iterator[tuple[str, list[str]]
             )
             for sample in range(_SAMPLES)
         ]
-    for row in rows:
-        engine.submit(row)
-    while engine.busy:
-        engine.step()
+    engine.run(rows)
     for place, key in enumerate(keys):
         mine = rows[place * _SAMPLES : (place + 1) * _SAMPLES]
         yield key, [tokenizer.decode(row.tokens) for row in mine]

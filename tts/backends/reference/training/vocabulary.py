@@ -30,7 +30,7 @@ CONTROLS = (
     *(f"<think{number}>" for number in range(1, 9)),
     "<summary>",
 )
-_SIZE = 1280
+_SIZE = 1152
 _PROBLEMS = 600
 # Words that later lessons are likely to need, and forms of the names a user may type.
 _EXTRA = """Yes No True False none all any not but if else while until best better worse first
