@@ -7,21 +7,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any, Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from anyio.lowlevel import RunVar
-from pydantic import PositiveInt
+from pydantic import PositiveInt, field_validator, model_validator
 
 from tts.backends.base import Capabilities, Meter, Price, Provider
+from tts.backends.reference.bundled import MAIN, bundled, in_folder
 from tts.backends.reference.engine import Engine, Row, TokenIds
 from tts.backends.reference.model import Transformer
 from tts.backends.reference.rendering import Renderer, StopWatch
 from tts.backends.reference.sampling import Settings
 from tts.backends.reference.scheduler import Scheduler
 from tts.backends.reference.tokenizer import Tokenizer
-from tts.backends.reference.weights import load_config, load_tensors
-from tts.errors import ContextLengthExceeded
+from tts.backends.reference.weights import LlamaConfig, load_config, load_tensors
+from tts.errors import ConfigError, ContextLengthExceeded
 from tts.messages import Completion, Message, Request, TokenLogprob, Usage
 
 __all__ = ["Reference", "ReferenceBackend"]
@@ -43,30 +45,34 @@ class ReferenceBackend:
     object may be used from several event loops.
 
     Args:
-        folder: Where `config.json`, `model.safetensors` and `tokenizer.json` are; None for the
-            bundled ones.
+        model: Name of a bundled model.
+        folder: Where `config.json`, `model.safetensors` and `tokenizer.json` of another are; then
+            `model` has no meaning.
         max_batch: Most requests decoded together; others wait.
         exact_replay: Keep a text independent of what is decoded beside it, to the last bit.
             Without it a draw may differ where two tokens are nearly equal.
         dtype: float32, or float64 for comparisons.
 
     Raises:
-        ConfigError: If the files are missing or do not fit together.
+        ConfigError: If there is no model of this name, or its files are missing or do not fit
+            together.
     """
 
     def __init__(
         self,
         *,
+        model: str = MAIN,
         folder: Path | None = None,
         max_batch: int = 64,
         exact_replay: bool = True,
         dtype: type[np.floating] = np.float32,
     ) -> None:
-        folder = folder or Path(__file__).with_name("weights")
-        config = load_config(folder / "config.json")
-        tensors = load_tensors(folder / "model.safetensors", config)
+        files = bundled(model) if folder is None else in_folder(folder)
+        config = load_config(files.config)
+        tensors = load_tensors(files.tensors, config)
+        self._name = files.name
         self._model = Transformer(config, tensors, dtype=dtype, exact=exact_replay)
-        self._tokenizer = Tokenizer(folder / "tokenizer.json")
+        self._tokenizer = _fitting(files.tokenizer, config)
         self._renderer = Renderer(self._tokenizer)
         self._max_batch = max_batch
         self._context = config.max_position_embeddings
@@ -75,7 +81,7 @@ class ReferenceBackend:
     @property
     def name(self) -> str:
         """Name of the model."""
-        return "reference"
+        return self._name
 
     @property
     def capabilities(self) -> Capabilities:
@@ -192,19 +198,57 @@ class ReferenceBackend:
 class Reference(Provider, name="reference"):
     """The bundled model: small, local, free, and the same text for the same seed."""
 
+    model: str = MAIN
+    """Name of a bundled model."""
     folder: Path | None = None
-    """Folder of other weights of the same format; None for the bundled ones."""
+    """Folder of other weights of the same format, in place of a bundled model."""
     max_batch: PositiveInt = 64
     """Most requests decoded together."""
     exact_replay: bool = True
     """Keep a text independent of what is decoded beside it."""
 
+    @field_validator("model")
+    @classmethod
+    def _is_known(cls, model: str) -> str:
+        try:
+            bundled(model)
+        except ConfigError as error:
+            raise ValueError(error.message) from error
+        return model
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if self.folder is not None and self.model != MAIN:
+            raise ValueError("give a model or a folder, not both")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """Return the settings that an answer depends on: of model and folder the one in use."""
+        unused = "model" if self.folder is not None else "folder"
+        return {key: value for key, value in super().identity().items() if key != unused}
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[ReferenceBackend]:
         """Yield the backend; there is nothing to close."""
         yield ReferenceBackend(
-            folder=self.folder, max_batch=self.max_batch, exact_replay=self.exact_replay
+            model=self.model,
+            folder=self.folder,
+            max_batch=self.max_batch,
+            exact_replay=self.exact_replay,
         )
+
+
+def _fitting(path: Path, config: LlamaConfig) -> Tokenizer:
+    """Return the tokenizer of a model whose vocabulary holds all of its ids."""
+    if not path.is_file():
+        raise ConfigError("the tokenizer is missing", path=str(path))
+    tokenizer = Tokenizer(path)
+    if tokenizer.vocab_size > config.vocab_size:
+        raise ConfigError(
+            f"{tokenizer.vocab_size} tokens do not fit a model of {config.vocab_size}",
+            path=str(path),
+        )
+    return tokenizer
 
 
 def _charge(row: Row, meter: Meter) -> None:
