@@ -5,7 +5,7 @@ PROBLEM := pipelines/quickstart.txt
 LLAMA_SERVER ?= .live/llama-server
 LLAMA_MODEL ?= .live/model.gguf
 
-.PHONY: help run test check format lint types layers coverage train-test transformers-test test-live bench clean
+.PHONY: help run test check format lint types layers coverage train-test transformers-test test-live test-live-small bench clean
 
 help:  ## Say what each target does.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1|/' | column -t -s '|'
@@ -45,7 +45,11 @@ train-test: .venv/train  ## Run the tests of the training recipe, which need PyT
 transformers-test: .venv/transformers  ## Run the tests of the backend transformers, which need torch.
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/backends/transformers/check_transformers.py
 
-test-live: .venv/test $(LLAMA_SERVER) $(LLAMA_MODEL)  ## Try the wire on a real server; builds llama.cpp once.
+test-live: .venv/transformers $(LLAMA_SERVER)  ## Try the bundled model in llama.cpp (built once) and transformers.
+	LLAMA_SERVER=$(LLAMA_SERVER) $(BIN)/pytest -v -o addopts=--import-mode=importlib \
+		tests/live/check_reference_llama.py tests/live/check_reference_transformers.py
+
+test-live-small: .venv/test $(LLAMA_SERVER) $(LLAMA_MODEL)  ## Try the wire on a real server and a model made by others.
 	LLAMA_SERVER=$(LLAMA_SERVER) LLAMA_MODEL=$(LLAMA_MODEL) \
 		$(BIN)/pytest -v -o addopts=--import-mode=importlib tests/live/check_llama.py
 

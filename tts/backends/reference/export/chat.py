@@ -1,7 +1,9 @@
 """The chat format as the templates that other runtimes render.
 
 Both say what `tts.backends.reference.rendering.Renderer` does. A runtime that reads
-`tokenizer.json` spaces the text itself; llama.cpp cannot, so its template does it.
+`tokenizer.json` spaces the text itself; llama.cpp cannot, so its template does it. What llama.cpp
+writes keeps these spaces, and comes back with them in a later prompt, so a line that begins with
+a space is taken to have its own already.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ _MACRO: Final = """\
 {%- macro spaced(text) -%}
 {%- for line in text.split('\\n') -%}
 {%- if not loop.first -%}{{- '\\n' -}}{%- endif -%}
-{%- if line or (loop.first and text) -%}{{- ' ' -}}{%- endif -%}
+{%- if line[:1] != ' ' and (line or (loop.first and text)) -%}{{- ' ' -}}{%- endif -%}
 {{- line -}}
 {%- endfor -%}
 {%- endmacro -%}
@@ -42,7 +44,7 @@ _MACRO: Final = """\
 PLAIN: Final = _TEMPLATE.replace("TEXT(", "(")
 """For runtimes whose tokenizer is `tokenizer.json`."""
 SPACED: Final = _MACRO + _TEMPLATE.replace("TEXT(", "spaced(")
-"""For llama.cpp: it writes the spaces that the tokenizer's normalizer would."""
+"""For llama.cpp: it writes the spaces that the tokenizer's normalizer would, where none are."""
 
 
 def spaced(text: str) -> str:
