@@ -31,7 +31,7 @@ EXACT = ("-ctk", "f32", "-ctv", "f32", "-fa", "off")
 """Everything in float32; keys and values in float16, the server's default, are off by 1e-2."""
 WHOLE: Mapping[str, Any] = {"top_k": 0, "min_p": 0.0}
 """Sample from the whole distribution. The server's defaults leave out, before the temperature has
-its say, what is less than a twentieth as probable as the best, which is nearly all there is here."""
+its say, what is less than a twentieth as probable as the best: here, nearly everything."""
 SCALED = 96
 """Problems that accuracies are taken on."""
 

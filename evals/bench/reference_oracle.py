@@ -1,0 +1,295 @@
+"""Decoding speed of the bundled model in our engine, llama.cpp, PyTorch and transformers.
+
+The same prompts, the same number of tokens, always the most probable one, at batch 1, 8 and 64.
+Every engine is a process that is pinned to one processor, or to two, with as many threads; the
+engines take turns. Each is given few and many tokens, and the difference is what decoding them
+takes: prompts, HTTP and starting cost nothing then. The best of the rounds counts, as others may
+use the machine; processor time stands beside the clock's. Ratios are ours to theirs.
+
+llama.cpp's server is measured if --server or LLAMA_SERVER names it, the others if installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, Protocol
+
+from tts.backends.reference.bundled import bundled
+from tts.evals.bench.engine_profile import profile
+from tts.evals.bench.oracle_engines import PROMPT, prompts
+
+BATCHES: Final = (1, 8, 64)
+SHORT: Final = 16
+"""Tokens after each prompt in the runs that are taken away."""
+READY_SECONDS: Final = 60
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """What a run took."""
+
+    clock: float
+    processor: float
+
+
+class Contestant(Protocol):
+    """An engine that is ready to decode."""
+
+    def decode(self, batch: int, tokens: int) -> Seconds:
+        """Write so many tokens after each of so many prompts."""
+        ...
+
+
+class Worker:
+    """Processes of `oracle_engines`, which share a batch."""
+
+    def __init__(self, engine: str, processors: Sequence[Sequence[int]]) -> None:
+        command = [sys.executable, "-m", "tts.evals.bench.oracle_engines", engine, "--processors"]
+        self.processes = [
+            subprocess.Popen(
+                [*command, *map(str, pinned)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+            for pinned in processors
+        ]
+        for process in self.processes:
+            _answer(process)
+
+    def decode(self, batch: int, tokens: int) -> Seconds:
+        """Give each process its share, and wait for the last."""
+        share = batch // len(self.processes)
+        for process in self.processes:
+            assert process.stdin is not None
+            process.stdin.write(json.dumps({"batch": share, "tokens": tokens}) + "\n")
+            process.stdin.flush()
+        answers = [_answer(process) for process in self.processes]
+        return Seconds(
+            max(each["clock"] for each in answers), sum(each["processor"] for each in answers)
+        )
+
+    def close(self) -> None:
+        """End the processes."""
+        for process in self.processes:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait()
+
+
+def _answer(process: subprocess.Popen[str]) -> dict[str, float]:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise SystemExit(f"an engine ended: {' '.join(map(str, process.args[2:]))}")  # type: ignore[index]  # a list
+    answer: dict[str, float] = json.loads(line)
+    return answer
+
+
+class Server:
+    """llama.cpp's server; `slots` calls at once are one batch."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
+        self._process, self._port = process, port
+
+    def decode(self, batch: int, tokens: int) -> Seconds:
+        """Send all calls at once, and wait for the last answer."""
+        bodies = [
+            json.dumps(
+                {
+                    "prompt": ids,
+                    "n_predict": tokens,
+                    "ignore_eos": True,
+                    "cache_prompt": False,
+                    "samplers": ["top_k"],
+                    "top_k": 1,
+                }
+            )
+            for ids in prompts(batch)
+        ]
+        with ThreadPoolExecutor(batch) as pool:
+            clock, processor = time.perf_counter(), self._processor()
+            counts = list(pool.map(self._post, bodies))
+            clock, processor = time.perf_counter() - clock, self._processor() - processor
+        if set(counts) != {tokens}:
+            raise SystemExit(f"llama.cpp wrote {sorted(set(counts))} tokens, not {tokens}")
+        return Seconds(clock, processor)
+
+    def _post(self, body: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=600)
+        connection.request("POST", "/completion", body, {"Content-Type": "application/json"})
+        count: int = json.load(connection.getresponse())["tokens_predicted"]
+        connection.close()
+        return count
+
+    def _processor(self) -> float:
+        stat = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / _TICKS
+
+
+@contextmanager
+def served(binary: str, model: Path, slots: int, processors: Sequence[int]) -> Iterator[Server]:
+    """Start llama.cpp's server, pinned, and stop it at the end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    threads = len(processors)
+    flags = f"-np {slots} -c {slots * 512} -t {threads} -tb {threads} --no-webui --offline"
+    command = [binary, "-m", str(model), "--host", "127.0.0.1", "--port", str(port), *flags.split()]
+    with subprocess.Popen(
+        ["taskset", "-c", ",".join(map(str, processors)), *command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            _wait_until_ready(process, port)
+            yield Server(process, port)
+        finally:
+            process.terminate()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
+    until = time.monotonic() + READY_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+            connection.request("GET", "/health")
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            pass
+        time.sleep(0.05)
+    raise SystemExit("llama.cpp's server did not start")
+
+
+def contestants(
+    batch: int, binary: str | None, models: dict[str, Path], stack: ExitStack
+) -> Iterator[tuple[str, int, Contestant]]:
+    """Yield engines that are ready: name, threads, engine. Ours is the first."""
+    processors = sorted(os.sched_getaffinity(0))[:2]
+    one, two = [processors[:1]], [processors]
+    found = [("ours", 1, one), ("ours, not exact", 1, one)]
+    if batch > 1 and len(processors) > 1:
+        found.append(("ours", 2, [[each] for each in processors]))
+    for engine, module in (("PyTorch", "torch"), ("transformers", "transformers")):
+        if importlib.util.find_spec(module):
+            found += [(engine, 1, one), (engine, 2, two)]
+    for engine, threads, pinned in found:
+        if threads > len(processors):
+            continue
+        worker = Worker(engine, pinned)
+        stack.callback(worker.close)
+        yield engine, threads, worker
+    for precision, model in models.items():
+        for threads in range(1, len(processors) + 1):
+            assert binary is not None
+            server = stack.enter_context(served(binary, model, batch, processors[:threads]))
+            yield f"llama.cpp, {precision}", threads, server
+
+
+def rates(
+    engines: Sequence[tuple[str, int, Contestant]], batch: int, extra: int, rounds: int
+) -> list[Seconds]:
+    """Return each engine's tokens a second, of the clock and of the processor."""
+    best: list[dict[int, list[Seconds]]] = [{SHORT: [], SHORT + extra: []} for _ in engines]
+    for _ in range(rounds):
+        for (_, _, engine), runs in zip(engines, best, strict=True):
+            for tokens, seconds in runs.items():
+                seconds.append(engine.decode(batch, tokens))
+    found = []
+    for runs in best:
+        short, long = runs.values()
+        found.append(
+            Seconds(
+                batch * extra / (min(s.clock for s in long) - min(s.clock for s in short)),
+                batch * extra / (min(s.processor for s in long) - min(s.processor for s in short)),
+            )
+        )
+    return found
+
+
+def measure(binary: str | None, extra: int, rounds: int) -> Iterator[dict[str, Any]]:
+    """Yield one result at a time."""
+    with TemporaryDirectory() as folder:
+        models = exported(Path(folder)) if binary else {}
+        for batch in BATCHES:
+            with ExitStack() as stack:
+                engines = list(contestants(batch, binary, models, stack))
+                found = rates(engines, batch, extra, rounds)
+            for (name, threads, _), each in zip(engines, found, strict=True):
+                yield {
+                    "engine": name,
+                    "threads": threads,
+                    "batch": batch,
+                    "rate": each.clock,
+                    "rate_processor": each.processor,
+                    "ratio": found[0].clock / each.clock,
+                    "ratio_processor": found[0].processor / each.processor,
+                }
+
+
+def exported(folder: Path) -> dict[str, Path]:
+    """Write the model for llama.cpp, in both precisions."""
+    from tts.backends.reference.export.to_gguf import to_gguf
+
+    return {
+        "f32": to_gguf(bundled(), folder / "f32", "f32"),
+        "f16": to_gguf(bundled(), folder / "f16", "f16"),
+    }
+
+
+def shown(result: dict[str, Any]) -> str:
+    """Return a result as a line."""
+    if "part" in result:
+        return (
+            f"profile, batch {result['batch']:>2}  {result['part']:<34} {result['share']:6.1%}"
+            f"  {result['microseconds']:7.1f} us a step"
+        )
+    if "engine" not in result:
+        return f"{result}"
+    return (
+        f"batch {result['batch']:>2}  {result['engine']:<16} {result['threads']} thread"
+        f"{'s' if result['threads'] > 1 else ' '}  {result['rate']:7.0f} tokens/s"
+        f"  {result['rate_processor']:7.0f} a processor second; ours to this: "
+        f"{result['ratio']:5.2f}, {result['ratio_processor']:5.2f}"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and tokens")
+    parser.add_argument("--server", default=os.environ.get("LLAMA_SERVER"), help="llama-server")
+    options = parser.parse_args(arguments)
+    setting: dict[str, Any] = {
+        "processors": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg()[0],
+        "prompt": PROMPT,
+        "tokens": 32 if options.quick else 160,
+    }
+    results = [iter([setting]), profile(BATCHES, steps=30 if options.quick else 200)]
+    results.append(measure(options.server, setting["tokens"], rounds=2 if options.quick else 8))
+    for each in results:
+        for result in each:
+            print(json.dumps(result) if options.json else shown(result), flush=True)
+
+
+if __name__ == "__main__":
+    main()
