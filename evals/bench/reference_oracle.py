@@ -16,6 +16,7 @@ import http.client
 import importlib.util
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Protocol
@@ -179,21 +181,22 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
 
 
 def contestants(
-    batch: int, binary: str | None, models: dict[str, Path], stack: ExitStack
+    batch: int, most: int, binary: str | None, models: dict[str, Path], stack: ExitStack
 ) -> Iterator[tuple[str, int, Contestant]]:
     """Yield engines that are ready: name, threads, engine. Ours is the first."""
-    processors = sorted(os.sched_getaffinity(0))[:2]
-    one, two = [processors[:1]], [processors]
-    found = [("ours", 1, one), ("ours, not exact", 1, one)]
-    if batch > 1 and len(processors) > 1:
-        found.append(("ours", 2, [[each] for each in processors]))
+    processors = sorted(os.sched_getaffinity(0))[:most]
+    found = [("ours", 1), ("ours, not exact", 1)]
+    if batch > 1:
+        found.append(("ours", 2))
     for engine, module in (("PyTorch", "torch"), ("transformers", "transformers")):
         if importlib.util.find_spec(module):
-            found += [(engine, 1, one), (engine, 2, two)]
-    for engine, threads, pinned in found:
+            found += [(engine, 1), (engine, 2)]
+    for engine, threads in found:
         if threads > len(processors):
             continue
-        worker = Worker(engine, pinned)
+        pinned = processors[:threads]
+        # Ours has one thread, so two are two processes with half of the batch each.
+        worker = Worker(engine, [[each] for each in pinned] if engine == "ours" else [pinned])
         stack.callback(worker.close)
         yield engine, threads, worker
     for precision, model in models.items():
@@ -224,18 +227,20 @@ def rates(
     return found
 
 
-def measure(binary: str | None, extra: int, rounds: int) -> Iterator[dict[str, Any]]:
+def measure(
+    binary: str | None, batches: Sequence[int], threads: int, extra: int, rounds: int
+) -> Iterator[dict[str, Any]]:
     """Yield one result at a time."""
     with TemporaryDirectory() as folder:
         models = exported(Path(folder)) if binary else {}
-        for batch in BATCHES:
+        for batch in batches:
             with ExitStack() as stack:
-                engines = list(contestants(batch, binary, models, stack))
+                engines = list(contestants(batch, threads, binary, models, stack))
                 found = rates(engines, batch, extra, rounds)
-            for (name, threads, _), each in zip(engines, found, strict=True):
+            for (name, used, _), each in zip(engines, found, strict=True):
                 yield {
                     "engine": name,
-                    "threads": threads,
+                    "threads": used,
                     "batch": batch,
                     "rate": each.clock,
                     "rate_processor": each.processor,
@@ -276,19 +281,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and tokens")
+    parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
+    parser.add_argument("--threads", type=int, default=2, help="measure one, or one and two")
     parser.add_argument("--server", default=os.environ.get("LLAMA_SERVER"), help="llama-server")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the engines, too
     setting: dict[str, Any] = {
         "processors": len(os.sched_getaffinity(0)),
         "load": os.getloadavg()[0],
         "prompt": PROMPT,
         "tokens": 32 if options.quick else 160,
     }
-    results = [iter([setting]), profile(BATCHES, steps=30 if options.quick else 200)]
-    results.append(measure(options.server, setting["tokens"], rounds=2 if options.quick else 8))
-    for each in results:
-        for result in each:
-            print(json.dumps(result) if options.json else shown(result), flush=True)
+    results = chain(
+        [setting],
+        profile(options.batches, steps=30 if options.quick else 200),
+        measure(
+            options.server,
+            options.batches,
+            options.threads,
+            setting["tokens"],
+            rounds=2 if options.quick else 8,
+        ),
+    )
+    for result in results:
+        print(json.dumps(result) if options.json else shown(result), flush=True)
 
 
 if __name__ == "__main__":

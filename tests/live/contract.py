@@ -62,7 +62,7 @@ async def test_completions_of_raw_text(served: Served) -> None:
 
 async def test_the_same_seed_gives_the_same_text_and_another_another(served: Served) -> None:
     seeds = (1, 1, 2, 3, 4, 5, 6)
-    asked = [asking(served.question, seed=seed, temperature=5.0) for seed in seeds]
+    asked = [asking(served.question, seed=seed, temperature=1.5) for seed in seeds]
     async with served.provider().open() as backend:
         texts = [(await backend.generate(request, Meter())).text for request in asked]
     assert texts[0] == texts[1]
@@ -114,8 +114,8 @@ async def test_several_completions_from_one_call(served: Served) -> None:
     async with served.provider().open() as backend:
         assert isinstance(backend, OpenAIBackend)
         meter = Meter()
-        asked = asking(served.question, temperature=5.0, logprobs=True)
-        drawn = await backend.generate_n(asked, 3, meter)
+        asked = asking(served.question, temperature=1.5, logprobs=True)
+        drawn = await backend.generate_n(asked, served.slots, meter)
     assert len({completion.text for completion in drawn}) > 1
     ended = sum(completion.finish_reason == "stop" for completion in drawn)
     shown = sum(len(each.logprobs or ()) for each in drawn)

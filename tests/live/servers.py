@@ -33,7 +33,7 @@ class Served:
         alias: What it calls its model.
         slots: Calls that it works on at once.
         context: Tokens of each of them.
-        question: What the model answers in several words, not always the same at temperature 5.
+        question: What the model answers in several words, not always the same at temperature 1.5.
         raw: The beginning of a text that it goes on with.
         extra: What every call tells the server besides.
     """
