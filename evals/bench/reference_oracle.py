@@ -6,47 +6,35 @@ engines take turns. Each is given few and many tokens, and the difference is wha
 takes: prompts, HTTP and starting cost nothing then. The best of the rounds counts, as others may
 use the machine; processor time stands beside the clock's. Ratios are ours to theirs.
 
-llama.cpp's server is measured if --server or LLAMA_SERVER names it, the others if installed.
+llama.cpp's server is measured if --server or LLAMA_SERVER names it (the extra `export` writes its
+model, in float32), the others if they are installed.
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
 import importlib.util
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Protocol
 
 from tts.backends.reference.bundled import bundled
+from tts.backends.reference.export.to_gguf import to_gguf
 from tts.evals.bench.engine_profile import profile
-from tts.evals.bench.oracle_engines import PROMPT, prompts
+from tts.evals.bench.llama_server import Seconds, served
+from tts.evals.bench.oracle_engines import PROMPT
 
 BATCHES: Final = (1, 8, 64)
 SHORT: Final = 16
 """Tokens after each prompt in the runs that are taken away."""
-READY_SECONDS: Final = 60
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(frozen=True, slots=True)
-class Seconds:
-    """What a run took."""
-
-    clock: float
-    processor: float
 
 
 class Contestant(Protocol):
@@ -104,87 +92,14 @@ def _answer(process: subprocess.Popen[str]) -> dict[str, float]:
     return answer
 
 
-class Server:
-    """llama.cpp's server; `slots` calls at once are one batch."""
-
-    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
-        self._process, self._port = process, port
-
-    def decode(self, batch: int, tokens: int) -> Seconds:
-        """Send all calls at once, and wait for the last answer."""
-        bodies = [
-            json.dumps(
-                {
-                    "prompt": ids,
-                    "n_predict": tokens,
-                    "ignore_eos": True,
-                    "cache_prompt": False,
-                    "samplers": ["top_k"],
-                    "top_k": 1,
-                }
-            )
-            for ids in prompts(batch)
-        ]
-        with ThreadPoolExecutor(batch) as pool:
-            clock, processor = time.perf_counter(), self._processor()
-            counts = list(pool.map(self._post, bodies))
-            clock, processor = time.perf_counter() - clock, self._processor() - processor
-        if set(counts) != {tokens}:
-            raise SystemExit(f"llama.cpp wrote {sorted(set(counts))} tokens, not {tokens}")
-        return Seconds(clock, processor)
-
-    def _post(self, body: str) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=600)
-        connection.request("POST", "/completion", body, {"Content-Type": "application/json"})
-        count: int = json.load(connection.getresponse())["tokens_predicted"]
-        connection.close()
-        return count
-
-    def _processor(self) -> float:
-        stat = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(stat[11]) + int(stat[12])) / _TICKS
-
-
-@contextmanager
-def served(binary: str, model: Path, slots: int, processors: Sequence[int]) -> Iterator[Server]:
-    """Start llama.cpp's server, pinned, and stop it at the end."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    threads = len(processors)
-    flags = f"-np {slots} -c {slots * 512} -t {threads} -tb {threads} --no-webui --offline"
-    command = [binary, "-m", str(model), "--host", "127.0.0.1", "--port", str(port), *flags.split()]
-    with subprocess.Popen(
-        ["taskset", "-c", ",".join(map(str, processors)), *command],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        try:
-            _wait_until_ready(process, port)
-            yield Server(process, port)
-        finally:
-            process.terminate()
-
-
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
-    until = time.monotonic() + READY_SECONDS
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
-            connection.request("GET", "/health")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            pass
-        time.sleep(0.05)
-    raise SystemExit("llama.cpp's server did not start")
-
-
 def contestants(
-    batch: int, most: int, binary: str | None, models: dict[str, Path], stack: ExitStack
+    batch: int,
+    processors: Sequence[int],
+    binary: str | None,
+    model: Path | None,
+    stack: ExitStack,
 ) -> Iterator[tuple[str, int, Contestant]]:
     """Yield engines that are ready: name, threads, engine. Ours is the first."""
-    processors = sorted(os.sched_getaffinity(0))[:most]
     found = [("ours", 1), ("ours, not exact", 1)]
     if batch > 1:
         found.append(("ours", 2))
@@ -199,11 +114,10 @@ def contestants(
         worker = Worker(engine, [[each] for each in pinned] if engine == "ours" else [pinned])
         stack.callback(worker.close)
         yield engine, threads, worker
-    for precision, model in models.items():
+    if binary and model:
         for threads in range(1, len(processors) + 1):
-            assert binary is not None
             server = stack.enter_context(served(binary, model, batch, processors[:threads]))
-            yield f"llama.cpp, {precision}", threads, server
+            yield "llama.cpp", threads, server
 
 
 def rates(
@@ -228,14 +142,14 @@ def rates(
 
 
 def measure(
-    binary: str | None, batches: Sequence[int], threads: int, extra: int, rounds: int
+    binary: str | None, batches: Sequence[int], processors: Sequence[int], extra: int, rounds: int
 ) -> Iterator[dict[str, Any]]:
     """Yield one result at a time."""
     with TemporaryDirectory() as folder:
-        models = exported(Path(folder)) if binary else {}
+        model = to_gguf(bundled(), Path(folder)) if binary else None
         for batch in batches:
             with ExitStack() as stack:
-                engines = list(contestants(batch, threads, binary, models, stack))
+                engines = list(contestants(batch, processors, binary, model, stack))
                 found = rates(engines, batch, extra, rounds)
             for (name, used, _), each in zip(engines, found, strict=True):
                 yield {
@@ -249,16 +163,6 @@ def measure(
                 }
 
 
-def exported(folder: Path) -> dict[str, Path]:
-    """Write the model for llama.cpp, in both precisions."""
-    from tts.backends.reference.export.to_gguf import to_gguf
-
-    return {
-        "f32": to_gguf(bundled(), folder / "f32", "f32"),
-        "f16": to_gguf(bundled(), folder / "f16", "f16"),
-    }
-
-
 def shown(result: dict[str, Any]) -> str:
     """Return a result as a line."""
     if "part" in result:
@@ -269,7 +173,7 @@ def shown(result: dict[str, Any]) -> str:
     if "engine" not in result:
         return f"{result}"
     return (
-        f"batch {result['batch']:>2}  {result['engine']:<16} {result['threads']} thread"
+        f"batch {result['batch']:>2}  {result['engine']:<15} {result['threads']} thread"
         f"{'s' if result['threads'] > 1 else ' '}  {result['rate']:7.0f} tokens/s"
         f"  {result['rate_processor']:7.0f} a processor second; ours to this: "
         f"{result['ratio']:5.2f}, {result['ratio_processor']:5.2f}"
@@ -282,15 +186,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and tokens")
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
-    parser.add_argument("--threads", type=int, default=2, help="measure one, or one and two")
+    parser.add_argument(
+        "--processors",
+        type=int,
+        nargs="+",
+        default=sorted(os.sched_getaffinity(0))[:2],
+        help="to pin to: the first for one thread, two for two; the emptiest first",
+    )
     parser.add_argument("--server", default=os.environ.get("LLAMA_SERVER"), help="llama-server")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the engines, too
     setting: dict[str, Any] = {
-        "processors": len(os.sched_getaffinity(0)),
+        "processors": options.processors,
         "load": os.getloadavg()[0],
         "prompt": PROMPT,
-        "tokens": 32 if options.quick else 160,
+        "tokens": 96 if options.quick else 160,
     }
     results = chain(
         [setting],
@@ -298,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         measure(
             options.server,
             options.batches,
-            options.threads,
+            options.processors,
             setting["tokens"],
             rounds=2 if options.quick else 8,
         ),
