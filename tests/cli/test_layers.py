@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.conftest import FACTS, Tts
 from tts.backends import Cache, Provider
+from tts.backends.openai import OpenAI
 from tts.layers.store import open_store
 
 LAYERS = ["budget", "trace", "cache", "hedge", "retry", "limit", "backend"]
@@ -60,8 +61,39 @@ def _fields(annotation: object) -> list[str]:
 def test_models_show_is_readable(tts: Tts, cached: Path) -> None:
     lines = tts("models", "show", cached).out.splitlines()
     assert lines[0] == "solver"
-    assert [line.split()[0] for line in lines[1:]] == LAYERS
+    apart = ["sampling", "price", "can"]
+    assert [line.split()[0] for line in lines[1:]] == [*LAYERS, *apart]
     assert "  hedge     off" in lines
+    assert "  price     input: 0.0  output: 0.0" in "\n".join(lines)
+    assert lines[-1].endswith("context: 1024")
+
+
+REMOTE = """
+models:
+  known: {backend: openai, model: gpt-4.1-mini, timeouts: {first_byte: 60}}
+  hidden: {backend: openai, base_url: "http://localhost:1/v1", concurrency: 8}
+  priced: {backend: anthropic, model: m, price: {input: 1, output: 2}, retry: {attempts: 1}}
+strategy: self_consistency
+"""
+
+
+def test_models_show_tells_all_that_is_known_of_remote_models(tts: Tts, tmp_path: Path) -> None:
+    path = tmp_path / "remote.yaml"
+    path.write_text(REMOTE)
+    shown = json.loads(tts("models", "show", path, "--json").out)
+    backend = {name: layers[-1]["settings"] for name, layers in shown.items()}
+    assert backend["known"]["price"] == {"input": 0.4, "output": 1.6, "cached_input": 0.1}
+    assert backend["known"]["timeouts"]["first_byte"] == 60.0
+    assert backend["known"]["capabilities"]["n"]
+    assert (backend["hidden"]["price"], backend["hidden"]["capabilities"]) == (None, None)
+    assert backend["priced"]["price"]["output"] == 2.0
+    fields = set(OpenAI.model_fields) - {"cache", "concurrency", "hedge", "limits", "retry"}
+    assert set(backend["known"]) == {"backend", *fields}
+    text = tts("models", "show", path).out
+    assert "price     unknown" in text
+    assert "can       found out when it is opened" in text
+    assert "can       n  logprobs  top_logprobs: 20  stream  json_schema" in text
+    assert "timeouts  connect: 10.0  first_byte: 60.0" in text
 
 
 def test_a_cached_run_is_replayed_and_says_so(tts: Tts, cached: Path, tmp_path: Path) -> None:

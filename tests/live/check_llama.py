@@ -23,7 +23,6 @@ from jsonschema import validate
 from tests.play import rig
 from tts import ConfigError, ContextLengthExceeded, Meter, solve
 from tts.backends.openai import OpenAI
-from tts.backends.openai.backend import OpenAIBackend
 from tts.layers import Budget
 from tts.messages import Request
 
@@ -171,11 +170,14 @@ async def test_text_is_bound_to_a_schema(url: str) -> None:
 
 async def test_several_completions_from_one_call(url: str) -> None:
     async with provider(url).open() as backend:
-        assert isinstance(backend, OpenAIBackend)
         meter = Meter()
-        drawn = await backend.generate_n(asking(temperature=1.0, logprobs=True), 3, meter)
+        group = await backend.generate(asking(temperature=1.0, logprobs=True, n=3), meter)
+        again = await backend.generate(asking(temperature=1.0, logprobs=True, n=3), Meter())
+    drawn = [draw for draw in group.draws if draw is not None]
+    assert len(drawn) == 3
     assert len({completion.text for completion in drawn}) > 1
     assert meter.completion_tokens == sum(len(each.logprobs or ()) for each in drawn)
+    assert [draw and draw.text for draw in again.draws] == [draw.text for draw in drawn]
 
 
 async def test_the_assistants_words_are_continued(url: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from anyio.lowlevel import RunVar
 from pydantic import PositiveInt
 
-from tts.backends.base import Capabilities, Meter, Price, Provider
+from tts.backends.base import Capabilities, Expected, Meter, Price, Provider
 from tts.backends.reference.engine import Engine, Row, TokenIds
 from tts.backends.reference.model import Transformer
 from tts.backends.reference.rendering import Renderer, StopWatch
@@ -26,6 +26,7 @@ from tts.messages import Completion, Message, Request, TokenLogprob, Usage
 
 __all__ = ["Reference", "ReferenceBackend"]
 
+_BUNDLED = Path(__file__).with_name("weights")
 _PROMPTS = 4096
 """Prompts whose ids are remembered."""
 _SEEDS = 1 << 64
@@ -62,7 +63,7 @@ class ReferenceBackend:
         exact_replay: bool = True,
         dtype: type[np.floating] = np.float32,
     ) -> None:
-        folder = folder or Path(__file__).with_name("weights")
+        folder = folder or _BUNDLED
         config = load_config(folder / "config.json")
         tensors = load_tensors(folder / "model.safetensors", config)
         self._model = Transformer(config, tensors, dtype=dtype, exact=exact_replay)
@@ -80,14 +81,7 @@ class ReferenceBackend:
     @property
     def capabilities(self) -> Capabilities:
         """Everything; the context is the model's."""
-        return Capabilities(
-            seed=True,
-            logprobs=True,
-            top_logprobs=20,
-            score=True,
-            fork=True,
-            context=self._context,
-        )
+        return _can(self._context)
 
     @property
     def price(self) -> Price:
@@ -199,12 +193,23 @@ class Reference(Provider, name="reference"):
     exact_replay: bool = True
     """Keep a text independent of what is decoded beside it."""
 
+    def expected(self) -> Expected:
+        """Return everything: only the context stands in the weights' folder."""
+        config = load_config((self.folder or _BUNDLED) / "config.json")
+        return Expected(_can(config.max_position_embeddings), Price(input=0.0, output=0.0))
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[ReferenceBackend]:
         """Yield the backend; there is nothing to close."""
         yield ReferenceBackend(
             folder=self.folder, max_batch=self.max_batch, exact_replay=self.exact_replay
         )
+
+
+def _can(context: int) -> Capabilities:
+    return Capabilities(
+        seed=True, logprobs=True, top_logprobs=20, score=True, fork=True, context=context
+    )
 
 
 def _charge(row: Row, meter: Meter) -> None:
