@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import FACTS, Tts
+from tts import Budget
 from tts.backends import Cache, Provider
 from tts.backends.openai import OpenAI
 from tts.layers.store import open_store
@@ -33,7 +34,8 @@ def test_models_show_names_every_layer_in_order(tts: Tts, cached: Path) -> None:
     settings = {layer["layer"]: layer["settings"] for layer in shown}
     assert settings["hedge"] is None
     assert settings["cache"]["max_days"] == 30.0
-    assert settings["limit"] == {"concurrency": 64}
+    none = {"rpm": None, "tpm": None, "burst": 0.1}
+    assert settings["limit"] == none | {"concurrency": 64, "shared": None}
     assert settings["backend"]["backend"] == "reference"
 
 
@@ -43,11 +45,13 @@ def test_models_show_leaves_no_setting_of_a_layer_out(tts: Tts, tmp_path: Path) 
         "models: {solver: {backend: reference, hedge: {}, cache: {}, concurrency: 9,\n"
         "                  limits: {rpm: 5, tpm: 70, concurrency: auto, burst: 0.5}}}\n"
         "strategy: self_consistency\n"
+        "concurrency: 7\n"
     )
     shown = json.loads(tts("models", "show", path, "--json").out)["solver"]
     settings = {layer["layer"]: layer["settings"] for layer in shown}
-    limit = {"rpm": 5, "tpm": 70, "burst": 0.5, "concurrency": "auto", "most": 9}
+    limit = {"rpm": 5, "tpm": 70, "burst": 0.5, "concurrency": "auto", "most": 9, "shared": 7}
     assert settings["limit"] == limit
+    assert set(settings["budget"]) == set(Budget.model_fields)
     for name in ("cache", "hedge", "retry"):
         field = Provider.model_fields[name].annotation
         assert set(settings[name]) == set(_fields(field))
@@ -92,7 +96,7 @@ def test_models_show_tells_all_that_is_known_of_remote_models(tts: Tts, tmp_path
     text = tts("models", "show", path).out
     assert "price     unknown" in text
     assert "can       found out when it is opened" in text
-    assert "can       n  logprobs  top_logprobs: 20  stream  json_schema" in text
+    assert "can       logprobs  top_logprobs: 20  n  stream  json_schema" in text
     assert "timeouts  connect: 10.0  first_byte: 60.0" in text
 
 

@@ -29,7 +29,10 @@ def show(
 ) -> None:
     """Print what a call of each model goes through, from the outside in. Nothing is opened."""
     loaded = Pipeline.load(pipeline)
-    outlines = {name: outline(loaded.models[name], loaded.budget) for name in loaded.models}
+    outlines = {
+        name: outline(model, loaded.budget, loaded.concurrency)
+        for name, model in loaded.models.items()
+    }
     if as_json:
         described = {
             name: [{"layer": layer, "settings": settings} for layer, settings in layers]

@@ -114,16 +114,23 @@ def build_stack(
     return Stack(top, limited, groups, store)
 
 
-def outline(provider: Provider, budget: Budget) -> list[tuple[str, dict[str, Any] | None]]:
-    """Return the layers from the outside in with their settings; None where one is left out."""
-    limits = provider.limits.model_dump(mode="json", exclude={"burst"}, exclude_none=True)
-    if provider.limits.rpm or provider.limits.tpm:
-        limits["burst"] = provider.limits.burst
+def outline(
+    provider: Provider, budget: Budget, shared: int | None = None
+) -> list[tuple[str, dict[str, Any] | None]]:
+    """Return the layers from the outside in with their settings; None where one is left out.
+
+    Args:
+        provider: The model's settings.
+        budget: The pipeline's.
+        shared: Permits of all the pipeline's models together.
+    """
+    limits = provider.limits.model_dump(mode="json")
     limits["concurrency"] = provider.limits.concurrency or provider.concurrency
     if limits["concurrency"] == "auto":
         limits["most"] = provider.concurrency
+    limits["shared"] = shared
     return [
-        ("budget", budget.model_dump(mode="json", exclude_none=True)),
+        ("budget", budget.model_dump(mode="json")),
         ("trace", {}),
         ("cache", None if provider.cache is None else provider.cache.model_dump(mode="json")),
         ("hedge", None if provider.hedge is None else provider.hedge.model_dump(mode="json")),
