@@ -35,7 +35,7 @@ from tts.solver import open_solver
 from tts.strategy import Strategy
 
 DRAWS = 8
-TOKENS = 32
+TOKENS = 16
 ITEMS = {"short": 4, "long": 40}
 READY_SECONDS = 60
 WAYS = ("together", "singly", "ahead")

@@ -120,10 +120,13 @@ class RemoteBackend:
     ) -> Answer:
         value = await self._wire.post(path, payload, meter)
         with self._understood:
-            usage = self._format.usage(value)
-            if usage is not None:  # an answer that is refused below is billed all the same
-                meter.settle(usage)
-            answer = self._format.read(value, request)
+            try:
+                answer = self._format.read(value, request)
+            except (TTSError, *_MISSHAPEN):  # an answer that is refused is billed all the same
+                usage = self._format.usage(value)
+                if usage is not None:
+                    meter.settle(usage)
+                raise
         meter.hear(answer.text)
         return answer
 
