@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 
 __all__ = ["PromptBound", "most_tokens", "prompt_bytes"]
 
+_A_MESSAGE: Final = 16
+"""Tokens that a chat template may put around a message."""
+
 
 class PromptBound:
     """Bounds a prompt's tokens by bytes, and learns upward from what the provider counts.
 
     No byte-level tokenizer makes more tokens than there are bytes: of the messages, of a JSON
     Schema, of the fields that the caller adds to each request (tools, say). What nobody here sees
-    is the chat template; for it there is an allowance for each prompt and each message, and when
-    a provider counts more than the bound, both allowances rise by what was lacking.
+    is the chat template. It has an allowance; when a provider counts more than all bytes, what is
+    over may stand before the prompt or around each message, and both are allowed for from then on.
 
     Args:
         extra: The caller's own fields.
@@ -34,19 +37,21 @@ class PromptBound:
     """Tokens that a provider may put around a schema."""
 
     def __init__(self, extra: Mapping[str, Any]) -> None:
-        self._once = self.ONCE + (len(to_json(extra, fallback=str)) if extra else 0)
-        self._each = 0
+        self._extra = len(to_json(extra, fallback=str)) if extra else 0
+        self._once = self._each = 0
         self._last: tuple[tuple[Message, ...], int] = ((), 0)
 
     def of(self, request: Request) -> int:
         """Return the most tokens that the prompt may be; those of a given text are part of it."""
-        bound = self.seen(request) + self._once + self._each * len(request.messages)
-        if request.json_schema is not None:
-            bound += len(request.json_schema.encode()) + self.SCHEMA
-        return bound
+        messages = len(request.messages)
+        template = self._once
+        if self._each * messages > template:
+            template = self._each * messages
+        allowed = self.ONCE + _A_MESSAGE * messages
+        return self._bytes(request) + (allowed if allowed > template else template)
 
     def seen(self, request: Request) -> int:
-        """Return the bytes of the prompt itself; of samples of one prompt they are counted once."""
+        """Return `prompt_bytes`; of samples of one prompt they are counted once."""
         if request.given is not None:
             return prompt_bytes(request)
         if self._last[0] is not request.messages:
@@ -54,11 +59,18 @@ class PromptBound:
         return self._last[1]
 
     def learn(self, request: Request, counted: int) -> None:
-        """Raise the allowances if the provider has counted more than the bound."""
-        lack = counted - self.of(request)
-        if lack > 0:  # of the prompt or of each message? it may be either
-            self._once += lack
-            self._each += math.ceil(lack / len(request.messages))
+        """Allow for a template that is longer than was thought."""
+        over = counted - self._bytes(request)
+        if over > self._once:
+            self._once = over
+        if over > self._each * len(request.messages):
+            self._each = math.ceil(over / len(request.messages))
+
+    def _bytes(self, request: Request) -> int:
+        size = self.seen(request) - _A_MESSAGE * len(request.messages) + self._extra
+        if request.json_schema is not None:
+            size += len(request.json_schema.encode()) + self.SCHEMA
+        return size
 
 
 def prompt_bytes(request: Request) -> int:
@@ -67,7 +79,7 @@ def prompt_bytes(request: Request) -> int:
     No byte-level tokenizer makes more; the 16 cover the chat template.
     """
     texts = [*(message.content for message in request.messages), request.given or ""]
-    return sum(len(text.encode()) + 16 for text in texts)
+    return sum(len(text.encode()) + _A_MESSAGE for text in texts)
 
 
 def most_tokens(backend: Backend, request: Request) -> tuple[int, int]:
