@@ -21,7 +21,7 @@ import pytest
 from jsonschema import validate
 
 from tests.play import rig
-from tts import ConfigError, ContextLengthExceeded, Meter, solve
+from tts import ConfigError, ContextLengthExceeded, Meter, Trace, solve
 from tts.backends.openai import OpenAI
 from tts.layers import Budget
 from tts.messages import Request
@@ -178,6 +178,22 @@ async def test_several_completions_from_one_call(url: str) -> None:
     assert len({completion.text for completion in drawn}) > 1
     assert meter.completion_tokens == sum(len(each.logprobs or ()) for each in drawn)
     assert [draw and draw.text for draw in again.draws] == [draw.text for draw in drawn]
+
+
+async def test_a_sample_is_drawn_in_one_request_or_in_as_many_as_the_server_takes(url: str) -> None:
+    for concurrency, most in ((SLOTS, SLOTS), (64, SLOTS)):
+        model = provider(url, sampling={"max_tokens": 8}, concurrency=concurrency)
+        records: list[dict[str, Any]] = []
+        solution = await solve(
+            "What is 3 + 4?",
+            {"use": "self_consistency", "samples": 10, "stop": "never"},
+            model=model,
+            trace=Trace(records.append),
+        )
+        sizes = [record.get("n", 1) for record in records if record["event"] == "call"]
+        assert (solution.samples, solution.usage.calls, solution.failed_calls) == (10, 10, 0)
+        assert sum(sizes) == 10
+        assert max(sizes) <= most
 
 
 async def test_the_assistants_words_are_continued(url: str) -> None:

@@ -44,6 +44,7 @@ class Budgeted(Layer):
             calls = 1
             raise
         finally:
+            meter.reserve = None  # a cycle less for the garbage collector
             account.close_scope(scope)
             account.settle(hold.amount, self._used(meter, calls))
         if account.ended_by is None:
