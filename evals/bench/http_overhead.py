@@ -4,7 +4,8 @@
 
 `tts` is the whole path of `run.generate`: budget, trace, limit, JSON, ledger. Beside it stand its
 own wire, raw aiohttp, raw httpx and, where they are installed, openai, litellm and its_hub (with
-`backoff`; for litellm set LITELLM_LOCAL_MODEL_COST_MAP=True, lest it look for the network). Also: how many of 200 cancelled calls the server saw aborted, and how long after.
+`backoff`; litellm wants LITELLM_LOCAL_MODEL_COST_MAP=True, lest it look for a network). Also: how
+many of 200 cancelled calls the server saw aborted, and how long after.
 """
 
 from __future__ import annotations
