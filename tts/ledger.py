@@ -102,7 +102,9 @@ class Ledger:
                 that failed there is one.
         """
         prompt, completion = meter.prompt_tokens, meter.completion_tokens
-        cost = None if price is None else price.of(prompt, completion, meter.cached_tokens)
+        cost: float | None = 0.0  # of what a cache answered, whatever the price
+        if not meter.cached:
+            cost = None if price is None else price.of(prompt, completion, meter.cached_tokens)
         calls = draws if ending in {"ok", "cancelled"} else 1
         ledger: Ledger | None = self
         while ledger is not None:
