@@ -64,6 +64,8 @@ bench: .venv/bench  ## Run the benchmarks, the short way.
 	$(BIN)/python -m tts.evals.bench.layer_costs --quick
 	$(BIN)/python -m tts.evals.bench.soak --quick
 	$(BIN)/python -m tts.evals.bench.http_overhead --quick
+	$(BIN)/python -m tts.evals.bench.several_draws --quick
+	$(BIN)/python -m tts.evals.bench.shared_server --quick
 	$(BIN)/python -m tts.evals.bench.reference_engine --quick
 	$(BIN)/python -m tts.evals.bench.reference_levels --quick
 

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 
 from tts.backends import Backend
-from tts.layers import Account, Budget, Budgeted, Limited, Record, Trace, Traced
+from tts.layers import Account, Budget, Budgeted, Groups, Limited, Record, Trace, Traced
 from tts.ledger import Ledger
 from tts.messages import Request, Sampling
 from tts.problem import Problem, Solution
@@ -67,7 +67,8 @@ def rig(
     account = Account(budget or Budget(), anyio.current_time())
     limited = Limited(backend, concurrency)
     stack = Budgeted(Traced(limited, trace), account)
-    model = Model(stack, sampling or Sampling(), concurrency)
+    groups = Groups(backend, limited.concurrency)
+    model = Model(stack, sampling or Sampling(), concurrency, groups)
     session = Session({"model": model}, account, trace, seed=seed)
     run = Run(session, Problem(text="What?"), Prompts([]), Span("run", seed, Ledger()))
     return Rig(run, account, limited, records)

@@ -286,3 +286,23 @@ def test_one_unknown_price_makes_the_cost_unknown(prices: list[Price | None]) ->
     for price in prices:
         ledger.book(Meter(prompt_tokens=5), price, "ok")
     assert ledger.usage(Clock(), 0.0).cost_usd is None
+
+
+def test_what_a_cache_answers_costs_nothing_whatever_the_price() -> None:
+    ledger = Ledger()
+    ledger.book(Meter(cached=True), None, "ok", draws=3)
+    assert (ledger.cost_usd, ledger.cached, ledger.calls) == (0.0, 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("ending", "counts"),
+    [("ok", (4, 0, 0)), ("cancelled", (4, 4, 0)), ("failed", (1, 0, 4)), ("divided", (1, 0, 0))],
+)
+def test_several_draws_of_one_call_are_counted(
+    ending: Literal["ok", "cancelled", "failed", "divided"], counts: tuple[int, int, int]
+) -> None:
+    parent = Ledger()
+    ledger = Ledger(parent)
+    ledger.book(Meter(started=True), None, ending, role="select", draws=4)
+    assert (parent.calls, parent.cancelled, parent.failed) == counts
+    assert sum(parent.failures.values()) == parent.failures["select"]

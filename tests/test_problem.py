@@ -43,7 +43,7 @@ def test_candidate_shows_no_raw_reasoning() -> None:
 def test_report_has_the_keys_that_scripts_rely_on() -> None:
     report = Solution(answer="7", candidates=(candidate("7"),)).report()
     assert list(report) == [
-        *["answer", "text", "status", "strategy", "stopped_by", "samples", "usage"],
-        *["parse_failures", "failed_calls", "trace_id"],
+        *["answer", "text", "status", "exhausted", "strategy", "stopped_by", "samples", "usage"],
+        *["parse_failures", "failed_calls", "failed_by_role", "trace_id"],
     ]
     assert report["samples"] == 1

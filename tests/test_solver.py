@@ -7,8 +7,10 @@ import pytest
 
 import tts
 from tests.contracts.roles import actor, play, seeded_latency
-from tts import Budget, ConfigError, Pipeline, Solution
-from tts.backends import Given
+from tts import Budget, ConfigError, Pipeline, Solution, Trace
+from tts.backends import Given, Price
+from tts.layers import Record
+from tts.messages import Request
 from tts.solver import open_solver
 from tts.testing import ScriptedBackend, virtual_run
 
@@ -169,3 +171,53 @@ def test_model_may_be_a_mapping_or_a_provider() -> None:
     provider = tts.Provider.parse(mapping)
     from_provider = tts.solve_sync("Facts:\nhats = 9\nQuestion: hats?", FOUR, model=provider)
     assert from_mapping.candidates == from_provider.candidates
+
+
+@pytest.mark.parametrize(
+    ("budget", "kind", "spent"),
+    [
+        (Budget(calls=2), "calls", 2),
+        (Budget(total_tokens=1100), "tokens", None),
+        (Budget(usd=0.0011), "usd", None),
+        (Budget(seconds=1.5), "seconds", 1.5),
+        (Budget(seconds=9.0, calls=2), "calls", 2),
+    ],
+)
+def test_the_limit_that_ended_a_run_is_named(
+    budget: Budget, kind: str, spent: float | None
+) -> None:
+    price = Price(input=1.0, output=1.0)
+    backend = ScriptedBackend(play, latency=lambda r: 0.5 + r.ticket, price=price)
+    records: list[Record] = []
+    trace = Trace(records.append)
+    solution = virtual_run(lambda: tts.solve("q", FOUR, model=backend, budget=budget, trace=trace))
+    exhausted = solution.exhausted
+    assert solution.status == "budget_exhausted"
+    assert exhausted is not None
+    assert (exhausted.kind, exhausted.limit) == (kind, next(iter(_limits(budget, kind))))
+    if spent is not None:
+        assert exhausted.spent == spent
+    assert 0 < exhausted.spent <= exhausted.limit
+    assert solution.report()["exhausted"] == records[-1]["exhausted"] == exhausted.model_dump()
+
+
+def _limits(budget: Budget, kind: str) -> list[float]:
+    return [getattr(budget, {"tokens": "total_tokens"}.get(kind, kind))]
+
+
+def test_a_run_that_was_not_ended_names_no_limit() -> None:
+    solution = tts.solve_sync("q", FOUR, model=actor(), budget=Budget(calls=4))
+    assert (solution.status, solution.exhausted) == ("ok", None)
+
+
+def test_a_budget_that_a_provider_overspends_is_told() -> None:
+    class Greedy(ScriptedBackend):
+        def prompt_tokens(self, request: Request) -> int:
+            return 1 if request not in self.requests else 5000
+
+    budget = Budget(total_tokens=5000)
+    one = FOUR | {"samples": 1}
+    solution = virtual_run(lambda: tts.solve("q", one, model=Greedy(play), budget=budget))
+    assert solution.status == "ok"
+    assert solution.exhausted is not None
+    assert solution.exhausted.spent > solution.exhausted.limit == 5000

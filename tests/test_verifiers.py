@@ -101,7 +101,20 @@ def test_judge_that_fails_leaves_the_majority() -> None:
     strategy = {"use": "best_of_n", "verifier": "judge"}
     solution = virtual_run(lambda: tts.solve("q", strategy, model=backend))
     assert solution.status == "ok"
-    assert solution.failed_calls == 1
+    assert (solution.failed_calls, solution.failed_by_role) == (1, {"select": 1})
+
+
+def test_judgements_that_fail_are_counted_by_their_role() -> None:
+    fails = {0: "solve", 3: "verify"}
+    backend = FlakyBackend(
+        ScriptedBackend(play), lambda request: fails.get(request.ticket) == request.role
+    )
+    strategy = {"use": "best_of_n", "samples": 6, "verifier": "yes_no"}
+    solution = virtual_run(lambda: tts.solve("q", strategy, model=backend))
+    assert solution.report()["failed_by_role"] == {"solve": 1}
+    down = FlakyBackend(ScriptedBackend(play), lambda request: request.role == "verify")
+    solution = virtual_run(lambda: tts.solve("q", strategy, model=down))
+    assert solution.failed_by_role == {"verify": 6}
 
 
 def test_raw_reasoning_never_reaches_a_judge() -> None:

@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from tts.backends.base import Meter
-from tts.errors import BackendError, BudgetExceeded
-from tts.messages import Completion
+from tts.errors import BackendError, BackendUnavailable, BudgetExceeded
+from tts.ledger import Clock
+from tts.messages import Completion, Request
+from tts.problem import Exhausted
 from tts.prompts import Prompt
-from tts.session import Session
+from tts.session import Model, Session
 from tts.spans import Span
 
-__all__ = ["make_call"]
+__all__ = ["make_call", "make_group"]
 
 
 async def make_call(
@@ -27,7 +29,7 @@ async def make_call(
     """Ask the model that plays the prompt's role.
 
     Args:
-        session: Knows the model; learns that the budget is exhausted.
+        session: Knows the model; learns what exhausted the budget.
         span: The line of calls whose ledger pays and whose clock moves on.
         prompt: What is asked.
         path: Where in the run the call stands; with the ticket it decides the seed.
@@ -40,22 +42,83 @@ async def make_call(
         BudgetExceeded: If the budget does not allow it.
         ConfigError: If an option is out of range.
     """
-    model = session.model(prompt.role)
-    meter, start = Meter(listener=ear), span.clock
-    ending: Literal["ok", "cancelled", "failed"] = "cancelled"
-    request = model.requests.build(prompt, options, session.seed, path, ticket)
+    model, start = session.model(prompt.role), span.clock
+    meter = Meter(listener=ear)
+    request = model.requests.build(prompt, _placed(options, span), session.seed, path, ticket)
+    try:
+        completion = await _carried(model, span, request, meter)
+    except BudgetExceeded as error:
+        if session.exhausted is None:
+            session.exhausted = Exhausted(kind=error.kind, spent=error.spent, limit=error.limit)
+        raise
+    except BackendError:  # whoever waited for a failure waited for its tokens too
+        span.join(start.after(meter))
+        raise
+    span.join(start.after(meter))
+    return completion
+
+
+async def make_group(
+    session: Session,
+    span: Span,
+    prompt: Prompt,
+    path: str,
+    tickets: range,
+    options: Mapping[str, object],
+) -> tuple[Completion, list[Clock]]:
+    """Ask for several completions in one call; the first ticket decides the seed.
+
+    A budget that has no room for all of them is not exhausted yet: one may still fit.
+
+    Returns:
+        What came, and the time on the clock at which each draw was there.
+
+    Raises:
+        BackendError, BudgetExceeded, ConfigError: As `make_call`.
+    """
+    model, start, meter = session.model(prompt.role), span.clock, Meter()
+    options = _placed(options, span)
+    request = model.requests.build(prompt, options, session.seed, path, tickets[0], len(tickets))
+    try:
+        completion = await _carried(model, span, request, meter)
+    except BackendError:
+        span.join(start.after(meter))
+        raise
+    # The draws are made side by side: each waits for the prompt and for its own tokens.
+    made = [draw.usage.completion_tokens if draw else 0 for draw in _draws(completion)]
+    spent = [Meter(meter.prompt_tokens, tokens) for tokens in made]
+    return completion, [start.after(each) for each in spent]
+
+
+async def _carried(model: Model, span: Span, request: Request, meter: Meter) -> Completion:
+    """Let the layers carry a call, and book it however it ends."""
+    ending: Literal["ok", "cancelled", "failed", "divided"] = "cancelled"
+    draws = request.n
     try:
         completion = await model.backend.generate(request, meter)
-        ending = "ok"
-    except BudgetExceeded:
-        session.is_exhausted = True
+        ending, draws = "ok", completion.count
+    except BackendUnavailable:
+        ending = "failed" if request.n == 1 else "divided"  # its draws will be made one by one
         raise
     except BackendError:
         ending = "failed"
         raise
     finally:
         if meter.started or meter.cached:
-            span.ledger.book(meter, model.backend.price, ending)
-        if ending != "cancelled":  # whoever waited for a failure waited for its tokens too
-            span.join(start.after(meter))
+            price = model.backend.price
+            span.ledger.book(meter, price, ending, role=request.role, draws=draws)
+    lost = sum(draw is None for draw in completion.draws)
+    if lost:
+        span.ledger.lose(request.role, lost)
     return completion
+
+
+def _draws(completion: Completion) -> tuple[Completion | None, ...]:
+    return completion.draws or (completion,)
+
+
+def _placed(options: Mapping[str, object], span: Span) -> Mapping[str, object]:
+    """Return the options with the priority of the place where the call stands."""
+    if span.priority and "priority" not in options:
+        return {**options, "priority": span.priority}
+    return options

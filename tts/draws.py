@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 
-from tts.calls import make_call
-from tts.errors import BackendError, BudgetExceeded
+from tts.calls import make_call, make_group
+from tts.errors import (
+    BackendError,
+    BackendUnavailable,
+    BudgetExceeded,
+    ConfigError,
+    InvalidResponse,
+)
 from tts.findings import Findings
 from tts.problem import Candidate
 from tts.prompts import Prompt
-from tts.samples import Draw, Samples
+from tts.samples import Draw, Draws, Samples
 from tts.session import Session
 from tts.spans import Span
+from tts.tasks import for_each
 
-__all__ = ["Draws"]
+__all__ = ["Drawing"]
 
 
-class Draws:
+class Drawing:
     """Makes the draws of a sample, and takes them in when they are consumed.
 
     Args:
@@ -38,17 +45,29 @@ class Draws:
     ) -> None:
         self._session, self._findings, self._span = session, findings, span
         self._prompt, self._options = prompt, options
+        self._model = session.model(prompt.role)
         self._path = span.name_fork("sample")
         self._start, self._before = session.trace.now, span.clock
 
     @property
     def workers(self) -> int:
         """Most tasks that the sample needs: what the model's layers let through, and waiters."""
-        return 4 * self._session.model(self._prompt.role).concurrency
+        return 4 * self._model.concurrency
 
-    def launch(self, ticket: int) -> Callable[[], Awaitable[Draw]]:
-        """Return a draw that starts now on the clock, whenever its task gets to it."""
-        return partial(self._draw, ticket, self._span.fork(f"{self._path}/{ticket}"))
+    def launch(self, tickets: range) -> Iterator[Draws]:
+        """Return draws that start now on the clock, whenever their tasks get to them."""
+        for ticket in tickets:
+            yield Draws(range(ticket, ticket + 1), partial(self._alone, ticket, self._fork(ticket)))
+
+    def launch_groups(self, tickets: range) -> Iterator[Draws]:
+        """Return the same, but several in one request where the model can do that."""
+        groups = self._model.groups
+        if groups is None or self._options.get("given") is not None:
+            yield from self.launch(tickets)
+            return
+        for part in groups.cut(tickets):
+            spans = {ticket: self._fork(ticket) for ticket in part}
+            yield Draws(part, partial(self._draws, part, spans))
 
     def consume(self, draw: Draw) -> None:
         """Join a draw's clock and keep its candidate."""
@@ -66,11 +85,55 @@ class Draws:
         elapsed = self._span.clock.since(self._before)
         trace.write_span(self._path, self._start, elapsed.tokens)
 
-    async def _draw(self, ticket: int, span: Span) -> Draw:
+    def _fork(self, ticket: int) -> Span:
+        return self._span.fork(f"{self._path}/{ticket}")
+
+    async def _alone(self, ticket: int, span: Span) -> list[Draw]:
         try:
             completion = await make_call(
                 self._session, span, self._prompt, self._path, ticket, self._options
             )
         except (BackendError, BudgetExceeded) as error:
-            return Draw(ticket, span.clock, error)
-        return Draw(ticket, span.clock, self._findings.read(ticket, completion))
+            return [Draw(ticket, span.clock, error)]
+        return [Draw(ticket, span.clock, self._findings.read(ticket, completion))]
+
+    async def _draws(self, tickets: range, spans: Mapping[int, Span]) -> list[Draw]:
+        """Draw tickets in one request; what that does not bring is drawn in smaller ones."""
+        if len(tickets) == 1:
+            return await self._alone(tickets[0], spans[tickets[0]])
+        made, parts = await self._together(tickets, spans)
+
+        async def draw(part: range) -> None:
+            made.extend(await self._draws(part, spans))
+
+        if parts:
+            await for_each(draw, parts)
+        return made
+
+    async def _together(
+        self, tickets: range, spans: Mapping[int, Span]
+    ) -> tuple[list[Draw], list[range]]:
+        """Draw tickets in one request; return what came, and how to draw the others."""
+        groups, first = self._model.groups, spans[tickets[0]]
+        assert groups is not None
+        singly = [range(ticket, ticket + 1) for ticket in tickets]
+        try:
+            group, clocks = await make_group(
+                self._session, first, self._prompt, self._path, tickets, self._options
+            )
+        except ConfigError:  # nothing was spent: the server does not take so many, or none at all
+            groups.refuse(len(tickets))
+            return [], list(groups.cut(tickets))
+        except (BudgetExceeded, BackendUnavailable):
+            return [], singly
+        except BackendError as error:
+            return [Draw(ticket, first.clock, error) for ticket in tickets], []
+        made = []
+        draws = group.draws or (group,)
+        for ticket, draw, clock in zip(tickets, draws, clocks, strict=False):
+            if draw is None:
+                lost = InvalidResponse(f"{group.model}: one of {len(draws)} draws is not readable")
+                made.append(Draw(ticket, clock, lost))
+            else:
+                made.append(Draw(ticket, clock, self._findings.read(ticket, draw)))
+        return made, singly[len(made) :]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from tts.messages import Completion
-from tts.problem import Candidate, Problem, Solution, StoppedBy
+from tts.problem import Candidate, Exhausted, Problem, Solution, StoppedBy
 from tts.votes import Tally
 
 __all__ = ["Findings"]
@@ -59,16 +59,16 @@ class Findings:
         """Return the answer of the plain vote over all candidates."""
         return Tally.of(self._candidates()).solution()
 
-    def complete(self, solution: Solution, *, is_exhausted: bool) -> Solution:
+    def complete(self, solution: Solution, *, exhausted: Exhausted | None) -> Solution:
         """Return a strategy's solution with its status, its stop and all candidates.
 
         Args:
             solution: What the strategy returned.
-            is_exhausted: True if the budget has refused or ended a call.
+            exhausted: What of the budget has refused or ended a call, if anything has.
         """
         update: dict[str, Any] = {"parse_failures": self.parse_failures}
-        if is_exhausted:
-            update["status"] = "budget_exhausted"
+        if exhausted is not None:
+            update |= {"status": "budget_exhausted", "exhausted": exhausted}
         elif solution.answer is None:
             update["status"] = "no_answer"
         if solution.stopped_by is None and self._stops:

@@ -8,6 +8,7 @@ it starts and consumes concurrent work.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
@@ -24,7 +25,7 @@ class RunUsage(Frozen):
     """The cost of a run; the keys are those that `tts run --json` prints."""
 
     calls: _Count = 0
-    """Calls that were started."""
+    """Calls that were started; of several completions in one request, each is one."""
     cancelled_calls: _Count = 0
     """Calls that were cancelled before they finished; their tokens are counted."""
     cached_calls: _Count = 0
@@ -70,30 +71,51 @@ class Ledger:
         "cancelled",
         "completion_tokens",
         "cost_usd",
-        "failed",
+        "failures",
         "prompt_tokens",
     )
 
     def __init__(self, parent: Ledger | None = None) -> None:
         self._parent = parent
-        self.calls = self.cached = self.cancelled = self.failed = 0
+        self.calls = self.cached = self.cancelled = 0
+        self.failures: Counter[str] = Counter()
         self.prompt_tokens = self.completion_tokens = 0
         self.cost_usd: float | None = 0.0
 
     def book(
-        self, meter: Meter, price: Price | None, ending: Literal["ok", "cancelled", "failed"]
+        self,
+        meter: Meter,
+        price: Price | None,
+        ending: Literal["ok", "cancelled", "failed", "divided"],
+        *,
+        role: str = "solve",
+        draws: int = 1,
     ) -> None:
-        """Book a call that left for the model, however it ended, or that a cache answered."""
+        """Book a call that left for the model, however it ended, or that a cache answered.
+
+        Args:
+            meter: What it used.
+            price: The model's.
+            ending: How it ended; `divided` failed, and its draws are made one by one.
+            role: Who asked.
+            draws: Completions that it brought, or was to bring: each counts as a call. Of a call
+                that failed there is one.
+        """
         prompt, completion = meter.prompt_tokens, meter.completion_tokens
-        cost = None if price is None else price.of(prompt, completion, meter.cached_tokens)
+        cost: float | None = 0.0  # of what a cache answered, whatever the price
+        if not meter.cached:
+            cost = None if price is None else price.of(prompt, completion, meter.cached_tokens)
+        calls = draws if ending in {"ok", "cancelled"} else 1
         ledger: Ledger | None = self
         while ledger is not None:
-            ledger.calls += meter.started
-            ledger.cached += meter.cached
+            if meter.started:
+                ledger.calls += calls
+            if meter.cached:
+                ledger.cached += calls
             if ending == "cancelled":
-                ledger.cancelled += 1
+                ledger.cancelled += draws
             elif ending == "failed":
-                ledger.failed += 1
+                ledger.failures[role] += draws
             ledger.prompt_tokens += prompt
             ledger.completion_tokens += completion
             if cost is None or ledger.cost_usd is None:
@@ -101,6 +123,18 @@ class Ledger:
             else:
                 ledger.cost_usd += cost
             ledger = ledger._parent
+
+    def lose(self, role: str, draws: int) -> None:
+        """Count draws that came with others in one call, and could not be understood."""
+        ledger: Ledger | None = self
+        while ledger is not None:
+            ledger.failures[role] += draws
+            ledger = ledger._parent
+
+    @property
+    def failed(self) -> int:
+        """Calls that failed, of all roles."""
+        return self.failures.total()
 
     @property
     def total_tokens(self) -> int:

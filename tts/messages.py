@@ -52,6 +52,8 @@ class Request(Sampling):
     """One call of a model."""
 
     messages: Annotated[tuple[Message, ...], Field(min_length=1)]
+    n: Annotated[int, Field(ge=1)] = 1
+    """Completions to draw in this one call (ability `n`); they share the seed."""
     seed: int | None = None
     """Seed of the draw, in [0, 2**31); None leaves it to the backend."""
     logprobs: bool = False
@@ -113,6 +115,14 @@ class Completion(Frozen):
     """One entry a token of the text; None when not asked for."""
     model: str
     """Name of the model that answered."""
+    draws: tuple[Completion | None, ...] = ()
+    """Where several were asked for: each of them, this one's text among them. Their usages add up
+    to this one's; None is one that could not be understood. There may be fewer than asked for."""
+
+    @property
+    def count(self) -> int:
+        """How many completions this is."""
+        return len(self.draws) or 1
 
     @property
     def visible(self) -> str:

@@ -11,7 +11,7 @@ from tts.frozen import Frozen
 from tts.ledger import RunUsage
 from tts.messages import Completion
 
-__all__ = ["Candidate", "Problem", "Solution", "StoppedBy"]
+__all__ = ["Candidate", "Exhausted", "Problem", "Solution", "StoppedBy"]
 
 
 class Problem(Frozen):
@@ -75,6 +75,18 @@ class StoppedBy(Frozen):
     """What is controlled, at which level, over which unit; None: nothing is promised."""
 
 
+class Exhausted(Frozen):
+    """The limit of a budget that ended a run."""
+
+    kind: str
+    """`tokens`, `calls`, `usd`, `seconds`, or `interrupt`."""
+    spent: float
+    """How much of it was spent when the run ended: less than the limit where what was left did not
+    hold another call, more where a provider counted more than could be foreseen."""
+    limit: float
+    """How much of it was allowed."""
+
+
 class Solution(Frozen):
     """What a strategy found, what it cost, and why it stopped."""
 
@@ -83,6 +95,8 @@ class Solution(Frozen):
     """The completion that carries the answer."""
     status: Literal["ok", "budget_exhausted", "no_answer"] = "ok"
     """`budget_exhausted`: the budget ended the work; the answer is the best found until then."""
+    exhausted: Exhausted | None = None
+    """The limit that ended the work; with status `ok`, one that was overspent all the same."""
     strategy: str = ""
     stopped_by: StoppedBy | None = None
     usage: RunUsage = RunUsage.model_construct()
@@ -90,13 +104,15 @@ class Solution(Frozen):
     """Judgements and answers that could not be read; each was left out, none taken for wrong."""
     failed_calls: int = 0
     """Calls that raised a `BackendError`; the vote went on without them."""
+    failed_by_role: dict[str, int] = Field(default_factory=dict)
+    """The same by the role that asked: who was left without samples, or without a judge."""
     trace_id: str = ""
     candidates: tuple[Candidate, ...] = ()
     """Every candidate that was drawn and consumed, by ticket."""
 
     def report(self) -> dict[str, Any]:
         """Return what `tts run --json` prints: stable keys, without the candidates."""
-        own = ("answer", "text", "status", "strategy", "stopped_by")
+        own = ("answer", "text", "status", "exhausted", "strategy", "stopped_by")
         values = self.model_dump(mode="json", exclude={"candidates"})
         return {
             **{key: values[key] for key in own},
@@ -104,6 +120,7 @@ class Solution(Frozen):
             "usage": values["usage"],
             "parse_failures": self.parse_failures,
             "failed_calls": self.failed_calls,
+            "failed_by_role": self.failed_by_role,
             "trace_id": self.trace_id,
         }
 

@@ -58,6 +58,7 @@ class Requests:
         seed: int,
         path: str,
         ticket: int,
+        n: int = 1,
     ) -> Request:
         """Return the request of a call.
 
@@ -67,6 +68,7 @@ class Requests:
             seed: The run's seed, from which the call's own is derived.
             path: The span the call stands in.
             ticket: Its place in that span.
+            n: Completions to draw in this one call.
 
         Raises:
             ConfigError: If an option is out of range, or a message is none.
@@ -80,6 +82,7 @@ class Requests:
         fields["seed"] = seed_of(seed, path, ticket)
         fields["span"] = path
         fields["ticket"] = ticket
+        fields["n"] = n
         return _unchecked(fields)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from contextvars import ContextVar
 from functools import partial
 from random import Random
@@ -13,7 +13,7 @@ import anyio
 
 from tts.backends.base import Capabilities
 from tts.calls import make_call
-from tts.draws import Draws
+from tts.draws import Drawing
 from tts.errors import BackendError, BudgetExceeded, NoQuorum
 from tts.findings import Findings
 from tts.layers import Spending
@@ -26,7 +26,7 @@ from tts.requests import as_prompt
 from tts.samples import Plan, Samples
 from tts.session import CallOptions, Options, Session, Update
 from tts.spans import Span
-from tts.stopping import StoppingRule
+from tts.stopping import Never, StoppingRule
 from tts.tasks import for_each, task_scope
 from tts.votes import Tally
 
@@ -138,6 +138,14 @@ class Run:
         completion = await make_call(self._session, span, asked, span.path, ticket, options)
         return self._findings.remember(self._findings.read(ticket, completion), span.path)
 
+    def priority(self, priority: int) -> AbstractContextManager[None]:
+        """Let calls made in this block, and in work that starts in it, go first where calls wait.
+
+        Args:
+            priority: Higher goes first; 0 is the default. A call that names its own keeps it.
+        """
+        return self._line.prioritised(priority)
+
     @asynccontextmanager
     async def sample(
         self,
@@ -154,6 +162,9 @@ class Run:
     ) -> AsyncIterator[Samples]:
         """Open a scope that yields up to n candidates. At most n calls, one deep without a rule.
 
+        Without a rule, a model that draws several completions in one request (ability `n`) is
+        asked for them together.
+
         With a rule, give the tally it watches and add each candidate to it before asking for the
         next. Leaving the scope cancels what is in flight. See `Plan` for the arguments.
 
@@ -165,15 +176,16 @@ class Run:
         if votes is not None and "logprobs" in votes.vote.needs:
             options.setdefault("logprobs", True)
         asked = as_prompt(prompt, role)
-        draws = Draws(self._session, self._findings, self._line, asked, options)
+        drawing = Drawing(self._session, self._findings, self._line, asked, options)
         async with task_scope() as tasks:
+            launch = drawing.launch_groups if isinstance(plan.stop, Never) else drawing.launch
             samples = Samples(
-                plan, tasks, draws.launch, draws.consume, self._report, workers=draws.workers
+                plan, tasks, launch, drawing.consume, self._report, workers=drawing.workers
             )
             try:
                 yield samples
             finally:
-                draws.close(samples)
+                drawing.close(samples)
 
     async def solve(self, strategy: Solves, problem: Problem | None = None) -> Solution:
         """Let a strategy solve a problem in a child run; this is how strategies nest.
@@ -203,6 +215,7 @@ class Run:
                 "strategy": strategy.name,
                 "usage": usage,
                 "failed_calls": ledger.failed,
+                "failed_by_role": dict(sorted(ledger.failures.items())),
                 "trace_id": session.trace.id,
             }
         )
@@ -294,7 +307,7 @@ class Run:
             if isinstance(error, NoQuorum) or not is_answered:
                 raise
             solution = self._findings.vote()
-        return self._findings.complete(solution, is_exhausted=self._session.is_exhausted)
+        return self._findings.complete(solution, exhausted=self._session.exhausted)
 
     def _write_span(self, path: str, start: float, elapsed: Clock) -> None:
         self._session.trace.write_span(path, start, elapsed.tokens)

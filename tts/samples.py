@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import anyio
 from anyio.abc import TaskGroup
@@ -16,7 +16,7 @@ from tts.problem import Candidate, StoppedBy
 from tts.stopping import Never, StoppingRule
 from tts.votes import Tally
 
-__all__ = ["Draw", "Plan", "Samples"]
+__all__ = ["Draw", "Draws", "Plan", "Samples"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,14 @@ class Draw:
     ticket: int
     clock: Clock
     result: Candidate | BackendError | BudgetExceeded
+
+
+class Draws(NamedTuple):
+    """Draws that are made in one go, by one task."""
+
+    tickets: range
+    make: Callable[[], Awaitable[Sequence[Draw]]]
+    """Makes a draw of each ticket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,7 @@ class Samples:
         self,
         plan: Plan,
         tasks: TaskGroup,
-        draw: Callable[[int], Callable[[], Awaitable[Draw]]],
+        draw: Callable[[range], Iterable[Draws]],
         consumed: Callable[[Draw], None],
         report: Callable[[Plan], None],
         *,
@@ -98,7 +106,7 @@ class Samples:
         self.stopped_by: StoppedBy | None = None
         self._tasks, self._draw, self._on_consumed = tasks, draw, consumed
         self._report, self._workers = report, workers
-        self._pending: deque[tuple[int, Callable[[], Awaitable[Draw]]]] = deque()
+        self._pending: deque[Draws] = deque()
         self._working = 0
         self._finished: dict[int, Draw] = {}
         self._arrival = anyio.Event()
@@ -159,27 +167,29 @@ class Samples:
             votes = self.plan.votes or Tally()
             wanted = self.plan.stop.earliest(votes, self._remaining) + self.plan.speculate
             wanted = max(wanted, self.plan.quorum - len(self._survivors))
-            while self.in_flight < min(wanted, self._remaining):
-                self._pending.append((self._launched, self._draw(self._launched)))
-                self._launched += 1
+            fresh = min(wanted, self._remaining) - self.in_flight
+            if fresh > 0:
+                self._pending += self._draw(range(self._launched, self._launched + fresh))
+                self._launched += fresh
             while self._working < min(self._workers, len(self._pending) + self._working):
                 self._working += 1
-                self._tasks.start_soon(self._work, *self._pending.popleft())
+                self._tasks.start_soon(self._work, self._pending.popleft())
         return self.in_flight > 0
 
-    async def _work(self, ticket: int, draw: Callable[[], Awaitable[Draw]]) -> None:
+    async def _work(self, draws: Draws) -> None:
         """Make a draw, and then those that wait: a task a ticket would be too many for large n."""
         while True:
-            self._finished[ticket] = await draw()
+            for draw in await draws.make():
+                self._finished[draw.ticket] = draw
             self._arrival.set()
             if not self._pending:
                 break
-            ticket, draw = self._pending.popleft()
+            draws = self._pending.popleft()
         self._working -= 1
 
     def _drop_pending(self) -> None:
         """Forget the draws that have not begun: the budget would refuse them all."""
-        self._launched -= len(self._pending)
+        self._launched -= sum(len(draws.tickets) for draws in self._pending)
         self._pending.clear()
 
     async def _next(self) -> Draw:

@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import TypedDict
 
 from tts.backends.base import Backend
-from tts.layers import Account, Trace
+from tts.layers import Account, Groups, Trace
 from tts.messages import Sampling
+from tts.problem import Exhausted
 from tts.requests import Requests
 from tts.votes import Tally
 
@@ -45,6 +46,8 @@ class Model:
     sampling: Sampling = field(default_factory=Sampling)
     concurrency: int = 64
     """Most calls that its layers let through at once."""
+    groups: Groups | None = None
+    """What of a sample goes in one request; None draws each by itself."""
 
     @cached_property
     def requests(self) -> Requests:
@@ -73,7 +76,7 @@ class Session:
         account: The budget's state.
         roles: Role to model name.
         overrides: Prompt templates that replace the strategies' own, by role.
-        is_exhausted: True once the budget has refused or ended a call.
+        exhausted: The limit that first refused or ended a call.
     """
 
     models: Mapping[str, Model]
@@ -83,7 +86,7 @@ class Session:
     roles: Mapping[str, str] = field(default_factory=dict)
     overrides: Mapping[str, str] = field(default_factory=dict)
     on_update: Callable[[Update], None] | None = None
-    is_exhausted: bool = False
+    exhausted: Exhausted | None = None
     _first: Model = field(init=False)
 
     def __post_init__(self) -> None:

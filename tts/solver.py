@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -16,15 +15,15 @@ from pydantic import ValidationError
 
 from tts.backends.base import Backend, Given, Provider
 from tts.errors import ConfigError
-from tts.layers import Account, Budget, Stack, Trace, open_stack
+from tts.layers import Account, Budget, Permits, Stack, Trace, build_stack, open_cache
 from tts.ledger import Ledger
 from tts.pipeline import Pipeline, describe
-from tts.problem import Problem, Solution
+from tts.problem import Exhausted, Problem, Solution
 from tts.run import Run
 from tts.session import Model, Session, Update
 from tts.spans import Span
 from tts.strategy import Strategy
-from tts.tasks import task_scope
+from tts.tasks import is_in_event_loop, task_scope
 
 __all__ = ["Solver", "open_solver", "solve", "solve_sync"]
 
@@ -43,6 +42,7 @@ class Solver:
         self.stacks = stacks
         self.accounts: set[Account] = set()
         self.is_interrupted = False
+        self._bills = {name: each.take_bill() for name, each in pipeline.models.items()}
         _check(pipeline, {name: stack.top for name, stack in stacks.items()})
 
     async def solve(
@@ -79,13 +79,16 @@ class Solver:
             raise
         finally:
             self.accounts.discard(account)
-        trace.write_end(solution.status, solution.answer, solution.usage.model_dump())
+        told, usage = solution.exhausted, solution.usage.model_dump()
+        exhausted = None if told is None else told.model_dump()
+        trace.write_end(solution.status, solution.answer, usage, exhausted=exhausted)
         return solution
 
     async def _solve(self, problem: Problem, session: Session, root: Span) -> Solution:
         strategy, trace, account = self.pipeline.strategy, session.trace, session.account
         if trace.sink is not None:
             trace.begin(seed=session.seed, problem=problem.id, strategy=strategy.settings())
+        self._pay(account, trace, root.ledger)
         run = Run(session, problem, strategy.prompts(session.overrides), root)
         async with task_scope() as tasks:
             if account.deadline < math.inf:
@@ -93,7 +96,19 @@ class Solver:
             solution = await run.solve(strategy)
         if solution.usage.calls == 0 and solution.status == "budget_exhausted":
             _check_size(account)
-        return solution
+        usage = root.ledger.usage(root.clock, solution.usage.wall_seconds)
+        exhausted = _final(solution.exhausted, account)
+        return solution.model_copy(update={"usage": usage, "exhausted": exhausted})
+
+    def _pay(self, account: Account, trace: Trace, ledger: Ledger) -> None:
+        """Charge the first run for what finding out about unknown servers has cost."""
+        bills, self._bills = self._bills, {}
+        for name, meter in bills.items():
+            if meter is not None:
+                price = self.stacks[name].top.price
+                ledger.book(meter, price, "ok", role="probe", draws=meter.attempts)
+                account.charge(meter, price)
+                trace.write_probe(self.stacks[name].top.name, meter)
 
     def interrupt(self) -> None:
         """End all budgets now: each solve answers with what it has found so far."""
@@ -119,6 +134,7 @@ class Solver:
                 stack.for_run(trace, account),
                 pipeline.models[name].sampling,
                 stack.limited.concurrency,
+                stack.groups,
             )
             for name, stack in self.stacks.items()
         }
@@ -156,6 +172,16 @@ def _check(pipeline: Pipeline, backends: Mapping[str, Backend]) -> None:
             )
 
 
+def _final(exhausted: Exhausted | None, account: Account) -> Exhausted | None:
+    """Return the limit that ended the run, or was overspent, with what was spent in the end."""
+    over = account.overspent
+    if exhausted is None and over is not None:
+        return Exhausted(kind=over.kind, spent=over.spent, limit=over.limit)
+    if exhausted is None:
+        return None
+    return exhausted.model_copy(update={"spent": account.spent_of(exhausted.kind)})
+
+
 def _check_size(account: Account) -> None:
     """Tell a budget that is too small for any call from one that was spent."""
     if account.ended_by is None:
@@ -175,11 +201,12 @@ async def open_solver(pipeline: Pipeline) -> AsyncIterator[Solver]:
     """
     async with AsyncExitStack() as opened:
         stacks, most = {}, pipeline.concurrency
-        shared = None if most is None else anyio.Semaphore(most, fast_acquire=True)
+        shared = None if most is None else Permits(most)
         for name, provider in pipeline.models.items():
             try:
+                store = opened.enter_context(open_cache(provider))
                 backend = await opened.enter_async_context(_opened(provider))
-                stacks[name] = opened.enter_context(open_stack(provider, backend, shared))
+                stacks[name] = build_stack(provider, backend, shared, store)
             except ConfigError as error:
                 raise pipeline.mistake(error.message, "models", name) from error
         yield Solver(pipeline, stacks)
@@ -271,7 +298,7 @@ def solve_sync(
         trace=trace,
         on_update=on_update,
     )
-    if not _is_in_event_loop():
+    if not is_in_event_loop():
         return anyio.run(work)
     with start_blocking_portal() as portal:
         future = portal.start_task_soon(work)
@@ -280,15 +307,3 @@ def solve_sync(
         except BaseException:  # Ctrl-C above all: the work must not go on unseen
             future.cancel()
             raise
-
-
-def _is_in_event_loop() -> bool:
-    # Where asyncio was never imported no loop runs; importing it to ask would slow every import.
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return False
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -6,6 +6,8 @@ the clocks when the result is consumed; everything else follows from the path, n
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from random import Random
@@ -41,6 +43,8 @@ class Span:
         self.clock: Clock = parent.clock if parent else Clock()
         """The longest chain of calls up to now."""
         self.root: Span = parent.root if parent else self
+        self.priority: int = parent.priority if parent else 0
+        """Of calls made here that do not say; work that starts here inherits it."""
         self._tickets = 0
         self._forks: dict[str, int] = {}
 
@@ -63,6 +67,15 @@ class Span:
     def join(self, clock: Clock) -> None:
         """Consume a result that was ready at that time."""
         self.clock = max(self.clock, clock)
+
+    @contextmanager
+    def prioritised(self, priority: int) -> Iterator[None]:
+        """Give calls and forks that are made in the block this priority."""
+        before, self.priority = self.priority, priority
+        try:
+            yield
+        finally:
+            self.priority = before
 
     @cached_property
     def rng(self) -> Random:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from tts.errors import TTSError
 
-__all__ = ["first_error", "for_each", "task_scope"]
+__all__ = ["first_error", "for_each", "is_in_event_loop", "task_scope"]
 
 _T = TypeVar("_T")
 
@@ -58,3 +59,16 @@ async def for_each(
         async with anyio.create_task_group() as tasks:
             for item in items:
                 tasks.start_soon(function, item)
+
+
+def is_in_event_loop() -> bool:
+    """Return whether an event loop runs in this thread."""
+    # Where asyncio was never imported no loop runs; importing it to ask would slow every import.
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

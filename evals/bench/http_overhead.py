@@ -3,8 +3,9 @@
     python -m tts.evals.bench.http_overhead [--json] [--quick]
 
 `tts` is the whole path of `run.generate`: budget, trace, limit, JSON, ledger. Beside it stand its
-own wire, raw aiohttp, raw httpx and, where they are installed, openai, litellm and its_hub. Also:
-how many of 200 cancelled calls the server saw aborted, and how long after.
+own wire, raw aiohttp, raw httpx and, where they are installed, openai, litellm and its_hub (with
+`backoff`; litellm wants LITELLM_LOCAL_MODEL_COST_MAP=True, lest it look for a network). Also: how
+many of 200 cancelled calls the server saw aborted, and how long after.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
     python -m tts.evals.bench.loopback
 
-prints its port. `POST .../chat/completions` answers; a model named `silent` never does, and
-`GET /aborted` tells how many of its connections were closed by the client, and when each was.
+prints its port. `POST .../chat/completions` answers, with `n` choices or streamed if it is asked
+to; a model named `silent` never does, and `GET /aborted` tells how many of its connections were
+closed by the client, and when each was.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
 
 __all__ = ["loopback"]
 
-_ANSWER = {
+_ANSWER: dict[str, Any] = {
     "id": "chatcmpl-1",
     "object": "chat.completion",
     "created": 1,
@@ -41,11 +44,35 @@ def _response(value: object) -> bytes:
     return f"{head}\r\n\r\n".encode() + body
 
 
+@lru_cache
+def _several(n: int) -> bytes:
+    """Answer with n choices."""
+    (choice,) = _ANSWER["choices"]
+    return _response(_ANSWER | {"choices": [choice | {"index": index} for index in range(n)]})
+
+
+def _stream() -> bytes:
+    """Answer with a stream of one piece."""
+    (choice,) = _ANSWER["choices"]
+    events = [
+        {"choices": [{"index": 0, "delta": choice["message"]}]},
+        {
+            "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
+            "usage": _ANSWER["usage"],
+        },
+    ]
+    body = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+    body += b"data: [DONE]\n\n"
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {len(body)}"
+    return f"{head}\r\n\r\n".encode() + body
+
+
 class _Connection(asyncio.Protocol):
     """Cuts requests apart; knows no more HTTP than its clients speak."""
 
     aborted: list[float] = []  # noqa: RUF012  # of the whole server
     answer = _response(_ANSWER)
+    streamed = _stream()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -67,6 +94,11 @@ class _Connection(asyncio.Protocol):
             self._transport.write(_response(self.aborted))
         elif b'"silent"' in request:
             self._is_silent = True
+        elif b'"n":' in request:
+            wanted = json.loads(request.partition(b"\r\n\r\n")[2])["n"]
+            self._transport.write(_several(wanted))
+        elif b'"stream":true' in request:
+            self._transport.write(self.streamed)
         else:
             self._transport.write(self.answer)
 

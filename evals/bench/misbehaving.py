@@ -13,12 +13,14 @@ from tts import (
     BackendTimeout,
     BackendUnavailable,
     Completion,
+    ConfigError,
     ContextLengthExceeded,
     InvalidResponse,
     Meter,
     Price,
     RateLimited,
     Request,
+    Usage,
 )
 from tts.backends import Capabilities, RateInfo
 from tts.layers import Account
@@ -35,20 +37,24 @@ def is_overspent(account: Account) -> bool:
 class Misbehaving:
     """A model with moods: calm, a storm of refusals, an outage; the mood changes with time.
 
+    It draws several at once, but not always as many as it is asked for.
+
     Attributes:
+        most: A request for more completions than these is refused.
         spent: Tokens it has spent, on whatever came of them.
         active: Calls under way.
         tally: What became of the attempts.
     """
 
     name = "misbehaving"
-    capabilities = Capabilities(seed=True, logprobs=True, top_logprobs=20, stream=True)
+    capabilities = Capabilities(seed=True, logprobs=True, top_logprobs=20, stream=True, n=True)
     price = Price(input=1.0, output=4.0)
 
     def __init__(self, dice: Random, tally: Counter[str]) -> None:
         self.dice, self.tally = dice, tally
         self.spent = self.active = 0
         self.salt = dice.random()
+        self.most = dice.choice([1, 3, 64])
         self.accounts: set[Account] = set()
         self.overspent = 0
 
@@ -75,6 +81,9 @@ class Misbehaving:
 
     async def _answer(self, request: Request, meter: Meter) -> Completion:
         dice = self.dice
+        if request.n > self.most:
+            self.tally["attempt: refused for being several"] += 1
+            raise ConfigError("so many are not drawn at once")
         mood = self._mood()
         fault = dice.random() < {"calm": 0.08, "storm": 0.5, "outage": 0.95}[mood]
         await anyio.sleep(dice.choice([0.0, dice.expovariate(10.0)]))
@@ -82,22 +91,35 @@ class Misbehaving:
             await self._refuse(mood)
         meter.prompt_tokens = self.prompt_tokens(request)
         await anyio.sleep(dice.lognormvariate(-0.7, 1.0))
+        come = dice.choice([request.n, dice.randrange(request.n) + 1])
+        draws = [await self._draw(request, meter, fault, index) for index in range(come)]
+        if dice.random() < 0.3:
+            meter.rates = RateInfo(requests=dice.randrange(3), requests_reset=dice.random())
+        self.tally["attempt: answered"] += 1
+        self.tally["attempt: answered with several"] += come > 1
+        several = tuple(draws) if request.n > 1 else ()
+        return draws[0].model_copy(update={"usage": meter.usage, "draws": several})
+
+    async def _draw(self, request: Request, meter: Meter, fault: bool, index: int) -> Completion:
+        """Speak word by word, or break off."""
+        dice, before = self.dice, meter.completion_tokens
         most = request.max_tokens - 2
         breaks = dice.choice([dice.randrange(most), most - 1])
         length = dice.choice([most, dice.randrange(most)])  # worst cases try a budget most
         words = [f"w{dice.randrange(9)}" for _ in range(length)]
         words += ["Answer:", str(dice.randrange(3))]
-        for index, word in enumerate(words):
-            if index % 8 == 0:
+        for place, word in enumerate(words):
+            if place % 8 == 0:
                 await anyio.sleep(0.1)
-            if index == breaks and fault:
+            if place == breaks and fault:
                 raise BackendUnavailable("reset while it answered")
             meter.completion_tokens += 1
             meter.hear(word + " ")
-        if dice.random() < 0.3:
-            meter.rates = RateInfo(requests=dice.randrange(3), requests_reset=dice.random())
-        self.tally["attempt: answered"] += 1
-        return Completion(text=" ".join(words), usage=meter.usage, model=self.name)
+        usage = Usage(
+            prompt_tokens=0 if index else self.prompt_tokens(request),
+            completion_tokens=meter.completion_tokens - before,
+        )
+        return Completion(text=" ".join(words), usage=usage, model=self.name)
 
     def _mood(self) -> str:
         """Return the mood of this half minute."""

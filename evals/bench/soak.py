@@ -206,7 +206,8 @@ def _lost(solver: Solver, solution: Solution, calls: list[Record]) -> int:
     strategy = solver.pipeline.strategy.settings()
     if strategy["use"] != "self_consistency" or strategy["stop"]["use"] != "never":
         return 0
-    received = sum(call["outcome"] in {"stop", "length"} for call in calls)
+    answered = [call for call in calls if call["outcome"] in {"stop", "length"}]
+    received: int = sum(call.get("n", 1) for call in answered)
     return abs(received - len(solution.candidates))
 
 

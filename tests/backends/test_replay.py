@@ -13,6 +13,7 @@ from tests.layers.asking import Moody
 from tests.play import answering, noise
 from tts import Meter, Pipeline, Provider, Solution, solve
 from tts.backends import Backend, Given
+from tts.backends.openai import OpenAI
 from tts.backends.replay import Replay
 from tts.errors import (
     AuthenticationError,
@@ -236,3 +237,12 @@ def test_a_call_that_was_cancelled_and_asked_again_can_be_played(path: Path) -> 
 def test_a_cassette_wants_no_cache(path: Path) -> None:
     with pytest.raises(ValidationError, match="a cache already"):
         Replay.model_validate({"cassette": path, "cache": {}})
+
+
+def test_recording_tells_what_the_recorded_model_tells(tmp_path: Path) -> None:
+    of = OpenAI(base_url="http://localhost:1/v1", model="m", server="vllm")
+    recording = Replay(cassette=tmp_path / "tape", mode="record", of=of)
+    assert recording.expected() == of.expected()
+    assert recording.take_bill() is None
+    assert Replay(cassette=tmp_path / "tape").expected() == (None, None)
+    assert Replay(cassette=tmp_path / "tape").take_bill() is None

@@ -131,3 +131,23 @@ def test_without_a_command_the_help_is_shown_in_its_own_lines(
     assert outcome.code == 2
     assert outcome.err.startswith("Usage: ")
     assert outcome.err.count("\n") > 8
+
+
+def test_trace_show_tells_of_groups_overshoots_probes_and_limits(tts: Tts, tmp_path: Path) -> None:
+    call = {
+        "event": "call", "span": "run/solve0/sample0", "ticket": 0, "role": "solve", "model": "m",
+        "start": 0.0, "end": 1.0, "outcome": "stop", "prompt_tokens": 9, "completion_tokens": 8,
+        "attempts": 1, "n": 4, "overshoot": 3,
+    }  # fmt: skip
+    probe = {"event": "probe", "model": "m", "prompt_tokens": 9, "completion_tokens": 2}
+    usage = RunUsage(calls=4, total_tokens=17).model_dump()
+    limit = {"kind": "tokens", "spent": 17.0, "limit": 14.0}
+    end = {"event": "end", "status": "ok", "answer": "7", "usage": usage, "exhausted": limit}
+    path = tmp_path / "trace.jsonl"
+    rows = [json.dumps({"trace_id": "t"} | record) for record in (probe, call, end)]
+    path.write_text("\n".join(rows))
+    shown = tts("trace", "show", path).out
+    for words in ("(17 of 14 tokens)", "probe of m, an unknown server  9+2", "4 calls"):
+        assert words in shown
+    assert "4 in one request" in shown
+    assert "3 tokens over" in shown

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import FACTS, Tts
+from tts import Budget
 from tts.backends import Cache, Provider
+from tts.backends.openai import OpenAI
 from tts.layers.store import open_store
 
 LAYERS = ["budget", "trace", "cache", "hedge", "retry", "limit", "backend"]
@@ -32,7 +34,8 @@ def test_models_show_names_every_layer_in_order(tts: Tts, cached: Path) -> None:
     settings = {layer["layer"]: layer["settings"] for layer in shown}
     assert settings["hedge"] is None
     assert settings["cache"]["max_days"] == 30.0
-    assert settings["limit"] == {"concurrency": 64}
+    none = {"rpm": None, "tpm": None, "burst": 0.1}
+    assert settings["limit"] == none | {"concurrency": 64, "shared": None}
     assert settings["backend"]["backend"] == "reference"
 
 
@@ -42,11 +45,13 @@ def test_models_show_leaves_no_setting_of_a_layer_out(tts: Tts, tmp_path: Path) 
         "models: {solver: {backend: reference, hedge: {}, cache: {}, concurrency: 9,\n"
         "                  limits: {rpm: 5, tpm: 70, concurrency: auto, burst: 0.5}}}\n"
         "strategy: self_consistency\n"
+        "concurrency: 7\n"
     )
     shown = json.loads(tts("models", "show", path, "--json").out)["solver"]
     settings = {layer["layer"]: layer["settings"] for layer in shown}
-    limit = {"rpm": 5, "tpm": 70, "burst": 0.5, "concurrency": "auto", "most": 9}
+    limit = {"rpm": 5, "tpm": 70, "burst": 0.5, "concurrency": "auto", "most": 9, "shared": 7}
     assert settings["limit"] == limit
+    assert set(settings["budget"]) == set(Budget.model_fields)
     for name in ("cache", "hedge", "retry"):
         field = Provider.model_fields[name].annotation
         assert set(settings[name]) == set(_fields(field))
@@ -60,8 +65,39 @@ def _fields(annotation: object) -> list[str]:
 def test_models_show_is_readable(tts: Tts, cached: Path) -> None:
     lines = tts("models", "show", cached).out.splitlines()
     assert lines[0] == "solver"
-    assert [line.split()[0] for line in lines[1:]] == LAYERS
+    apart = ["sampling", "price", "can"]
+    assert [line.split()[0] for line in lines[1:]] == [*LAYERS, *apart]
     assert "  hedge     off" in lines
+    assert "  price     input: 0.0  output: 0.0" in "\n".join(lines)
+    assert lines[-1].endswith("context: 1024")
+
+
+REMOTE = """
+models:
+  known: {backend: openai, model: gpt-4.1-mini, timeouts: {first_byte: 60}}
+  hidden: {backend: openai, base_url: "http://localhost:1/v1", concurrency: 8}
+  priced: {backend: anthropic, model: m, price: {input: 1, output: 2}, retry: {attempts: 1}}
+strategy: self_consistency
+"""
+
+
+def test_models_show_tells_all_that_is_known_of_remote_models(tts: Tts, tmp_path: Path) -> None:
+    path = tmp_path / "remote.yaml"
+    path.write_text(REMOTE)
+    shown = json.loads(tts("models", "show", path, "--json").out)
+    backend = {name: layers[-1]["settings"] for name, layers in shown.items()}
+    assert backend["known"]["price"] == {"input": 0.4, "output": 1.6, "cached_input": 0.1}
+    assert backend["known"]["timeouts"]["first_byte"] == 60.0
+    assert backend["known"]["capabilities"]["n"]
+    assert (backend["hidden"]["price"], backend["hidden"]["capabilities"]) == (None, None)
+    assert backend["priced"]["price"]["output"] == 2.0
+    fields = set(OpenAI.model_fields) - {"cache", "concurrency", "hedge", "limits", "retry"}
+    assert set(backend["known"]) == {"backend", *fields}
+    text = tts("models", "show", path).out
+    assert "price     unknown" in text
+    assert "can       found out when it is opened" in text
+    assert "can       logprobs  top_logprobs: 20  n  stream  json_schema" in text
+    assert "timeouts  connect: 10.0  first_byte: 60.0" in text
 
 
 def test_a_cached_run_is_replayed_and_says_so(tts: Tts, cached: Path, tmp_path: Path) -> None:

@@ -69,7 +69,16 @@ def test_no_more_than_twenty_bad_lines_are_named(
     assert message.endswith(more or "question")
 
 
+def test_plain_text_is_told_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "problems.txt"
+    path.write_text("There are 7 coins.\nThere are 5 more jars.\n\nHow many jars are there?\n")
+    assert refusal(path).startswith(f"{path}: plain text, and no line of it is JSON: write")
+    assert "--input -" in refusal(path)
+    path.write_text('{"input": "a"}\nHow many?\n')
+    assert refusal(path).startswith(f"{path}:2: not JSON")
+
+
 def test_a_line_that_is_nested_too_deeply_is_named(tmp_path: Path) -> None:
     path = tmp_path / "problems.jsonl"
-    path.write_text("[" * 100_000)
-    assert refusal(path) == f"{path}:1: not JSON: too deeply nested"
+    path.write_text('"one"\n' + "[" * 100_000)
+    assert refusal(path) == f"{path}:2: not JSON: too deeply nested"

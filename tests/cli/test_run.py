@@ -18,8 +18,8 @@ from tts.errors import AuthenticationError
 from tts.testing import FlakyBackend, ScriptedBackend
 
 KEYS = [
-    "answer", "text", "status", "strategy", "stopped_by", "samples", "usage", "parse_failures",
-    "failed_calls", "trace_id",
+    "answer", "text", "status", "exhausted", "strategy", "stopped_by", "samples", "usage",
+    "parse_failures", "failed_calls", "failed_by_role", "trace_id",
 ]  # fmt: skip
 USAGE = [
     "calls", "cancelled_calls", "cached_calls", "prompt_tokens", "completion_tokens",

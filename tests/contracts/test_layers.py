@@ -24,7 +24,7 @@ from tts.layers import (
     Retrying,
     Trace,
     Traced,
-    open_stack,
+    build_stack,
     store,
 )
 from tts.layers.cache import Cached
@@ -195,9 +195,9 @@ def test_the_stack_stands_in_the_order_of_the_picture() -> None:
     from tts.backends import Given
 
     provider = Given.model_validate({"backend": Streaming(lambda call: 0.0), "hedge": {}})
-    with open_stack(provider, provider.backend) as stack:
-        names = [type(layer).__name__ for layer in stack.layers]
-        whole = stack.for_run(Trace(), Account(Budget(), 0.0))
+    stack = build_stack(provider, provider.backend)
+    names = [type(layer).__name__ for layer in stack.layers]
+    whole = stack.for_run(Trace(), Account(Budget(), 0.0))
     assert names == ["Hedged", "Retrying", "Limited"]
     assert isinstance(whole, Budgeted)
     assert isinstance(whole.inner, Traced)

@@ -34,6 +34,7 @@ CHANGES: list[dict[str, Any]] = [
     {"stop": ("x",)},
     {"logprobs": True},
     {"top_logprobs": 2},
+    {"n": 2},
     {"given": "one"},
 ]
 SAME: list[dict[str, Any]] = [

@@ -12,7 +12,7 @@ from tts.backends import Backend, Hedge, Meter, Retry
 from tts.errors import BackendError, BackendUnavailable, RateLimited
 from tts.layers import Account, Budget, Budgeted, Limited, Retrying
 from tts.layers.hedge import Hedged, RecentQuantile
-from tts.messages import Request
+from tts.messages import Completion, Request
 from tts.testing import ScriptedBackend, virtual_run
 
 SETTINGS = Hedge(quantile=0.5, extra=1.0, warm_up=2)
@@ -231,3 +231,42 @@ def test_a_refused_call_is_not_learnt_from() -> None:
     layer = hedged(Moody([BackendUnavailable("down")], slow_at()))
     run(layer, Meter(), Meter())
     assert len(layer.first_tokens) == 1
+
+
+class Thinking(Streaming):
+    """A model that begins with reasoning, which nobody hears, and takes long to come to speak."""
+
+    async def generate(self, request: Request, meter: Meter) -> Completion:
+        await anyio.sleep(self.first(self.started))
+        meter.begin()
+        return await super().generate(request, meter)
+
+
+def test_reasoning_is_a_first_token() -> None:
+    backend, late = Thinking(lambda call: 40.0 if call in {2} else 1.0), Meter()
+    backend.first = lambda call: 1.0
+    layer = hedged(backend)
+    run(layer, Meter(), Meter())
+    assert [layer.first_tokens.value(quantile) for quantile in (0.5, 1.0)] == [1.0, 1.0]
+    backend.first = lambda call: 1.0
+    run(layer, late)
+    assert not late.hedged
+    assert late.began
+
+
+def test_a_copy_that_thinks_has_won_over_one_that_is_silent() -> None:
+    backend = Thinking(lambda call: 30.0)
+    waits = iter([1.0, 9.0, 1.0, 9.0, 50.0, 2.0, 9.0, 9.0])
+    backend.first = lambda call: next(waits)
+    late = Meter()
+    run(hedged(backend), Meter(), Meter(), late)
+    assert (late.hedged, late.attempts) == (True, 2)
+    assert backend.active == 0
+
+
+def test_several_completions_of_one_call_are_not_hedged() -> None:
+    backend = slow_at(2)
+    meter = Meter()
+    run(hedged(backend), Meter(), Meter())
+    run(hedged(backend), meter, request=ask(n=2))
+    assert not meter.hedged

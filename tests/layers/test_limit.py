@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.layers.asking import Moody, Telling, ask
-from tests.play import answering, drawn, noise, play, rig
+from tests.play import Inline, answering, drawn, noise, play, rig
 from tts import Pipeline
 from tts.backends import Backend, Given, Limits, Meter, RateInfo
 from tts.errors import BackendError, BackendUnavailable, ConfigError, RateLimited
-from tts.layers import Layer, Limited
+from tts.layers import Layer, Limited, Permits
 from tts.layers.line import Line
 from tts.messages import Completion, Request
 from tts.run import Run
@@ -250,7 +250,7 @@ def test_models_may_share_their_permits() -> None:
     backend = says(latency=1.0)
 
     async def main() -> list[float]:
-        shared = anyio.Semaphore(3)
+        shared = Permits(3)
         layers = [Limited(backend, 2, None, shared) for _ in range(4)]
         times: list[float] = []
 
@@ -262,7 +262,7 @@ def test_models_may_share_their_permits() -> None:
                 tasks.start_soon(one, layer)
             await anyio.sleep(0.5)
             tasks.start_soon(cancelled, layers[0])
-        assert shared.value == 3
+        assert shared.free == 3
         assert [layer.in_flight for layer in layers] == [0] * 4
         return sorted(times)
 
@@ -303,3 +303,97 @@ def test_what_the_model_cannot_do_has_not_left() -> None:
 
     virtual_run(main)
     assert (meter.started, meter.attempts, layer.in_flight) == (False, 0, 0)
+
+
+def order(backend: ScriptedBackend) -> list[str]:
+    return [request.messages[0].content for request in backend.requests]
+
+
+def test_a_call_of_high_priority_overtakes() -> None:
+    backend = ScriptedBackend(lambda request: "a", latency=1.0)
+
+    async def work(run: Run) -> None:
+        async def ask_for(rank: int) -> None:
+            await run.generate(str(rank), priority=rank)
+
+        await run.map(ask_for, [0, 1, 5])  # the first takes the only permit
+
+    play(backend, work, concurrency=1)
+    assert order(backend) == ["0", "5", "1"]
+
+
+@pytest.mark.parametrize("how", ["generate", "sample", "solve", "map"])
+def test_a_scope_of_high_priority_overtakes_with_all_that_starts_in_it(how: str) -> None:
+    backend = ScriptedBackend(lambda request: "Answer: 1", latency=1.0)
+
+    async def work(run: Run) -> None:
+        async def one(rank_and_text: tuple[int, str]) -> None:
+            rank, text = rank_and_text
+            await anyio.sleep(0.0 if text == "first" else 0.1)
+            with run.priority(rank):
+                await asked(run, text)
+
+        async def asked(run: Run, text: str) -> None:
+            if how == "generate":
+                await run.generate(text)
+            elif how == "sample":
+                async with run.sample(text, 1) as samples:
+                    assert len([candidate async for candidate in samples]) == 1
+            elif how == "map":
+                await run.map(run.generate, [text])
+            else:
+                await run.solve(Inline(work=lambda child: child.generate(text)))
+
+        await run.map(one, [(0, "first"), (0, "later"), (5, "urgent")])
+
+    play(backend, work, concurrency=1)
+    assert order(backend) == ["first", "urgent", "later"]
+    assert [request.priority for request in backend.requests] == [0, 5, 0]
+
+
+def test_a_priority_ends_with_its_scope_and_yields_to_the_calls_own() -> None:
+    backend = ScriptedBackend(lambda request: "a")
+
+    async def work(run: Run) -> None:
+        with run.priority(3):
+            await run.generate("q")
+            await run.generate("q", priority=1)
+        await run.generate("q")
+
+    play(backend, work)
+    assert [request.priority for request in backend.requests] == [3, 1, 0]
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(0, 2), st.floats(0, 3)), max_size=12))
+def test_shared_permits_are_never_more_than_there_are_and_all_come_back(
+    calls: list[tuple[int, int, float]],
+) -> None:
+    async def main() -> None:
+        permits = Permits(3)
+
+        async def hold(wanted: int, priority: int, lasts: float) -> None:
+            with anyio.move_on_after(lasts + 0.7):
+                async with permits.hold(wanted, priority):
+                    assert permits.free >= 0
+                    await anyio.sleep(lasts)
+
+        async with anyio.create_task_group() as tasks:
+            for wanted, priority, lasts in calls:
+                tasks.start_soon(hold, wanted, priority, lasts)
+        assert permits.free == 3
+
+    virtual_run(main)
+
+
+def test_models_that_share_permits_share_their_priorities() -> None:
+    backend, permits = ScriptedBackend(lambda request: "a", latency=1.0), Permits(1)
+    layers = [Limited(backend, 9, shared=permits) for _ in range(3)]
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            for layer, priority in zip(layers, (0, 0, 5), strict=True):
+                request = ask(str(priority), priority=priority, ticket=len(backend.requests))
+                tasks.start_soon(layer.generate, request, Meter())
+
+    virtual_run(main)
+    assert order(backend) == ["0", "5", "0"]

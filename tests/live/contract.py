@@ -14,8 +14,7 @@ from jsonschema import validate
 
 from tests.live.servers import Served
 from tests.play import rig
-from tts import ConfigError, ContextLengthExceeded, Meter
-from tts.backends.openai.backend import OpenAIBackend
+from tts import ConfigError, ContextLengthExceeded, Meter, Trace, solve
 from tts.layers import Budget
 from tts.messages import Request
 
@@ -111,15 +110,32 @@ async def test_text_is_bound_to_a_schema(served: Served) -> None:
 
 
 async def test_several_completions_from_one_call(served: Served) -> None:
+    asked = asking(served.question, temperature=1.5, logprobs=True, n=served.slots)
     async with served.provider().open() as backend:
-        assert isinstance(backend, OpenAIBackend)
         meter = Meter()
-        asked = asking(served.question, temperature=1.5, logprobs=True)
-        drawn = await backend.generate_n(asked, served.slots, meter)
+        group = await backend.generate(asked, meter)
+        again = await backend.generate(asked, Meter())
+    drawn = [draw for draw in group.draws if draw is not None]
+    assert len(drawn) == served.slots
     assert len({completion.text for completion in drawn}) > 1
     ended = sum(completion.finish_reason == "stop" for completion in drawn)
     shown = sum(len(each.logprobs or ()) for each in drawn)
     assert shown <= meter.completion_tokens <= shown + ended
+    assert [draw and draw.text for draw in again.draws] == [draw.text for draw in drawn]
+
+
+async def test_a_sample_is_drawn_in_one_request_or_in_as_many_as_the_server_takes(
+    served: Served,
+) -> None:
+    strategy = {"use": "self_consistency", "samples": 2 * served.slots - 1, "stop": "never"}
+    for concurrency in (served.slots, 64):
+        model = served.provider(sampling={"max_tokens": 8}, concurrency=concurrency)
+        records: list[dict[str, Any]] = []
+        solution = await solve(served.question, strategy, model=model, trace=Trace(records.append))
+        sizes = [record.get("n", 1) for record in records if record["event"] == "call"]
+        assert (solution.samples, solution.failed_calls) == (2 * served.slots - 1, 0)
+        assert sum(sizes) == 2 * served.slots - 1
+        assert 1 < max(sizes) <= served.slots
 
 
 async def test_scoring_is_refused_before_it_is_paid_for(served: Served) -> None:

@@ -160,6 +160,10 @@ class Anthropic(RemoteSettings, Provider, name="anthropic"):
     capabilities: dict[str, bool | int] = Field(default_factory=dict)
     """Abilities that differ: older models continue the assistant's words (`prefill: true`)."""
 
+    def known_abilities(self) -> Capabilities:
+        """Return what all its models can do, and what the settings say instead."""
+        return self.abilities(stream=True, json_schema=True)
+
     @asynccontextmanager
     async def open(self, transport: Transport | None = None) -> AsyncIterator[RemoteBackend]:
         """Yield the backend.
@@ -170,8 +174,8 @@ class Anthropic(RemoteSettings, Provider, name="anthropic"):
         Raises:
             ConfigError: If the key is missing or a setting is wrong.
         """
-        can = self.abilities(stream=True, json_schema=True)
+        can = self.known_abilities()
         headers = {"anthropic-version": _VERSION}
         async with self.open_wire(transport, "x-api-key", **headers) as wire:
-            settings = self.backend_settings(wire, self.model, can)
+            settings = self.made_with(wire, self.model, can)
             yield RemoteBackend(spelling=AnthropicSpelling(self.model, can), **settings)

@@ -1,26 +1,28 @@
-"""The seam between the library and a model: `Backend`, what it can do, and what a call has used."""
+"""The seam between the library and a model: `Backend`, what it can do, and its settings."""
 
 from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from tts.backends.bounds import most_tokens, prompt_bytes
+from tts.backends.meter import Meter, RateInfo
 from tts.backends.policy import Cache, Hedge, Limits, Retry
 from tts.frozen import Frozen
-from tts.messages import Completion, Request, Sampling, Usage
+from tts.messages import Completion, Request, Sampling
 from tts.registry import Component
 
 __all__ = [
     "Backend",
     "Capabilities",
     "EnvironmentName",
+    "Expected",
     "Given",
     "Meter",
     "Price",
@@ -45,7 +47,7 @@ class Capabilities(Frozen):
     fork: bool = False
     """A prompt shared by several calls is computed once."""
     n: bool = False
-    """Several completions of one prompt come from one call."""
+    """Several completions of one prompt come from one call (`Request.n`)."""
     stream: bool = False
     """Text is heard while it is made."""
     json_schema: bool = False
@@ -78,120 +80,11 @@ class Price(Frozen):
         return cost / 1_000_000
 
 
-class RateInfo(NamedTuple):
-    """What a provider says is left of its rate limits; None where it does not say.
+class Expected(NamedTuple):
+    """What is known of a model before it is opened; None where only opening it will tell."""
 
-    A backend reads it from responses, failed ones too, and puts it on the call's meter.
-    """
-
-    requests: int | None = None
-    """Requests that may still be sent now."""
-    tokens: int | None = None
-    """Tokens that may still be asked for now."""
-    requests_reset: float | None = None
-    """Seconds until more are allowed."""
-    tokens_reset: float | None = None
-
-
-@dataclass(slots=True)
-class Meter:
-    """What one call has used so far, and what its layers tell each other about it.
-
-    A backend advances it while it works, so that a call that is cancelled or fails is still
-    charged for what it spent. A layer that asks more than once gives each attempt a meter of its
-    own and adds it to the caller's.
-    """
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    started: bool = False
-    """True once the call has left for the model; one that never left costs nothing."""
-    listener: Callable[[str], None] | None = None
-    """Hears the text as it arrives; a backend that can then streams."""
-    heard: bool = False
-    """True once the listener has heard something."""
-    retractable: bool = False
-    """The listener may hear a text again from its start, as after a failed attempt."""
-    attempts: int = 0
-    """Times that the call left for the model, failed ones and hedges included."""
-    cached: bool = False
-    """True if the answer came from the cache: nothing was spent."""
-    hedged: bool = False
-    """True if a second copy was sent because the first was slow."""
-    rates: RateInfo | None = None
-    """What the provider last said is left of its rate limits."""
-    reserve: Callable[[int, int], bool] | None = None
-    """Sets prompt and completion tokens aside for another attempt; see `can_reserve`."""
-    on_start: Callable[[], None] | None = None
-    """Called each time the call leaves for the model."""
-    cached_tokens: int = 0
-    """The part of the prompt's tokens that came from a prefix cache."""
-    estimated: bool = False
-    """True while the counts are estimates: the provider has not said yet, or never will."""
-
-    def start(self) -> None:
-        """Note that the call leaves for the model."""
-        self.started = True
-        self.attempts += 1
-        if self.on_start is not None:
-            self.on_start()
-
-    def retract(self) -> None:
-        """Note that the call did not leave after all: it asked for what the model cannot do."""
-        self.attempts -= 1
-        self.started = self.attempts > 0
-
-    def hear(self, text: str) -> None:
-        """Pass a piece of the completion's text to the listener, if there is one."""
-        if self.listener is not None:
-            self.heard = True
-            self.listener(text)
-
-    def can_reserve(self, prompt_tokens: int, completion_tokens: int) -> bool:
-        """Set tokens aside for another attempt, beside what the call has reserved already.
-
-        False if the budget has no room; without a budget there always is.
-        """
-        return self.reserve is None or self.reserve(prompt_tokens, completion_tokens)
-
-    def attempt(self) -> Meter:
-        """Return a fresh meter for another attempt: it shares the listeners and the budget."""
-        return Meter(
-            listener=None if self.listener is None else self.hear,
-            retractable=self.retractable,
-            reserve=self.reserve,
-            on_start=self.on_start,
-        )
-
-    def add(self, attempt: Meter) -> None:
-        """Take over what an attempt has used."""
-        self.prompt_tokens += attempt.prompt_tokens
-        self.completion_tokens += attempt.completion_tokens
-        self.cached_tokens += attempt.cached_tokens
-        self.estimated = self.estimated or attempt.estimated
-        self.started = self.started or attempt.started
-        self.attempts += attempt.attempts
-        self.rates = attempt.rates or self.rates
-
-    def settle(self, usage: Usage) -> None:
-        """Take over what the finished call reports."""
-        self.prompt_tokens, self.completion_tokens = usage.prompt_tokens, usage.completion_tokens
-        self.cached_tokens, self.estimated = usage.cached_tokens, usage.estimated
-
-    @property
-    def total_tokens(self) -> int:
-        """Prompt and completion tokens together."""
-        return self.prompt_tokens + self.completion_tokens
-
-    @property
-    def usage(self) -> Usage:
-        """What was used, as a value."""
-        return Usage(
-            prompt_tokens=self.prompt_tokens,
-            completion_tokens=self.completion_tokens,
-            cached_tokens=self.cached_tokens,
-            estimated=self.estimated,
-        )
+    capabilities: Capabilities | None = None
+    price: Price | None = None
 
 
 @runtime_checkable
@@ -277,6 +170,25 @@ class Provider(Component, group="tts.backends", label="backend", choice="backend
             **self.model_dump(mode="json", exclude={*_CARRIAGE, *self.carriage, "sampling"}),
         }
 
+    def backend_settings(self) -> dict[str, Any]:
+        """Return all settings but those of the layers."""
+        return {name: each for name, each in self.settings().items() if name not in _CARRIAGE}
+
+    def expected(self) -> Expected:
+        """Return what is known of the model before it is opened."""
+        return Expected()
+
+    def take_bill(self) -> Meter | None:
+        """Return what opening has spent, and forget it: somebody pays for it now."""
+        return None
+
+    def memory(self) -> bytes | None:
+        """Return what opening has found out; kept with the cache, so that the next run knows it."""
+        return None
+
+    def recall(self, memory: bytes) -> None:
+        """Take in what an earlier `memory` returned; what cannot be read is found out again."""
+
     @abstractmethod
     def open(self) -> AbstractAsyncContextManager[Backend]:
         """Open the backend; leaving the context closes it.
@@ -298,23 +210,10 @@ class Given(Provider, name="given"):
         """Yield the backend."""
         yield self.backend
 
+    def expected(self) -> Expected:
+        """Return what the backend says of itself."""
+        return Expected(self.backend.capabilities, self.backend.price)
+
     def identity(self) -> dict[str, Any]:
         """Return the backend's name: nothing else is known of it."""
         return {self.choice: self.name, "name": self.backend.name}
-
-
-def prompt_bytes(request: Request) -> int:
-    """Bound the prompt's tokens without a tokenizer: its UTF-8 bytes, and 16 a message.
-
-    No byte-level tokenizer makes more; the 16 cover the chat template.
-    """
-    texts = [*(message.content for message in request.messages), request.given or ""]
-    return sum(len(text.encode()) + 16 for text in texts)
-
-
-def most_tokens(backend: Backend, request: Request) -> tuple[int, int]:
-    """Return the most tokens that a call may use: of its prompt, and of its completion."""
-    prompt = backend.prompt_tokens(request)
-    most = 0 if request.given is not None else request.max_tokens
-    context = backend.capabilities.context
-    return prompt, most if context is None else min(most, max(context - prompt, 0))

@@ -104,7 +104,9 @@ class Ear:
             self._aloud.append(text)
 
     def pass_on(self) -> None:
-        """Give the listener what was heard since the last time."""
+        """Give the listener what was heard since the last time; reasoning too is a beginning."""
+        if self._pieces:
+            self._meter.begin()
         heard, self._aloud = self._aloud, []
         for text in heard:
             self._meter.hear(text)
@@ -122,6 +124,7 @@ def refuse_unable(name: str, request: Request, can: Capabilities) -> None:
         or request.top_logprobs
         or request.given is not None
         or request.json_schema is not None
+        or request.n > 1
         or last == "assistant"
     ):
         return
@@ -129,6 +132,7 @@ def refuse_unable(name: str, request: Request, can: Capabilities) -> None:
         "logprobs": request.logprobs or request.top_logprobs > 0,
         "score": request.given is not None,
         "json_schema": request.json_schema is not None,
+        "n": request.n > 1,
         "prefill": last == "assistant" and request.given is None,
     }
     for ability, is_wanted in wanted.items():

@@ -192,6 +192,10 @@ class Gemini(RemoteSettings, Provider, name="gemini"):
     capabilities: dict[str, bool | int] = Field(default_factory=dict)
     """Abilities that differ: some models give log-probabilities (`logprobs`, `top_logprobs`)."""
 
+    def known_abilities(self) -> Capabilities:
+        """Return what all its models can do, and what the settings say instead."""
+        return self.abilities(stream=True, json_schema=True)
+
     @asynccontextmanager
     async def open(self, transport: Transport | None = None) -> AsyncIterator[RemoteBackend]:
         """Yield the backend.
@@ -202,7 +206,7 @@ class Gemini(RemoteSettings, Provider, name="gemini"):
         Raises:
             ConfigError: If the key is missing or a setting is wrong.
         """
-        can = self.abilities(stream=True, json_schema=True)
+        can = self.known_abilities()
         async with self.open_wire(transport, "x-goog-api-key") as wire:
-            settings = self.backend_settings(wire, self.model, can)
+            settings = self.made_with(wire, self.model, can)
             yield RemoteBackend(spelling=GeminiSpelling(self.model, can), **settings)

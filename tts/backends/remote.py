@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from tts.backends.base import Capabilities, Meter, Price, prompt_bytes
+from tts.backends.base import Capabilities, Expected, Meter, Price
+from tts.backends.bounds import PromptBound
 from tts.backends.formats import Answer, Ear, Format, estimate
 from tts.backends.prices import list_price
 from tts.backends.wire import Remote, Story, Wire
@@ -21,7 +23,7 @@ from tts.errors import (
 from tts.messages import Completion, Message, Request, Usage
 from tts.registry import mistake, nearest
 
-__all__ = ["RemoteBackend", "RemoteSettings"]
+__all__ = ["RemoteBackend", "RemoteSettings", "is_free"]
 
 _MISSHAPEN = (KeyError, IndexError, TypeError, AttributeError, ValueError)
 
@@ -35,6 +37,7 @@ class RemoteBackend:
         name: Name of the model.
         capabilities: What it can do.
         price: Dollars per million tokens; None where unknown.
+        extra: Fields that `adjust` adds to each request.
         adjust: Has the last word on a request's body.
         always_stream: Stream every call, so that a cancelled one is charged for what it had made.
     """
@@ -47,6 +50,7 @@ class RemoteBackend:
         name: str,
         capabilities: Capabilities,
         adjust: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+        extra: Mapping[str, Any] = MappingProxyType({}),
         price: Price | None = None,
         always_stream: bool = False,
     ) -> None:
@@ -54,17 +58,9 @@ class RemoteBackend:
         self._wire, self._format, self._adjust = wire, spelling, adjust
         self._always_stream = always_stream
         self._understood = _Understood(name)
+        self._bound = PromptBound(extra)
         self._counted: tuple[tuple[Message, ...], int] = ((), 0)
-
-    def prompt_tokens(self, request: Request) -> int:
-        """Bound the prompt's tokens by its bytes: the tokenizer is the provider's secret.
-
-        What the provider has counted for the same prompt counts where it is more: a chat template
-        or `extra` may add what nobody here can see.
-        """
-        bound = prompt_bytes(request) + len((request.json_schema or "").encode())
-        messages, tokens = self._counted
-        return max(bound, tokens) if messages == request.messages else bound
+        self.prompt_tokens = self._bound.of
 
     async def generate(self, request: Request, meter: Meter) -> Completion:
         """Complete one request.
@@ -89,14 +85,14 @@ class RemoteBackend:
             else:
                 answer = await self._whole(request, path, payload, meter)
         except BackendError as error:
-            if _is_free(error) and not meter.completion_tokens:
+            if is_free(error) and not meter.completion_tokens:
                 meter.prompt_tokens = 0
             raise
         usage = answer.usage
         if usage is None:
             usage = self._estimate(request, answer, meter)
-        elif request.given is None:
-            self._counted = (request.messages, usage.prompt_tokens)
+        else:
+            self._learn(request, usage.prompt_tokens)
         meter.settle(usage)
         return self._completion(answer, usage)
 
@@ -107,7 +103,13 @@ class RemoteBackend:
         if request.given is None and messages == request.messages:
             meter.prompt_tokens = tokens
         else:
-            meter.prompt_tokens = estimate(prompt_bytes(request))
+            meter.prompt_tokens = estimate(self._bound.seen(request))
+
+    def _learn(self, request: Request, prompt_tokens: int) -> None:
+        """Keep what the provider counted: the next call of the prompt is charged and bounded so."""
+        self._bound.learn(request, prompt_tokens)
+        if request.given is None:
+            self._counted = (request.messages, prompt_tokens)
 
     def _streams(self, request: Request, meter: Meter) -> bool:
         wanted = meter.listener is not None or self._always_stream
@@ -118,10 +120,13 @@ class RemoteBackend:
     ) -> Answer:
         value = await self._wire.post(path, payload, meter)
         with self._understood:
-            usage = self._format.usage(value)
-            if usage is not None:  # an answer that is refused below is billed all the same
-                meter.settle(usage)
-            answer = self._format.read(value, request)
+            try:
+                answer = self._format.read(value, request)
+            except (TTSError, *_MISSHAPEN):  # an answer that is refused is billed all the same
+                usage = self._format.usage(value)
+                if usage is not None:
+                    meter.settle(usage)
+                raise
         meter.hear(answer.text)
         return answer
 
@@ -159,8 +164,8 @@ class RemoteBackend:
             )
 
 
-def _is_free(error: BackendError) -> bool:
-    """Whether the provider has done nothing: it was not reached, or refused the request."""
+def is_free(error: BackendError) -> bool:
+    """Return whether the provider did nothing: it was not reached, or refused the request."""
     is_refused = error.status is not None and error.status >= 300
     return not error.sent or (is_refused and not isinstance(error, BackendTimeout))
 
@@ -233,7 +238,17 @@ class RemoteSettings(Remote):
                 raise mistake(type(self), ("capabilities", name), message, name)
         return self
 
-    def backend_settings(self, wire: Wire, model: str, can: Capabilities) -> dict[str, Any]:
+    def expected(self) -> Expected:
+        """Return what is known of the model by its name and address."""
+        model = getattr(self, "model", None)
+        price = self.price or (list_price(self.base_url, model) if model else None)
+        return Expected(self.known_abilities(), price)
+
+    def known_abilities(self) -> Capabilities | None:
+        """Return what the model can do; None if the server must be asked."""
+        return None
+
+    def made_with(self, wire: Wire, model: str, can: Capabilities) -> dict[str, Any]:
         """Return what a `RemoteBackend` takes besides its spelling."""
         return {
             "wire": wire,
@@ -241,6 +256,7 @@ class RemoteSettings(Remote):
             "capabilities": can,
             "price": self.price or list_price(self.base_url, model),
             "adjust": self.with_extras,
+            "extra": {name: each for name, each in self.extra.items() if name not in self.omit},
             "always_stream": self.always_stream,
         }
 

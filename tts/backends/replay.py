@@ -11,7 +11,7 @@ import anyio
 from pydantic import model_validator
 
 from tts import errors
-from tts.backends.base import Backend, Meter, Provider, prompt_bytes
+from tts.backends.base import Backend, Expected, Meter, Provider, prompt_bytes
 from tts.backends.cassette import Cassette, Failure, Head, Take
 from tts.errors import BackendError, BackendUnavailable, ConfigError, RateLimited
 from tts.messages import Completion, Request, Sampling
@@ -143,6 +143,14 @@ class Replay(Provider, name="replay"):
             message = "a cassette is a cache already, and its answers may change: leave it out"
             raise mistake(type(self), ("cache",), message, None)
         return self
+
+    def expected(self) -> Expected:
+        """Return what is known of the model that is recorded."""
+        return super().expected() if self.of is None else self.of.expected()
+
+    def take_bill(self) -> Meter | None:
+        """Return what opening the model that is recorded has spent."""
+        return None if self.of is None else self.of.take_bill()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Replaying]:

@@ -57,11 +57,13 @@ class Display:
             promise = why.guarantee or "no guarantee"
             self._print(f"stopped by {why.rule}: {why.reason} ({promise})")
         if solution.status == "budget_exhausted":
-            what = "an interrupt" if interrupted else "the budget"
+            what = "an interrupt" if interrupted else _limit(solution)
             found = "nothing was" if solution.answer is None else "this is the best answer"
             self._print(f"{what} ended the work: {found} found until then")
+        elif solution.exhausted is not None:
+            self._print(f"{_limit(solution)} was overspent: more was counted than reserved")
         for number, what in (
-            (solution.failed_calls, "failed call" + "s" * (solution.failed_calls > 1)),
+            (solution.failed_calls, _failures(solution)),
             (solution.parse_failures, "answers or judgements that could not be read"),
         ):
             if number:
@@ -78,6 +80,21 @@ class Display:
 
     def _print(self, line: str) -> None:
         self.console.print(Text(line), soft_wrap=True)
+
+
+def _limit(solution: Solution) -> str:
+    """Name the limit that ended the work, and what was spent of it."""
+    limit = solution.exhausted
+    if limit is None or limit.kind == "interrupt":
+        return "the budget"
+    return f"the budget of {limit.limit:g} {limit.kind} ({limit.spent:.4g} spent)"
+
+
+def _failures(solution: Solution) -> str:
+    """Say which roles the failed calls were to play: a judge that fails is no sample less."""
+    roles = ", ".join(f"{role} {count}" for role, count in solution.failed_by_role.items())
+    plural = "failed call" + "s" * (solution.failed_calls > 1)
+    return f"{plural} ({roles})" if roles else plural
 
 
 def _bars(update: Update) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from tts.pipeline import Pipeline
 
 __all__ = ["app"]
 
+_PARTS = ("sampling", "timeouts")
 app = typer.Typer(help="Look at the models of a pipeline.", no_args_is_help=True)
 
 
@@ -28,7 +29,10 @@ def show(
 ) -> None:
     """Print what a call of each model goes through, from the outside in. Nothing is opened."""
     loaded = Pipeline.load(pipeline)
-    outlines = {name: outline(loaded.models[name], loaded.budget) for name in loaded.models}
+    outlines = {
+        name: outline(model, loaded.budget, loaded.concurrency)
+        for name, model in loaded.models.items()
+    }
     if as_json:
         described = {
             name: [{"layer": layer, "settings": settings} for layer, settings in layers]
@@ -40,9 +44,28 @@ def show(
         typer.echo(name)
         for layer, settings in layers:
             typer.echo(f"  {layer:<9} {_brief(settings)}".rstrip())
+            if layer == "backend":
+                _tell_apart(settings or {})
 
 
-def _brief(settings: dict[str, object] | None) -> str:
+def _tell_apart(settings: dict[str, Any]) -> None:
+    """Print what is worth a line of its own."""
+    can, price = settings["capabilities"], settings["price"]
+    lines = {part: _brief(settings[part]) for part in _PARTS if part in settings}
+    lines["price"] = "unknown" if price is None else f"{_brief(price)}  dollars per million tokens"
+    lines["can"] = "found out when it is opened" if can is None else _abilities(can)
+    for name, text in lines.items():
+        typer.echo(f"  {name:<9} {text}")
+
+
+def _abilities(can: dict[str, Any]) -> str:
+    named = (name if value is True else f"{name}: {value}" for name, value in can.items() if value)
+    return "  ".join(named)
+
+
+def _brief(settings: dict[str, Any] | None) -> str:
     if settings is None:
         return "off"
-    return "  ".join(f"{key}: {json.dumps(value)}" for key, value in settings.items())
+    apart = (*_PARTS, "price", "capabilities") if "capabilities" in settings else ()
+    shown = ((key, value) for key, value in settings.items() if key not in apart)
+    return "  ".join(f"{key}: {json.dumps(value)}" for key, value in shown)

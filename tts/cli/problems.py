@@ -14,6 +14,11 @@ __all__ = ["read_problems"]
 
 _KEYS = ("input", "problem", "question")
 _MOST_NAMED = 20
+_NO_JSON = "not JSON"
+_PLAIN = (
+    'plain text, and no line of it is JSON: write a problem a line as {"input": "..."}, '
+    "or solve the file as one problem with --input - < FILE"
+)
 _Mistake: TypeAlias = tuple[int, str]
 
 
@@ -38,6 +43,8 @@ def read_problems(pipeline: Pipeline, path: Path) -> list[Problem]:
             problems.append(problem)
         except ConfigError as error:
             mistakes.append((number, error.message))
+    if mistakes and not problems and all(said.startswith(_NO_JSON) for _, said in mistakes):
+        raise ConfigError(_PLAIN, path=str(path))
     if mistakes:
         raise ConfigError(_listed(mistakes), path=str(path), line=mistakes[0][0])
     if not problems:
@@ -59,7 +66,7 @@ def _problem(pipeline: Pipeline, line: str, number: int) -> Problem:
         row = json.loads(line)
     except (json.JSONDecodeError, RecursionError) as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else "too deeply nested"
-        raise ConfigError(f"not JSON: {reason}") from error
+        raise ConfigError(f"{_NO_JSON}: {reason}") from error
     if isinstance(row, str):
         row = {"input": row}
     key = next((key for key in _KEYS if isinstance(row, dict) and key in row), None)

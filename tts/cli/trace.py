@@ -69,6 +69,9 @@ def _tree(trace_id: str, records: list[_Record]) -> Tree:
     end = next((r for r in records if r["event"] == "end"), None)
     name = (head.get("strategy") or {}).get("use", "run")
     tree = Tree(f"[bold]{_safe(name)}[/] {trace_id[:8]}  {_ending(end)}")
+    for probe in (r for r in records if r["event"] == "probe"):
+        tokens = f"{probe['prompt_tokens']}+{probe['completion_tokens']} tokens"
+        tree.add(f"probe of {_safe(probe['model'])}, an unknown server  {tokens}")
     nodes: dict[str, Tree] = {}
     for path in sorted(_paths(records), key=_natural):
         nodes[path] = _parent(nodes, path, tree).add(_span_line(path, records))
@@ -109,7 +112,8 @@ def _span_line(path: str, records: list[_Record]) -> str:
     total = sum(call["prompt_tokens"] + call["completion_tokens"] for call in calls)
     span = next((r for r in records if r["event"] == "span" and r["path"] == path), None)
     critical = f"  critical path {span['critical_tokens']}" if span else "  [red]unfinished[/]"
-    return f"[cyan]{_safe(path)}[/]  {len(calls)} calls  total {total}{critical}"
+    count = sum(call.get("n", 1) for call in calls)
+    return f"[cyan]{_safe(path)}[/]  {count} calls  total {total}{critical}"
 
 
 def _line(record: _Record) -> str:
@@ -132,14 +136,18 @@ def _carriage(record: _Record) -> str:
         return "  cached"
     attempts = record.get("attempts", 1)
     hedged = ", hedged" if record.get("hedged") else ""
-    return f"  sent {attempts} times{hedged}" if attempts > 1 else ""
+    several = f"  {record['n']} in one request" if "n" in record else ""
+    over = f"  [red]{record['overshoot']} tokens over[/]" if "overshoot" in record else ""
+    return several + (f"  sent {attempts} times{hedged}" if attempts > 1 else "") + over
 
 
 def _ending(end: _Record | None) -> str:
     if end is None:
         return "[red]unfinished[/]"
     usage, what = end["usage"], end.get("error") or end["answer"]
+    limit = end.get("exhausted")
+    why = f" ({limit['spent']:.4g} of {limit['limit']:g} {limit['kind']})" if limit else ""
     return (
-        f"{end['status']}: {_safe(what)}  total {usage['total_tokens']}  "
+        f"{end['status']}{why}: {_safe(what)}  total {usage['total_tokens']}  "
         f"critical path {usage['critical_tokens']}  {usage['wall_seconds']:.2f} s"
     )

@@ -1,25 +1,31 @@
 """Call layers: backends around backends, each adding one thing."""
 
 from tts.layers.base import Layer
-from tts.layers.budget import Account, Budget, Budgeted, Spending
+from tts.layers.budget import Account, Budget, Spending
+from tts.layers.budgeted import Budgeted
+from tts.layers.concurrency import Permits
+from tts.layers.groups import Groups
 from tts.layers.limit import Limited
 from tts.layers.retry import Retrying
-from tts.layers.stack import Stack, open_stack, outline
+from tts.layers.stack import Stack, build_stack, open_cache, outline
 from tts.layers.trace import Record, Trace, Traced, trace_file
 
 __all__ = [
     "Account",
     "Budget",
     "Budgeted",
+    "Groups",
     "Layer",
     "Limited",
+    "Permits",
     "Record",
     "Retrying",
     "Spending",
     "Stack",
     "Trace",
     "Traced",
-    "open_stack",
+    "build_stack",
+    "open_cache",
     "outline",
     "trace_file",
 ]

@@ -1,4 +1,4 @@
-"""Budgets: what a run may spend, reserved before each call and settled after it."""
+"""Budgets: what a run may spend, and the account of what is spent and promised of it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import Annotated, NamedTuple
 import anyio
 from pydantic import Field
 
-from tts.backends.base import Backend, Meter, most_tokens
-from tts.errors import BackendTimeout, BudgetExceeded
+from tts.backends.base import Meter, Price
+from tts.errors import BudgetExceeded
 from tts.frozen import Frozen
-from tts.layers.base import Layer
-from tts.messages import Completion, Request
 
-__all__ = ["Account", "Budget", "Budgeted", "Spending"]
+__all__ = ["Account", "Budget", "Spending"]
 
 
 _ROUNDING_USD = 1e-12  # sums of prices are not exact
@@ -112,6 +110,25 @@ class Account:
         """What is reserved for calls in flight."""
         return Spending(self._promised.tokens, self._promised.calls, self._promised.usd)
 
+    @property
+    def overspent(self) -> BudgetExceeded | None:
+        """The first limit of which more is spent than it allows; None where all hold.
+
+        Calls reserve the most that can be foreseen; a provider may count more.
+        """
+        for kind, spent, limit in zip(
+            ("tokens", "calls", "usd"), self.spent, self._limit, strict=True
+        ):
+            if spent > limit + _ROUNDING_USD:
+                return BudgetExceeded(kind, spent=spent, limit=limit)
+        return None
+
+    def spent_of(self, kind: str) -> float:
+        """Return what is spent of a kind of limit; 0 for an interrupt."""
+        if kind == "seconds":
+            return anyio.current_time() - self._started
+        return dict(zip(("tokens", "calls", "usd"), self.spent, strict=True)).get(kind, 0.0)
+
     async def watch(self) -> None:
         """End the budget at its deadline; runs beside the calls."""
         await anyio.sleep_until(self.deadline)
@@ -168,6 +185,11 @@ class Account:
         self._spent.add(used)
         if self._waiters:
             self._admit()
+
+    def charge(self, meter: Meter, price: Price | None) -> None:
+        """Book what was spent without having been asked for."""
+        cost = price.of(meter.prompt_tokens, meter.completion_tokens) if price else 0.0
+        self.settle(Spending(), Spending(meter.total_tokens, meter.attempts, cost))
 
     def extend(self, amount: Spending) -> bool:
         """Set more aside for a call in flight, if it fits now; it is settled with the rest."""
@@ -227,69 +249,3 @@ class Account:
                 return
             self._waiters.popleft()
             waiter.event.set()
-
-
-class Budgeted(Layer):
-    """Reserves the worst case of a call before it starts, and settles afterwards.
-
-    The worst case is the prompt's upper bound and `max_tokens`, so calls in flight can never
-    overshoot together.
-    """
-
-    def __init__(self, inner: Backend, account: Account) -> None:
-        super().__init__(inner)
-        self.account = account
-
-    async def generate(self, request: Request, meter: Meter) -> Completion:
-        """Reserve, pass on, settle.
-
-        Raises:
-            BudgetExceeded: If the call does not fit, or the budget ended while it ran.
-            BackendTimeout: If the call took longer than `request.timeout` seconds.
-        """
-        account = self.account
-        reserved = self._worst(request)
-        if not account.reserve_nowait(reserved):
-            await account.reserve(reserved)
-        hold = _Hold(self, reserved)
-        meter.reserve = hold.extend
-        scope = account.open_scope(request.timeout)
-        try:
-            with scope:
-                return await self.inner.generate(request, meter)
-        finally:
-            account.close_scope(scope)
-            account.settle(hold.amount, self._used(meter))
-        if account.ended_by is None:
-            raise BackendTimeout(f"{self.name}: no answer in {request.timeout:g} s")
-        raise account.refusal(reserved)
-
-    def _worst(self, request: Request) -> Spending:
-        prompt, most = most_tokens(self.inner, request)
-        return Spending(prompt + most, 1, self._cost(prompt, most))
-
-    def _used(self, meter: Meter) -> Spending:
-        prompt, completion = meter.prompt_tokens, meter.completion_tokens
-        cost = self._cost(prompt, completion, meter.cached_tokens)
-        return Spending(prompt + completion, meter.started, cost)
-
-    def _cost(self, prompt: int, completion: int, cached: int = 0) -> float:
-        return self.price.of(prompt, completion, cached) if self.price else 0.0
-
-
-class _Hold:
-    """A call's reservation; a layer that sends the call again enlarges it."""
-
-    __slots__ = ("_layer", "amount")
-
-    def __init__(self, layer: Budgeted, amount: Spending) -> None:
-        self._layer, self.amount = layer, amount
-
-    def extend(self, prompt_tokens: int, completion_tokens: int) -> bool:
-        cost = self._layer._cost(prompt_tokens, completion_tokens)
-        more = Spending(prompt_tokens + completion_tokens, 0, cost)
-        if not self._layer.account.extend(more):
-            return False
-        tokens, calls, usd = self.amount
-        self.amount = Spending(tokens + more.tokens, calls, usd + cost)
-        return True

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import blake2b
 from typing import Any, Final
 
 import anyio
 from pydantic import ValidationError
 
-from tts.backends.base import Backend, Meter
+from tts.backends.base import Backend, Meter, Provider
 from tts.errors import BackendError
 from tts.layers.base import Layer
 from tts.layers.store import Store, open_store
 from tts.messages import Completion, Request
 
-__all__ = ["Cached", "open_store"]
+__all__ = ["Cached", "open_memory", "remember"]
 
 _NO_MATTER: Final = {"role", "span", "ticket", "timeout", "priority"}
 """Fields of a request that its answer does not depend on."""
@@ -28,7 +29,8 @@ class Cached(Layer):
     The same is what agrees in everything that the answer depends on: the model's settings, the
     messages, the sampling, and the seed. Samples of one prompt have seeds of their own, so a cache
     replays a run and never gives two samples the same text. A sampled call without a seed passes.
-    What is not sampled, at temperature 0 or of a given text, does not depend on the seed.
+    What is not sampled, at temperature 0 or of a given text, does not depend on the seed. Several
+    completions of one call are found again together: as many, of the same seed, or not at all.
 
     Of equal calls in flight one is made, and the others wait for its answer.
 
@@ -92,12 +94,45 @@ class Cached(Layer):
 
     def _key(self, request: Request) -> bytes | None:
         fields = request.model_dump(mode="json", exclude=_NO_MATTER)
+        if request.n == 1:
+            del fields["n"]
         if request.temperature == 0.0 or request.given is not None:
             fields["seed"] = None
         elif request.seed is None:
             return None
         text = json.dumps([self._identity, fields], sort_keys=True)
         return blake2b(text.encode(), digest_size=16).digest()
+
+
+@contextmanager
+def open_memory(provider: Provider) -> Iterator[Store | None]:
+    """Open a provider's store, and remind it of what opening it once found out.
+
+    So a run whose answers are all known needs no server at all.
+
+    Raises:
+        ConfigError: If the file cannot be opened.
+    """
+    if provider.cache is None:
+        yield None
+        return
+    with open_store(provider.cache) as store:
+        memory = store.peek(_memory_key(provider))
+        if memory is not None:
+            provider.recall(memory)
+        yield store
+
+
+def remember(provider: Provider, store: Store) -> None:
+    """Keep what opening a provider has found out."""
+    memory = provider.memory()
+    if memory is not None:
+        store.put(_memory_key(provider), memory)
+
+
+def _memory_key(provider: Provider) -> bytes:
+    text = json.dumps(["memory", provider.identity()], sort_keys=True)
+    return blake2b(text.encode(), digest_size=16).digest()
 
 
 class _Flight:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
-__all__ = ["AdaptiveWindow", "Window"]
+from tts.layers.line import Line, Waiter
+
+__all__ = ["AdaptiveWindow", "Permits", "Window"]
 
 
 class Window:
@@ -56,3 +60,52 @@ class AdaptiveWindow(Window):
             self._size = max(1.0, self._size * self.CUT)
             self.limit = int(self._size)
             self.epoch += 1
+
+
+class Permits:
+    """A fixed number of permits that several models share; who waits stands in one line.
+
+    Args:
+        most: How many there are.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = self.free = most
+        self._line = Line()
+
+    @asynccontextmanager
+    async def hold(self, permits: int, priority: int) -> AsyncIterator[None]:
+        """Hold so many permits in the block, or all of them where more are wanted."""
+        wanted = min(permits, self.most)
+        if self._line or self.free < wanted:
+            await self._turn(Waiter(priority, 0, wanted))
+        else:
+            self.free -= wanted
+        try:
+            yield
+        finally:
+            self._give_back(wanted)
+
+    async def _turn(self, waiter: Waiter) -> None:
+        self._line.join(waiter)
+        self._admit()
+        goes = False
+        try:
+            await waiter.event.wait()
+            goes = True
+        finally:
+            if not goes:
+                self._line.leave(waiter)
+                self._give_back(waiter.permits if waiter.is_admitted else 0)
+
+    def _give_back(self, permits: int) -> None:
+        self.free += permits
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._line:
+            waiter = self._line.admit(lambda waiter: waiter.permits <= self.free)
+            if waiter is None:
+                break
+            self.free -= waiter.permits
+            waiter.event.set()

@@ -24,10 +24,11 @@ __all__ = ["Hedged", "RecentQuantile"]
 class Hedged(Layer):
     """Sends a call again when its first token is late; the slower copy is cancelled.
 
-    Only the first token counts: how long a whole answer takes is its length, which both copies
-    share. Late is measured from when the call left, so waiting for a turn does not count. Not
-    hedged are calls of a model that does not stream or of a given text, calls while others wait or
-    the provider refuses some, and what the allowance or the budget has no room for.
+    Only the first token counts, be it of reasoning that nobody hears: how long a whole answer takes
+    is its length, which both copies share. Late is measured from when the call left, so waiting for
+    a turn does not count. Not hedged are calls of a model that does not stream, of a given text or
+    for several completions, calls while others wait or the provider refuses some, and what the
+    allowance or the budget has no room for.
 
     Source: Dean and Barroso, "The Tail at Scale", CACM 56(2), 2013.
 
@@ -53,7 +54,7 @@ class Hedged(Layer):
         Raises:
             BackendError: If the copy that spoke first failed, or all did.
         """
-        if request.given is not None or not self.capabilities.stream:
+        if request.given is not None or request.n > 1 or not self.capabilities.stream:
             return await self.inner.generate(request, meter)
         self._allowance.earn()
         race = _Race(self.inner, request, meter)
@@ -125,6 +126,7 @@ class _Race:
             retractable=self.meter.listener is None or self.meter.retractable,
             reserve=self.meter.reserve,
             on_start=partial(self._leave, copy),
+            on_begin=partial(self._decide, copy),
         )
         self.copies.append(copy)
         return copy
@@ -154,13 +156,13 @@ class _Race:
         self.has_left.set()
 
     def _hear(self, copy: _Copy, text: str) -> None:
-        self._decide(copy)
         if self.winner is copy:
             self.meter.hear(text)
 
     def _decide(self, copy: _Copy) -> None:
         if self.winner is None:
             self.winner = copy
+            self.meter.begin()
             self.is_decided.set()
             for one in self.copies:
                 one.ended = anyio.current_time()

@@ -11,7 +11,7 @@ from tts.backends.base import Backend, Meter, RateInfo, most_tokens
 from tts.backends.policy import Limits
 from tts.errors import BackendError, BackendUnavailable, ConfigError, RateLimited
 from tts.layers.base import Layer
-from tts.layers.concurrency import AdaptiveWindow, Window
+from tts.layers.concurrency import AdaptiveWindow, Permits, Window
 from tts.layers.line import Line, Waiter
 from tts.layers.rate import Quota
 from tts.messages import Completion, Request
@@ -33,13 +33,14 @@ class Limited(Layer):
 
     A call takes its permit, its request and its tokens (prompt and `max_tokens`) together or not at
     all, and gives back what it did not use. When a provider says that nothing is left, or asks to
-    wait, nothing leaves until then: one refusal is enough news for all.
+    wait, nothing leaves until then: one refusal is enough news for all. A call for several
+    completions takes as many permits; one that is larger than the limit goes alone.
 
     Args:
         inner: The backend.
         concurrency: Most calls in flight; with `limits.concurrency` "auto", the most to try.
         limits: Quotas a minute.
-        shared: Permits of several models together, taken after the model's own.
+        shared: Those of several models together, taken after the model's own.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Limited(Layer):
         inner: Backend,
         concurrency: int,
         limits: Limits | None = None,
-        shared: anyio.Semaphore | None = None,
+        shared: Permits | None = None,
     ) -> None:
         super().__init__(inner)
         limits = limits or Limits()
@@ -56,7 +57,7 @@ class Limited(Layer):
         self.window = (AdaptiveWindow if limits.concurrency == "auto" else Window)(concurrency)
         self._shared = shared
         self.in_flight = 0
-        """Calls that hold a permit now."""
+        """Permits that calls hold now."""
         self._quota = Quota(limits) if limits.rpm or limits.tpm else None
         self._line = Line()
         self._opens = -math.inf
@@ -82,17 +83,17 @@ class Limited(Layer):
     async def generate(self, request: Request, meter: Meter) -> Completion:
         """Wait for a turn, then pass the request on."""
         tokens = 0 if self._quota is None else sum(most_tokens(self.inner, request))
-        if self._line or self.in_flight >= self.window.limit or self._delay(tokens) > _INSTANT:
-            await self._turn(Waiter(request.priority, tokens))
+        if self._line or not self._has_room(request.n) or self._delay(tokens) > _INSTANT:
+            await self._turn(Waiter(request.priority, tokens, request.n))
         else:
-            self._take(tokens)
+            self._take(tokens, request.n)
         try:
             if self._shared is None:
                 return await self._send(request, meter)
-            async with self._shared:
+            async with self._shared.hold(request.n, request.priority):
                 return await self._send(request, meter)
         finally:
-            self.in_flight -= 1
+            self.in_flight -= request.n
             if self._quota is not None:
                 self._quota.settle(tokens, meter.total_tokens)
             if meter.rates is not None:
@@ -123,8 +124,11 @@ class Limited(Layer):
         quota = self._quota.wait(tokens, now) if self._quota is not None else 0.0
         return max(quota, self._opens - now)
 
-    def _take(self, tokens: int) -> None:
-        self.in_flight += 1
+    def _has_room(self, permits: int) -> bool:
+        return self.in_flight == 0 or self.in_flight + permits <= self.window.limit
+
+    def _take(self, tokens: int, permits: int) -> None:
+        self.in_flight += permits
         if self._quota is not None:
             self._quota.take(tokens, anyio.current_time())
 
@@ -149,7 +153,7 @@ class Limited(Layer):
     def _withdraw(self, waiter: Waiter) -> None:
         """Undo the waiting, and the admission, of a call that was cancelled."""
         if waiter.is_admitted:
-            self.in_flight -= 1
+            self.in_flight -= waiter.permits
             if self._quota is not None:
                 self._quota.cancel(waiter.tokens)
         self._line.leave(waiter)
@@ -167,18 +171,23 @@ class Limited(Layer):
     def _admit(self) -> None:
         """Let those go that may; set the time at which to look again."""
         while self._line and self.in_flight < self.window.limit:
-            waiter = self._line.admit(lambda waiter: self._delay(waiter.tokens) <= _INSTANT)
+            waiter = self._line.admit(self._may_go)
             if waiter is None:
                 break
-            self._take(waiter.tokens)
+            self._take(waiter.tokens, waiter.permits)
             waiter.event.set()
-        first = self._line.first() if self.in_flight < self.window.limit else None
+        first = self._line.first()
+        if first is not None and not self._has_room(first.permits):
+            first = None
         # Without a permit there is no time to wait for: the call that returns one looks again.
         self._wake = math.inf if first is None else anyio.current_time() + self._delay(first.tokens)
         if self._alarm is not None:
             self._alarm.deadline = self._wake
         elif first is not None:
             first.event.set()  # whoever kept the time has gone: this one does now
+
+    def _may_go(self, waiter: Waiter) -> bool:
+        return self._has_room(waiter.permits) and self._delay(waiter.tokens) <= _INSTANT
 
     def _heed(self, error: BackendError, epoch: int) -> None:
         """Learn from a call that failed."""

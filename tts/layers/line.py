@@ -17,15 +17,18 @@ class Waiter:
 
     Attributes:
         tokens: What it will take of the token quota.
+        permits: How many it will take of those.
         is_admitted: True once it may go.
         passed: Times that a later one went before it, counted while it was first of its priority.
         event: Set when it may go, or shall look again.
     """
 
-    __slots__ = ("arrival", "event", "has_left", "is_admitted", "passed", "priority", "tokens")
+    __slots__ = (
+        "arrival", "event", "has_left", "is_admitted", "passed", "permits", "priority", "tokens",
+    )  # fmt: skip
 
-    def __init__(self, priority: int, tokens: int) -> None:
-        self.priority, self.tokens = priority, tokens
+    def __init__(self, priority: int, tokens: int, permits: int = 1) -> None:
+        self.priority, self.tokens, self.permits = priority, tokens, permits
         self.arrival = self.passed = 0
         self.is_admitted = self.has_left = False
         self.event = anyio.Event()

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
 from tts.backends.base import Backend, Provider
 from tts.errors import ConfigError
 from tts.layers.base import Layer
-from tts.layers.budget import Account, Budget, Budgeted
+from tts.layers.budget import Account, Budget
+from tts.layers.budgeted import Budgeted
+from tts.layers.concurrency import Permits
+from tts.layers.groups import Groups
 from tts.layers.limit import Limited
 from tts.layers.retry import Retrying
 from tts.layers.trace import Trace, Traced
@@ -20,7 +21,7 @@ from tts.layers.trace import Trace, Traced
 if TYPE_CHECKING:
     from tts.layers.store import Store
 
-__all__ = ["Stack", "open_stack", "outline"]
+__all__ = ["Stack", "build_stack", "open_cache", "outline"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Stack:
 
     top: Backend
     limited: Limited
+    groups: Groups
     store: Store | None = None
 
     def for_run(self, trace: Trace, account: Account) -> Backend:
@@ -61,20 +63,40 @@ class Stack:
 
 
 @contextmanager
-def open_stack(
-    provider: Provider, backend: Backend, shared: anyio.Semaphore | None = None
-) -> Iterator[Stack]:
+def open_cache(provider: Provider) -> Iterator[Store | None]:
+    """Open the cache that a provider's settings name, before the provider: it may know the server.
+
+    Raises:
+        ConfigError: If the file cannot be opened.
+    """
+    if provider.cache is None:
+        yield None
+        return
+    from tts.layers.cache import open_memory  # it takes sqlite3
+
+    with open_memory(provider) as store:
+        yield store
+
+
+def build_stack(
+    provider: Provider,
+    backend: Backend,
+    shared: Permits | None = None,
+    store: Store | None = None,
+) -> Stack:
     """Put the layers that a provider's settings ask for on its backend.
 
     Args:
         provider: The settings.
         backend: The open backend.
         shared: Permits of all models together.
+        store: The open cache, if the settings name one.
 
     Raises:
-        ConfigError: If the cache cannot be opened, or the model lacks what a layer needs.
+        ConfigError: If the model lacks what a layer needs.
     """
     limited = Limited(backend, provider.concurrency, provider.limits, shared)
+    groups = Groups(backend, limited.concurrency)
     top: Backend = limited
     if provider.retry.attempts > 1:
         top = Retrying(top, provider.retry, burst=limited.concurrency)
@@ -84,29 +106,45 @@ def open_stack(
         from tts.layers.hedge import Hedged  # what most do not ask for costs no import
 
         top = Hedged(top, provider.hedge, lambda: limited.is_strained)
-    if provider.cache is None:
-        yield Stack(top, limited)
-        return
-    from tts.layers.cache import Cached, open_store  # likewise: it takes sqlite3
+    if store is not None:
+        from tts.layers.cache import Cached, remember  # likewise: it takes sqlite3
 
-    with open_store(provider.cache) as store:
-        yield Stack(Cached(top, store, provider.identity()), limited, store)
+        remember(provider, store)
+        top = Cached(top, store, provider.identity())
+    return Stack(top, limited, groups, store)
 
 
-def outline(provider: Provider, budget: Budget) -> list[tuple[str, dict[str, Any] | None]]:
-    """Return the layers from the outside in with their settings; None where one is left out."""
-    limits = provider.limits.model_dump(mode="json", exclude={"burst"}, exclude_none=True)
-    if provider.limits.rpm or provider.limits.tpm:
-        limits["burst"] = provider.limits.burst
+def outline(
+    provider: Provider, budget: Budget, shared: int | None = None
+) -> list[tuple[str, dict[str, Any] | None]]:
+    """Return the layers from the outside in with their settings; None where one is left out.
+
+    Args:
+        provider: The model's settings.
+        budget: The pipeline's.
+        shared: Permits of all the pipeline's models together.
+    """
+    limits = provider.limits.model_dump(mode="json")
     limits["concurrency"] = provider.limits.concurrency or provider.concurrency
     if limits["concurrency"] == "auto":
         limits["most"] = provider.concurrency
+    limits["shared"] = shared
     return [
-        ("budget", budget.model_dump(mode="json", exclude_none=True)),
+        ("budget", budget.model_dump(mode="json")),
         ("trace", {}),
         ("cache", None if provider.cache is None else provider.cache.model_dump(mode="json")),
         ("hedge", None if provider.hedge is None else provider.hedge.model_dump(mode="json")),
         ("retry", provider.retry.model_dump(mode="json") if provider.retry.attempts > 1 else None),
         ("limit", limits),
-        ("backend", {**provider.identity(), "sampling": provider.sampling.model_dump(mode="json")}),
+        ("backend", _described(provider)),
     ]
+
+
+def _described(provider: Provider) -> dict[str, Any]:
+    """Return a backend's settings, with its price and abilities as far as they are known."""
+    can, price = provider.expected()
+    return {
+        **provider.backend_settings(),
+        "price": None if price is None else price.model_dump(mode="json"),
+        "capabilities": None if can is None else can.model_dump(mode="json"),
+    }

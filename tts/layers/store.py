@@ -84,11 +84,16 @@ class Store:
     def get(self, key: bytes) -> bytes | None:
         """Return the answer, or None."""
         found = self._unwritten.get(key) or self._read(key)
-        if found is None or found[1] < time.time() - self._max_seconds:
+        if found is None or self._is_old(found[1]):
             self._misses += 1
             return None
         self._hits += 1
         return found[0]
+
+    def peek(self, key: bytes) -> bytes | None:
+        """Return what is kept, without counting it as an answer that was found or missed."""
+        found = self._read(key)
+        return None if found is None or self._is_old(found[1]) else found[0]
 
     def put(self, key: bytes, answer: bytes) -> None:
         """Keep an answer; one that is there already is replaced."""
@@ -135,6 +140,9 @@ class Store:
             self.failure = error
         finally:
             self._connection.close()
+
+    def _is_old(self, made: float) -> bool:
+        return made < time.time() - self._max_seconds
 
     def _read(self, key: bytes) -> tuple[bytes, float] | None:
         try:

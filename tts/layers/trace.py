@@ -2,10 +2,13 @@
 
 run    started_at, seed, problem, strategy: written first
 call   span, ticket, role, model, prompt_digest, start, end, outcome, tokens; how often it was sent,
-       whether hedged, whether a cache answered; texts on request
+       whether hedged, whether a cache answered; n, the completions of one request, if several;
+       overshoot, tokens beyond what the budget had set aside; texts on request
+probe  model, attempts, tokens: what it took to find out about an unknown server, before the run
 span   path, start, end, critical_tokens: a piece of the run, written when it ends
 stop   span, ticket, rule, reason, guarantee: a stopping rule ended a sample
-end    status, answer, usage: written last; error, where the run raised one
+end    status, answer, usage: written last; exhausted, the limit that ended the run; error, where
+       the run raised one
 
 Every record also holds `trace_id`. Times are seconds since the run began. A span's parent is its
 path up to the last slash.
@@ -76,8 +79,24 @@ class Trace:
         """Record a piece of the run that ends now."""
         self.write("span", path=path, start=start, end=self.now, critical_tokens=critical_tokens)
 
+    def write_probe(self, model: str, meter: Meter) -> None:
+        """Record what it has cost to find out about a server; the first run pays for it."""
+        self.write(
+            "probe",
+            model=model,
+            attempts=meter.attempts,
+            prompt_tokens=meter.prompt_tokens,
+            completion_tokens=meter.completion_tokens,
+        )
+
     def write_end(
-        self, status: str, answer: str | None, usage: Record, *, error: str | None = None
+        self,
+        status: str,
+        answer: str | None,
+        usage: Record,
+        *,
+        exhausted: Record | None = None,
+        error: str | None = None,
     ) -> None:
         """Record how the run ended.
 
@@ -85,10 +104,12 @@ class Trace:
             status: The solution's, or `failed` where an error came out.
             answer: The answer that was found.
             usage: What was spent.
+            exhausted: The limit that ended the run.
             error: Name of the error's class.
         """
-        failure = {} if error is None else {"error": error}
-        self.write("end", status=status, answer=answer, usage=usage, **failure)
+        more = {"exhausted": exhausted, "error": error}
+        given = {name: value for name, value in more.items() if value is not None}
+        self.write("end", status=status, answer=answer, usage=usage, **given)
 
     def begin(self, **fields: Any) -> None:
         """Record the head of the trace."""
@@ -164,9 +185,13 @@ class Traced(Layer):
         }
         if meter.estimated:
             record["estimated"] = True
+        if request.n > 1:
+            record["n"] = completion.count if completion else request.n
+        if meter.reserved is not None and meter.total_tokens > meter.reserved:
+            record["overshoot"] = meter.total_tokens - meter.reserved
         if trace.texts:
             record["prompt"] = [message.model_dump() for message in request.messages]
-            record["text"] = completion.text if completion else None
+            record["text"] = _texts(request, completion)
         trace.hand_over(record)
 
     def _digest(self, messages: tuple[Message, ...]) -> str:
@@ -175,3 +200,9 @@ class Traced(Layer):
             text = "\x1e".join(f"{message.role}\x1f{message.content}" for message in messages)
             self._digested = (messages, blake2b(text.encode(), digest_size=8).hexdigest())
         return self._digested[1]
+
+
+def _texts(request: Request, completion: Completion | None) -> str | list[str | None] | None:
+    if completion is None or request.n == 1:
+        return completion.text if completion else None
+    return [draw.text if draw else None for draw in completion.draws or (completion,)]

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from tests.backends.canned import Canned, asking, events
 from tts.backends import Meter
 from tts.backends.openai import OpenAI
-from tts.backends.openai.backend import OpenAIBackend
 from tts.backends.openai.dialects import DIALECTS
 from tts.errors import AuthenticationError, ConfigError, InvalidResponse
 from tts.messages import Completion, Message
@@ -448,33 +447,87 @@ def several(*texts: str, tokens: int, scored: bool = False) -> dict[str, Any]:
 
 async def drawn(
     server: str, reply: Any, n: int, **fields: Any
-) -> tuple[tuple[Completion, ...], Meter, Canned]:
+) -> tuple[tuple[Completion | None, ...], Meter, Canned]:
     canned, meter = Canned(reply), Meter()
     async with canned.serve(provider(server)) as backend:
-        assert isinstance(backend, OpenAIBackend)
-        return await backend.generate_n(asking(**fields), n, meter), meter, canned
+        completion = await backend.generate(asking(n=n, **fields), meter)
+    assert meter.usage == completion.usage
+    return completion.draws, meter, canned
 
 
 async def test_several_completions_come_from_one_call() -> None:
     drawn_, meter, canned = await drawn("vllm", several("a" * 40, "b" * 80, tokens=30), 2)
     assert canned.bodies[0]["n"] == 2
-    assert [completion.text[0] for completion in drawn_] == ["a", "b"]
-    assert [one.usage.completion_tokens for one in drawn_] == [10, 20]
+    assert [one and one.text[0] for one in drawn_] == ["a", "b"]
+    assert [one and one.usage.completion_tokens for one in drawn_] == [10, 20]
     assert (meter.prompt_tokens, meter.completion_tokens) == (12, 30)
+    assert not meter.estimated  # the sum is the server's own, whatever each one's share
 
 
 async def test_tokens_of_several_are_counted_where_the_server_counts_one() -> None:
     reply = several("7!", "8!", tokens=2, scored=True)
     drawn_, meter, _ = await drawn("llamacpp", reply, 2, logprobs=True)
-    assert [one.usage.completion_tokens for one in drawn_] == [2, 2]
+    assert [one and one.usage.completion_tokens for one in drawn_] == [2, 2]
     assert (meter.completion_tokens, meter.estimated) == (4, False)
 
 
-async def test_fewer_completions_than_asked_for_are_an_error() -> None:
-    with pytest.raises(InvalidResponse, match="3 completions were asked for, 1 came"):
-        await drawn("vllm", chat(), 3)
+@pytest.mark.parametrize(
+    ("server", "seed"), [("vllm", 5), ("llamacpp", 5), ("openai", 5), ("sglang", None)]
+)
+async def test_a_seed_never_makes_the_draws_of_one_call_alike(
+    server: str, seed: int | None
+) -> None:
+    _, _, canned = await drawn(server, several("a", "b", tokens=2), 2, seed=5)
+    assert canned.bodies[0].get("seed") == seed
+
+
+async def test_fewer_completions_than_asked_for_are_what_they_are() -> None:
+    drawn_, meter, _ = await drawn("vllm", chat(), 3)
+    assert [one and one.text for one in drawn_] == ["7!"]
+    assert meter.completion_tokens == 2
+
+
+async def test_one_completion_that_cannot_be_read_costs_the_others_nothing() -> None:
+    reply = several("a", "b", "c", tokens=9)
+    reply["choices"][1]["message"] = {"content": None}
+    drawn_, meter, _ = await drawn("vllm", reply, 3)
+    assert [one and one.text for one in drawn_] == ["a", None, "c"]
+    assert meter.completion_tokens == 9
+
+
+async def test_completions_none_of_which_can_be_read_are_billed_and_refused() -> None:
+    reply, meter = several("", "", tokens=9), Meter()
+    for choice in reply["choices"]:
+        choice["message"] = {"content": None}
+    async with Canned(reply).serve(provider("vllm")) as backend:
+        with pytest.raises(InvalidResponse, match="no text"):
+            await backend.generate(asking(n=2), meter)
+    assert (meter.prompt_tokens, meter.completion_tokens) == (12, 9)
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_server_that_refuses_so_many_is_told_apart(status: int) -> None:
+    refusal = httpx.Response(status, json={"error": {"message": "n is too large"}})
+    meter = Meter()
+    async with Canned(refusal).serve(provider("vllm")) as backend:
+        with pytest.raises(ConfigError, match="refuses 3 completions"):
+            await backend.generate(asking(n=3), meter)
+    assert meter.total_tokens == 0
+
+
+async def test_a_failure_is_no_refusal() -> None:
+    refusal, meter = httpx.Response(401, json={}), Meter()
+    async with Canned(refusal).serve(provider("vllm")) as backend:
+        with pytest.raises(AuthenticationError):
+            await backend.generate(asking(n=3), meter)
+    assert meter.total_tokens == 0
 
 
 async def test_a_server_that_makes_one_is_not_asked_for_several() -> None:
-    with pytest.raises(ConfigError, match="2 completions"):
+    with pytest.raises(ConfigError, match="'n'"):
         await drawn("ollama", chat(), 2)
+
+
+async def test_a_given_text_is_scored_once() -> None:
+    with pytest.raises(ConfigError, match="score"):
+        await drawn("vllm", chat(), 2, given="x")

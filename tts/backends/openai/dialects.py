@@ -23,6 +23,9 @@ class Dialect(Frozen):
     capabilities: Capabilities
     sends_seed: bool = True
     """It takes a seed, even where it does not promise the same text for it."""
+    seeds_each_draw: bool = False
+    """With n > 1, each draw gets a seed of its own, made from the request's; others may draw the
+    same text n times, so they are sent none."""
     takes_top_k: bool = False
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     continues_by_flag: bool = False
@@ -40,6 +43,7 @@ DIALECTS: dict[Server, Dialect] = {
         capabilities=Capabilities(
             n=True, logprobs=True, top_logprobs=20, stream=True, json_schema=True
         ),
+        seeds_each_draw=True,
         max_tokens_field="max_completion_tokens",
     ),
     "vllm": Dialect(
@@ -54,6 +58,7 @@ DIALECTS: dict[Server, Dialect] = {
             stream=True,
             json_schema=True,
         ),
+        seeds_each_draw=True,
         takes_top_k=True,
         continues_by_flag=True,
     ),
@@ -81,6 +86,7 @@ DIALECTS: dict[Server, Dialect] = {
             stream=True,
             json_schema=True,
         ),
+        seeds_each_draw=True,
         takes_top_k=True,
         repeats_prefill=True,
         least_alternatives=1,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tts.backends.base import Meter
 from tts.backends.openai.dialects import DIALECTS, Dialect, Server
+from tts.backends.openai.reading import read_usage
 from tts.backends.wire import Wire
 from tts.errors import (
     AuthenticationError,
@@ -14,6 +16,7 @@ from tts.errors import (
     BackendUnavailable,
     ConfigError,
 )
+from tts.messages import Usage
 
 __all__ = ["Found", "look", "probe"]
 
@@ -24,6 +27,10 @@ _OWNERS: dict[str, Server] = {
     "library": "ollama",
     "organization_owner": "lmstudio",
 }
+
+
+_PROMPT = 8
+"""Tokens of the probe's prompt where the server does not say."""
 
 
 class Found(NamedTuple):
@@ -77,8 +84,13 @@ async def _models(wire: Wire) -> list[Mapping[str, Any]]:
     return [each for each in data if isinstance(each, Mapping)] if isinstance(data, list) else []
 
 
-async def probe(wire: Wire, model: str) -> Dialect:
+async def probe(wire: Wire, model: str, meter: Meter) -> Dialect:
     """Ask for one token with everything that can be seen in the answer. Spends one small call.
+
+    Args:
+        wire: Leads to the server.
+        model: The model that is asked.
+        meter: What the call has spent is added to it.
 
     Raises:
         BackendError: If the server cannot be reached, or refuses the key.
@@ -93,14 +105,23 @@ async def probe(wire: Wire, model: str) -> Dialect:
         "top_logprobs": 2,
     }
     unknown = DIALECTS["unknown"]
+    spent = Meter(prompt_tokens=_PROMPT, completion_tokens=2, estimated=True)
+    spent.start()
     try:
-        value = await wire.post("/chat/completions", payload)
+        value = await wire.post("/chat/completions", payload, spent)
+        spent.settle(read_usage(value.get("usage")) or spent.usage)
         choices = value["choices"]
         entries = (choices[0].get("logprobs") or {}).get("content") or []
     except (AuthenticationError, BackendTimeout, BackendUnavailable):
+        spent.settle(Usage())
         raise
-    except (BackendError, KeyError, IndexError, TypeError, AttributeError):
+    except BackendError:
+        spent.settle(Usage())
         return unknown.model_copy(update={"sends_seed": False})
+    except (KeyError, IndexError, TypeError, AttributeError):
+        return unknown.model_copy(update={"sends_seed": False})
+    finally:
+        meter.add(spent)
     tops = len(entries[0].get("top_logprobs") or ()) if entries else 0
     seen = {"n": len(choices) == 2, "logprobs": bool(entries), "top_logprobs": 5 if tops else 0}
     return unknown.model_copy(update={"capabilities": unknown.capabilities.model_copy(update=seen)})

@@ -77,8 +77,10 @@ class OpenAISpelling:
             fields["top_k"] = request.top_k
         if request.stop:
             fields["stop"] = list(request.stop)
-        if request.seed is not None and self._dialect.sends_seed:
+        if request.seed is not None and self._sends_seed(request):
             fields["seed"] = request.seed
+        if request.n > 1:
+            fields["n"] = request.n
         if request.logprobs or request.top_logprobs:
             tops = max(request.top_logprobs, self._dialect.least_alternatives)
             fields |= {"logprobs": True, "top_logprobs": tops} if chat else {"logprobs": tops or 1}
@@ -86,6 +88,10 @@ class OpenAISpelling:
             schema = {"name": "answer", "schema": json.loads(request.json_schema), "strict": True}
             fields["response_format"] = {"type": "json_schema", "json_schema": schema}
         return fields
+
+    def _sends_seed(self, request: Request) -> bool:
+        """A seed must not make the draws of one request alike."""
+        return self._dialect.sends_seed and (request.n == 1 or self._dialect.seeds_each_draw)
 
     def usage(self, value: Any) -> Usage | None:
         """Read what an answer says was used."""
@@ -96,19 +102,6 @@ class OpenAISpelling:
         if request.given is not None:
             return read_scores(value, request)
         return self.read_choice(value["choices"][0], value.get("usage"), request)
-
-    def read_all(self, value: Any, request: Request, n: int) -> list[Answer]:
-        """Read all choices of an answer, in the order of their index; each without usage.
-
-        Raises:
-            InvalidResponse: If there are not n of them.
-        """
-        choices = sorted(value["choices"], key=lambda choice: int(choice["index"]))
-        if len(choices) != n:
-            raise InvalidResponse(
-                f"{self._model}: {n} completions were asked for, {len(choices)} came"
-            )
-        return [self.read_choice(choice, None, request) for choice in choices]
 
     def read_choice(self, choice: Any, usage: Any, request: Request) -> Answer:
         """Read one of an answer's choices."""

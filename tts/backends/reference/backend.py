@@ -14,7 +14,7 @@ import numpy as np
 from anyio.lowlevel import RunVar
 from pydantic import PositiveInt, field_validator, model_validator
 
-from tts.backends.base import Capabilities, Meter, Price, Provider
+from tts.backends.base import Capabilities, Expected, Meter, Price, Provider
 from tts.backends.reference.bundled import MAIN, bundled, in_folder
 from tts.backends.reference.engine import Engine, Row, TokenIds
 from tts.backends.reference.model import Transformer
@@ -86,14 +86,7 @@ class ReferenceBackend:
     @property
     def capabilities(self) -> Capabilities:
         """Everything; the context is the model's."""
-        return Capabilities(
-            seed=True,
-            logprobs=True,
-            top_logprobs=20,
-            score=True,
-            fork=True,
-            context=self._context,
-        )
+        return _can(self._context)
 
     @property
     def price(self) -> Price:
@@ -227,6 +220,12 @@ class Reference(Provider, name="reference"):
         unused = "model" if self.folder is not None else "folder"
         return {key: value for key, value in super().identity().items() if key != unused}
 
+    def expected(self) -> Expected:
+        """Return everything: only the context stands in the weights' folder."""
+        files = bundled(self.model) if self.folder is None else in_folder(self.folder)
+        context = load_config(files.config).max_position_embeddings
+        return Expected(_can(context), Price(input=0.0, output=0.0))
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[ReferenceBackend]:
         """Yield the backend; there is nothing to close."""
@@ -249,6 +248,12 @@ def _fitting(path: Path, config: LlamaConfig) -> Tokenizer:
             path=str(path),
         )
     return tokenizer
+
+
+def _can(context: int) -> Capabilities:
+    return Capabilities(
+        seed=True, logprobs=True, top_logprobs=20, score=True, fork=True, context=context
+    )
 
 
 def _charge(row: Row, meter: Meter) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urljoin
@@ -52,11 +52,11 @@ class _Patience:
 
     __slots__ = ("_timeouts", "_until", "has_begun", "scope")
 
-    def __init__(self, timeouts: Timeouts) -> None:
+    def __init__(self, timeouts: Timeouts, scope_type: type[anyio.CancelScope]) -> None:
         self._timeouts, self.has_begun = timeouts, False
         now = anyio.current_time()
         self._until = now + timeouts.total
-        self.scope = anyio.CancelScope(deadline=now + min(timeouts.first_byte, timeouts.total))
+        self.scope = scope_type(deadline=now + min(timeouts.first_byte, timeouts.total))
 
     def renew(self) -> None:
         """Allow the time between two chunks from now on, within the total."""
@@ -106,6 +106,7 @@ class Wire:
         self._server = _label(base_url)
         self._secret = secret
         self._timeouts = timeouts or Timeouts()
+        self._scope_type: type[anyio.CancelScope] | None = None
         self._max_bytes = max_bytes
         self._headers = {
             "content-type": "application/json",
@@ -120,11 +121,14 @@ class Wire:
         """How messages call the server: its host."""
         return self._server
 
-    async def get(self, path: str) -> Any:
+    def get(self, path: str) -> Coroutine[Any, Any, Any]:
         """Return the JSON at a path; errors as `post`."""
-        return await self._exchange("GET", path, b"", self._json)
+        return self._exchange("GET", path, b"", self._json)
 
-    async def post(self, path: str, payload: Mapping[str, Any], meter: Meter | None = None) -> Any:
+    # Not `async`: a coroutine that only awaits another one is a frame more to every wait.
+    def post(
+        self, path: str, payload: Mapping[str, Any], meter: Meter | None = None
+    ) -> Coroutine[Any, Any, Any]:
         """Send JSON, return the JSON that is answered.
 
         Args:
@@ -135,7 +139,7 @@ class Wire:
         Raises:
             BackendError: If anything goes wrong; the class says who must act.
         """
-        return await self._exchange("POST", path, _dumped(payload), self._json, meter)
+        return self._exchange("POST", path, _dumped(payload), self._json, meter)
 
     async def stream(
         self, path: str, payload: Mapping[str, Any], story: Story, meter: Meter | None = None
@@ -172,7 +176,10 @@ class Wire:
         meter: Meter | None = None,
     ) -> _T:
         """Send a request and read its answer before the patience ends."""
-        patience = _Patience(self._timeouts)
+        if self._scope_type is None:
+            # The event loop's own class: to find it again would cost as much as the scope.
+            self._scope_type = type(anyio.CancelScope())
+        patience = _Patience(self._timeouts, self._scope_type)
         with patience.scope:
             reply = await self._send(Outgoing(method, self._base + path, self._headers, body))
             if meter is not None:

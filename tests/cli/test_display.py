@@ -1,0 +1,45 @@
+"""What a person is told of how a run ended, and of what went wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tts.cli.display import Display
+from tts.problem import Exhausted, Solution
+from tts.testing import candidate
+
+
+def told(capsys: pytest.CaptureFixture[str], **fields: Any) -> list[str]:
+    solution = Solution(answer="7", candidates=(candidate("7"),), **fields)
+    Display("self_consistency on reference").finish(solution)
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("kind", "spent", "limit", "line"),
+    [
+        ("usd", 0.00481, 0.005, "the budget of 0.005 usd (0.00481 spent) ended the work"),
+        ("seconds", 60.0, 60, "the budget of 60 seconds (60 spent) ended the work"),
+        ("interrupt", 0, 0, "the budget ended the work"),
+    ],
+)
+def test_the_limit_that_ended_the_work_is_named(
+    capsys: pytest.CaptureFixture[str], kind: str, spent: float, limit: float, line: str
+) -> None:
+    exhausted = Exhausted(kind=kind, spent=spent, limit=limit)
+    lines = told(capsys, status="budget_exhausted", exhausted=exhausted)
+    assert f"{line}: this is the best answer found until then" in lines
+
+
+def test_a_budget_that_was_overspent_is_told_although_the_work_was_done(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = told(capsys, exhausted=Exhausted(kind="tokens", spent=1204, limit=1000))
+    assert any("1000 tokens (1204 spent) was overspent" in line for line in lines)
+
+
+def test_whose_calls_failed_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = told(capsys, failed_calls=3, failed_by_role={"select": 1, "solve": 2})
+    assert "left out: 3 failed calls (select 1, solve 2)" in lines
