@@ -28,7 +28,7 @@ from tts.session import CallOptions, Options, Session, Update
 from tts.spans import Span
 from tts.stopping import StoppingRule
 from tts.tasks import for_each, task_scope
-from tts.votes import Tally
+from tts.votes import Tally, count
 
 __all__ = ["Run", "Solves"]
 
@@ -124,6 +124,7 @@ class Run:
         return await make_call(self._session, span, asked, span.path, ticket, options, on_token)
 
     stream = stream
+    count = count
 
     async def candidate(
         self,
@@ -162,9 +163,9 @@ class Run:
             ConfigError: If n < 1, or a rule is given without votes.
         """
         plan = Plan.checked(n, stop, votes, order=order, speculate=speculate, quorum=quorum)
-        if votes is not None and "logprobs" in votes.vote.needs:
-            options.setdefault("logprobs", True)
         asked = as_prompt(prompt, role)
+        if votes is not None:
+            options = votes.vote.reading(self.capabilities(asked.role)) | options
         draws = Draws(self._session, self._findings, self._line, asked, options)
         async with task_scope() as tasks:
             samples = Samples(

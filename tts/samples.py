@@ -70,6 +70,8 @@ class Plan:
             raise ConfigError(f"sample needs n >= 1 and speculate >= 0, got {n} and {speculate}")
         if stop is not None and votes is None:
             raise ConfigError(f"stop={stop.name!r} needs the tally it shall watch: give votes=")
+        if votes is not None and votes.vote.is_collective:
+            stop = None  # what is counted when all are there cannot stop sooner
         return cls(n, stop or Never(), votes, order, speculate, quorum)
 
 
