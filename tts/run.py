@@ -18,7 +18,7 @@ from tts.errors import BackendError, BudgetExceeded, NoQuorum
 from tts.findings import Findings
 from tts.layers import Spending
 from tts.ledger import Clock, Ledger
-from tts.messages import Completion, Message
+from tts.messages import Completion, Message, Request
 from tts.pieces import stream
 from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt, Prompts
@@ -85,6 +85,14 @@ class Run:
     def capabilities(self, role: str) -> Capabilities:
         """Return what the model that plays a role can do."""
         return self._session.model(role).backend.capabilities
+
+    def count_tokens(self, text: str, role: str = "solve") -> int:
+        """Count a text's tokens as the model of a role does; an upper bound where it cannot."""
+        backend = self._session.model(role).backend
+        none, given = (
+            Request(messages=(Message(role="user", content=""),), given=part) for part in ("", text)
+        )
+        return backend.prompt_tokens(given) - backend.prompt_tokens(none)
 
     def prompt(self, role: str, **variables: Any) -> Prompt:
         """Render the template of a role.
