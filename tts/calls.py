@@ -56,6 +56,5 @@ async def make_call(
     finally:
         if meter.started or meter.cached:
             span.ledger.book(meter, model.backend.price, ending)
-        if ending != "cancelled":  # whoever waited for a failure waited for its tokens too
-            span.join(start.after(meter))
+        span.join(start.after(meter))  # whoever waited for a failure waited for its tokens too
     return completion

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from tts.calls import make_call
 from tts.errors import BackendError, BudgetExceeded
 from tts.findings import Findings
+from tts.messages import Completion, Usage
 from tts.problem import Candidate
 from tts.prompts import Prompt
 from tts.samples import Draw, Samples
@@ -24,8 +25,9 @@ class Draws:
         session: What the runs share.
         findings: What the run has found; candidates are added when they are consumed.
         span: The line that opens the sample; its clock joins those of consumed draws.
-        prompt: What every draw asks.
+        prompts: What the tickets ask in turn; of one role.
         options: Settings of the calls.
+        keeps_cut: Listen to the texts, so that a draw that is cut off leaves what it has said.
     """
 
     def __init__(
@@ -33,18 +35,22 @@ class Draws:
         session: Session,
         findings: Findings,
         span: Span,
-        prompt: Prompt,
+        prompts: Sequence[Prompt],
         options: Mapping[str, object],
+        *,
+        keeps_cut: bool = False,
     ) -> None:
         self._session, self._findings, self._span = session, findings, span
-        self._prompt, self._options = prompt, options
+        self._prompts, self._options = prompts, options
+        self._keeps_cut = keeps_cut
+        self._unfinished: dict[int, tuple[Span, list[str]]] = {}
         self._path = span.name_fork("sample")
         self._start, self._before = session.trace.now, span.clock
 
     @property
     def workers(self) -> int:
         """Most tasks that the sample needs: what the model's layers let through, and waiters."""
-        return 4 * self._session.model(self._prompt.role).concurrency
+        return 4 * self._session.model(self._prompts[0].role).concurrency
 
     def launch(self, ticket: int) -> Callable[[], Awaitable[Draw]]:
         """Return a draw that starts now on the clock, whenever its task gets to it."""
@@ -66,11 +72,34 @@ class Draws:
         elapsed = self._span.clock.since(self._before)
         trace.write_span(self._path, self._start, elapsed.tokens)
 
+    def cut(self) -> list[Candidate]:
+        """Return what the draws that were cancelled had said, by ticket, and join their clocks.
+
+        To be called when they have ended. Their tokens are counted by the pieces that were heard.
+        """
+        found = []
+        for ticket, (span, pieces) in sorted(self._unfinished.items()):
+            if pieces:
+                self._span.join(span.clock)
+                said = Completion(
+                    text="".join(pieces),
+                    finish_reason="length",
+                    usage=Usage(completion_tokens=len(pieces), estimated=True),
+                    model=self._session.model(self._prompts[0].role).backend.name,
+                )
+                found.append(self._findings.read(ticket, said))
+        return found
+
     async def _draw(self, ticket: int, span: Span) -> Draw:
+        prompt, pieces = self._prompts[ticket % len(self._prompts)], list[str]()
+        ear = pieces.append if self._keeps_cut else None
+        self._unfinished[ticket] = (span, pieces)
         try:
             completion = await make_call(
-                self._session, span, self._prompt, self._path, ticket, self._options
+                self._session, span, prompt, self._path, ticket, self._options, ear
             )
         except (BackendError, BudgetExceeded) as error:
+            del self._unfinished[ticket]
             return Draw(ticket, span.clock, error)
+        del self._unfinished[ticket]  # only a cancelled draw stays
         return Draw(ticket, span.clock, self._findings.read(ticket, completion))

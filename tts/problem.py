@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator
 
@@ -93,6 +93,13 @@ class Solution(Frozen):
     trace_id: str = ""
     candidates: tuple[Candidate, ...] = ()
     """Every candidate that was drawn and consumed, by ticket."""
+
+    @classmethod
+    def of(cls, candidate: Candidate | None) -> Self:
+        """Return the solution that a chosen candidate is; no answer without one."""
+        if candidate is None or candidate.answer is None:
+            return cls(answer=None, status="no_answer")
+        return cls(answer=candidate.answer, text=candidate.text, candidates=(candidate,))
 
     def report(self) -> dict[str, Any]:
         """Return what `tts run --json` prints: stable keys, without the candidates."""

@@ -22,7 +22,7 @@ from tts.messages import Completion, Message, Request
 from tts.pieces import stream
 from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt, Prompts
-from tts.requests import as_prompt
+from tts.requests import as_prompt, as_prompts
 from tts.samples import Plan, Samples
 from tts.session import CallOptions, Options, Session, Update
 from tts.spans import Span
@@ -150,7 +150,7 @@ class Run:
     @asynccontextmanager
     async def sample(
         self,
-        prompt: str | Prompt | Sequence[Message],
+        prompt: str | Prompt | Sequence[Message] | Sequence[Prompt],
         n: int,
         *,
         stop: StoppingRule | None = None,
@@ -158,23 +158,28 @@ class Run:
         order: Literal["ticket", "completion"] = "ticket",
         speculate: int = 0,
         quorum: int = 1,
+        keep_cut: bool = False,
         role: str = "",
         **options: Unpack[Options],
     ) -> AsyncIterator[Samples]:
         """Open a scope that yields up to n candidates. At most n calls, one deep without a rule.
 
         With a rule, give the tally it watches and add each candidate to it before asking for the
-        next. Leaving the scope cancels what is in flight. See `Plan` for the arguments.
+        next. Leaving the scope cancels what is in flight; with `keep_cut`, `samples.cut` then holds
+        what a model that streams had said. Several prompts are asked in turn, ticket by ticket. See
+        `Plan` for the other arguments.
 
         Raises:
             BackendError: From the iterator, if all draws failed, or fewer than `quorum` survived.
             ConfigError: If n < 1, or a rule is given without votes.
         """
         plan = Plan.checked(n, stop, votes, order=order, speculate=speculate, quorum=quorum)
-        asked = as_prompt(prompt, role)
-        if votes is not None:
-            options = votes.vote.reading(self.capabilities(asked.role)) | options
-        draws = Draws(self._session, self._findings, self._line, asked, options)
+        asked = as_prompts(prompt, role)
+        reading = votes.vote.reading(self.capabilities(asked[0].role)) if votes else {}
+        settings = {**reading, **options}
+        draws = Draws(
+            self._session, self._findings, self._line, asked, settings, keeps_cut=keep_cut
+        )
         async with task_scope() as tasks:
             samples = Samples(
                 plan, tasks, draws.launch, draws.consume, self._report, workers=draws.workers
@@ -183,6 +188,8 @@ class Run:
                 yield samples
             finally:
                 draws.close(samples)
+        if keep_cut:  # the draws that were cancelled have ended
+            samples.cut = draws.cut()
 
     async def solve(self, strategy: Solves, problem: Problem | None = None) -> Solution:
         """Let a strategy solve a problem in a child run; this is how strategies nest.

