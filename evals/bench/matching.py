@@ -2,7 +2,7 @@
 
 For each problem a pool of m samples is stored: answers and costs. Self-consistency with N samples
 is the plain vote over N of them, drawn without replacement, ties to the first: its accuracy on a
-problem is the mean over `PERMUTATIONS` random orders of the pool, and so is its critical cost, the
+problem is the mean over 64 random orders of the pool, and so is its critical cost, the
 dearest of the N; its total cost is N times the pool's mean.
 
 Matched to a cost is the N, between 1 and m, at which self-consistency costs as much on average over
@@ -13,16 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tts.evals.bench.reference_levels import Interval, bootstrap
+from tts.resampling import vote_curve
 
 __all__ = ["Curves", "Matched", "Pool", "compare", "curves", "matched"]
-
-PERMUTATIONS: Final = 64
 
 Floats = NDArray[np.float64]
 
@@ -61,34 +59,15 @@ class Matched:
     """`capped`: even the whole pool costs less; `dearer`: even one sample costs more."""
 
 
-def winners(codes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the vote's winner after each sample; shape as `codes`, -1 while there is none.
-
-    Args:
-        codes: Answers as numbers from 0, -1 for an abstention; shape (orders, m).
-    """
-    kinds = int(codes.max(initial=-1)) + 1
-    if kinds == 0:
-        return np.full_like(codes, -1)
-    given = codes[:, :, None] == np.arange(kinds)
-    counts = given.cumsum(1)
-    first = np.where(given.any(1), given.argmax(1), codes.shape[1])
-    standing = np.where(counts > 0, counts * (codes.shape[1] + 1) - first[:, None, :], -1)
-    return np.where(counts.any(2), standing.argmax(2), -1)
-
-
 def curves(pools: Sequence[Pool], seed: int = 0) -> Curves:
     """Return the curves of problems whose pools are equally large."""
     rng = np.random.default_rng(seed)
     accuracy, total, critical = list[Floats](), list[Floats](), list[Floats]()
     for pool in pools:
-        size = len(pool.answers)
-        code = {answer: at for at, answer in enumerate(sorted({*pool.answers} - {None}, key=str))}
-        codes = np.array([code.get(answer, -1) for answer in pool.answers])
-        orders = rng.permuted(np.tile(np.arange(size), (PERMUTATIONS, 1)), axis=1)
+        shares, orders = vote_curve(pool.answers, pool.right, rng)
         costs = np.array(pool.costs, float)
-        accuracy.append((winners(codes[orders]) == code.get(pool.right, -2)).mean(0))
-        total.append(costs.mean() * np.arange(1, size + 1))
+        accuracy.append(shares)
+        total.append(costs.mean() * np.arange(1, len(costs) + 1))
         critical.append(np.maximum.accumulate(costs[orders], axis=1).mean(0))
     return Curves(np.array(accuracy), np.array(total), np.array(critical))
 

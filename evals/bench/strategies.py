@@ -98,7 +98,7 @@ def row_of(task: Task, entry: Entry, solution: Solution | None) -> dict[str, Any
         **solution.usage.model_dump(include={"calls", "total_tokens", "critical_tokens"}),
     }
     if entry.name == POOL:
-        row["answers"] = answers
+        row["answers"], row["right"] = answers, task.right  # as `tts plan` reads it
         row["costs"] = [each.completion.usage.total_tokens for each in solution.candidates]
     return row
 
