@@ -187,7 +187,7 @@ def _misfit(curve: Curve, sizes: list[int], measured: Floats) -> list[str]:
     return [f"the fit misses what was measured at {sizes[worst]} by {misses[worst]:.2f}"]
 
 
-def _warnings(metric: Metric, mode: Mode, least: int, enough: Estimate, problems: int) -> list[str]:
+def _warnings(metric: Metric, mode: Mode, least: int, enough: Estimate) -> list[str]:
     found = []
     if enough.high > least:
         found.append(f"beyond {least} samples the curve is extrapolated, not measured")
