@@ -87,7 +87,12 @@ class SelectiveAllocation(Strategy, name="selective_allocation"):
         return needs
 
     async def solve(self, problem: Problem, run: Run) -> Solution:
-        """Decompose, rate, solve step by step."""
+        """Decompose, rate, solve step by step.
+
+        Raises:
+            BackendError: If neither system could answer the question.
+            ConfigError: If the threshold is still to be calibrated.
+        """
         if self.tau is None:
             raise ConfigError("there is no tau yet: python -m tts.evals.thresholds finds one")
         plan: list[str | None] = [*await self._plan(problem, run), None]  # None: the question

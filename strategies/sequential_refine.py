@@ -40,7 +40,11 @@ class SequentialRefine(Strategy, name="sequential_refine"):
         return ("solve", "critique", "refine") if self.critique else ("solve", "merge")
 
     async def solve(self, problem: Problem, run: Run) -> Solution:
-        """Solve, refine, refine."""
+        """Solve, refine, refine.
+
+        Raises:
+            BackendError: If every round failed.
+        """
         last: Candidate | None = None
         failure: BackendError | None = None
         for _ in range(self.rounds):

@@ -18,7 +18,7 @@ from tts.messages import Request
 from tts.solver import Solver, open_solver
 from tts.testing import FlakyBackend, ScriptedBackend, virtual_run
 
-NEEDED = {"rsa": {"loops": 3}, "selective_allocation": {"tau": 0.5}}
+NEEDED: dict[str, dict[str, object]] = {"rsa": {"loops": 3}, "selective_allocation": {"tau": 0.5}}
 """Settings without which a strategy is none, or dear."""
 
 every_strategy = pytest.mark.parametrize("name", Strategy.names())
