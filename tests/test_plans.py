@@ -49,7 +49,8 @@ def test_deeper_entries_and_further_lines_belong_to_the_one_above() -> None:
 
 @pytest.mark.parametrize("text", ["", "First add them, then subtract.", "[1, 2]", "{}", "[[[["])
 def test_prose_is_no_list(text: str) -> None:
-    assert items(text) == steps(text) == []
+    assert not items(text)
+    assert not steps(text)
 
 
 def test_decimals_do_not_number() -> None:

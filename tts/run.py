@@ -106,6 +106,11 @@ class Run:
         """Count a judgement or plan that could not be read."""
         self._findings.parse_failures += 1
 
+    def note(self, **values: float) -> None:
+        """Keep what a strategy measured on its way: for `Solution.notes` and the trace."""
+        self._findings.notes.update(values)
+        self._session.trace.write("note", span=self._line.path, values=values)
+
     async def generate(
         self,
         prompt: str | Prompt | Sequence[Message],
