@@ -126,24 +126,15 @@ def make_plan(
     Raises:
         ConfigError: If the results do not allow it.
     """
-    least = min(len(each.correct) for each in results)
     if not 0.0 < epsilon < 1.0:
         raise ConfigError(f"epsilon is a share of problems between 0 and 1, got {epsilon:g}")
     if metric == "vote" and not all(each.answers for each in results):
         raise ConfigError("the vote's curve needs the answers of every problem, not only `correct`")
-    rng = np.random.default_rng(seed)
+    least, rng = min(len(each.correct) for each in results), np.random.default_rng(seed)
     sizes = list(range(1, least + 1)) if mode == "two_state" else _sizes(least)
     rows = np.array([_row(each, sizes, metric, mode, rng) for each in results])
-    numbers, fit = np.array(sizes, float), FITS[mode]
-    curve = fit(numbers, rows.mean(0))
-    again = [fit(numbers, rows[picks].mean(0)) for picks in _picks(len(rows), rng)]
-    settings = [each.settings() for each in again]
-    parameters = {
-        name: Estimate(value, *interval([each[name] for each in settings]))
-        for name, value in curve.settings().items()
-    }
-    stops = [float(each.enough(epsilon)) for each in again]
-    enough = Estimate(float(curve.enough(epsilon)), *interval(stops))
+    measured = rows.mean(0)
+    curve, parameters, enough = _fitted(rows, np.array(sizes, float), mode, epsilon, rng)
     return Plan(
         problems=len(results),
         samples=least,
@@ -151,12 +142,29 @@ def make_plan(
         mode=mode,
         epsilon=epsilon,
         sizes=tuple(sizes),
-        measured=tuple(rows.mean(0).tolist()),
+        measured=tuple(measured.tolist()),
         fitted=tuple(curve.value(size) for size in sizes),
         parameters=parameters,
         enough=enough,
-        warnings=(*_misfit(curve, sizes, rows.mean(0)), *_warnings(metric, mode, least, enough)),
+        warnings=(*_misfit(curve, sizes, measured), *_warnings(metric, mode, least, enough)),
     )
+
+
+def _fitted(
+    rows: Floats, sizes: Floats, mode: Mode, epsilon: float, rng: np.random.Generator
+) -> tuple[Curve, dict[str, Estimate], Estimate]:
+    """Fit the mean of problems' curves, and those of resampled problems for the intervals."""
+    fit = FITS[mode]
+    curve = fit(sizes, rows.mean(0))
+    picks = rng.integers(len(rows), size=(RESAMPLES, len(rows)))
+    again = [fit(sizes, rows[pick].mean(0)) for pick in picks]
+    settings = [each.settings() for each in again]
+    parameters = {
+        name: Estimate(value, *interval([each[name] for each in settings]))
+        for name, value in curve.settings().items()
+    }
+    stops = [float(each.enough(epsilon)) for each in again]
+    return curve, parameters, Estimate(float(curve.enough(epsilon)), *interval(stops))
 
 
 def _sizes(least: int) -> list[int]:
@@ -173,10 +181,6 @@ def _row(
         shares, _ = vote_curve(sampled.answers, sampled.right, rng)
         return [float(shares[size - 1]) for size in sizes]
     return coverage_curve(sampled.correct, sizes)
-
-
-def _picks(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    return rng.integers(count, size=(RESAMPLES, count))
 
 
 def _misfit(curve: Curve, sizes: list[int], measured: Floats) -> list[str]:

@@ -170,9 +170,8 @@ class Run:
         """Open a scope that yields up to n candidates. At most n calls, one deep without a rule.
 
         With a rule, give the tally it watches and add each candidate to it before asking for the
-        next. Leaving the scope cancels what is in flight; with `keep_cut`, `samples.cut` then holds
-        what a model that streams had said. Several prompts are asked in turn, ticket by ticket. See
-        `Plan` for the other arguments.
+        next. Several prompts are asked in turn. Leaving the scope cancels what is in flight, which
+        with `keep_cut` leaves what it had said in `samples.cut`. See `Plan` for the arguments.
 
         Raises:
             BackendError: From the iterator, if all draws failed, or fewer than `quorum` survived.

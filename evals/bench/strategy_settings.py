@@ -48,4 +48,30 @@ SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "parallel_thinking_digest": {
         "use": "parallel_thinking", "paths": 4, "bound": 64, "compaction": "digest",
     },
+    "parallel_thinking_confidence": {
+        "use": "parallel_thinking", "paths": 16, "agreement": 0.51, "bound": 45,
+        "vote": {"use": "confidence", "sharpness": 200.0},
+    },
+    "outline": {"use": "outline", "outlines": 4, "unguided": 1},
+    "outline_confidence": {
+        "use": "outline", "outlines": 8, "unguided": 2,
+        "vote": {"use": "confidence", "sharpness": 200.0},
+    },
+    "pdr_top_k": {
+        "use": "pdr", "rounds": [8, 4, 1], "bound": 180,
+        "workspace": {"use": "top_k", "k": 2, "verifier": "logprob"},
+    },
+    "pdr_select": {
+        "use": "pdr", "rounds": [8, 4, 1], "bound": 180, "workspace": {"use": "top_k", "k": 2},
+    },
+    "pdr_random_k": {
+        "use": "pdr", "rounds": [8, 4, 1], "bound": 180, "workspace": {"use": "random_k", "k": 2},
+    },
+    "pdr_summary": {
+        "use": "pdr", "rounds": [4, 4, 1], "bound": 150, "workspace": "global_summary",
+    },
+    "pdr_none": {"use": "pdr", "rounds": [4, 1], "bound": 180, "workspace": "none"},
+    "sequential_refine": {"use": "sequential_refine", "rounds": 3, "bound": 180},
+    "rsa": {"use": "rsa", "population": 8, "subset": 2, "loops": 3, "bound": 180},
+    "selective_allocation": {"use": "selective_allocation", "tau": 0.5, "candidates": 4},
 }  # fmt: skip
