@@ -24,7 +24,9 @@ _MARKED = re.compile(
     rf"(?:solution[ ]*)?[^\w\n-]*{_NUMBER}",
     re.IGNORECASE,
 )
-_FIRST = re.compile(rf"[\W_]*?(?:solution\W*?)?{_NUMBER}", re.IGNORECASE)
+_FIRST = re.compile(
+    rf"[\W_]*?(?:solution\W*?)?{_NUMBER}(?!\s*(?:[,/&]|or\b|and\b)\s*\d)", re.IGNORECASE
+)
 _ANY = re.compile(_NUMBER)
 
 
