@@ -73,7 +73,7 @@ def test_unanimity_needs_no_merge() -> None:
 
 def model_after(answers: list[str | None], **settings: object) -> ScriptedBackend:
     backend = model(answers)
-    think(backend, **settings)
+    think(backend, **settings)  # type: ignore[arg-type]  # settings only
     return backend
 
 
