@@ -28,8 +28,8 @@ __all__ = ["FITS", "BetaMixture", "Curve", "SingleRate", "TwoState", "fit_beta",
 Floats = NDArray[np.float64]
 
 _LOGITS: Final = np.linspace(-7.0, 7.0, 561)
-_GOLDEN: Final = (math.sqrt(5.0) - 1.0) / 2.0
-_STEPS: Final = 60
+_MEMORIES: Final = np.linspace(0.0, 0.998, 300)
+_NARROWINGS: Final = 6
 _MOST: Final = 1 << 40
 """Samples beyond which nobody plans."""
 
@@ -177,20 +177,14 @@ def _checked(sizes: Floats, values: Floats, weights: Floats | None, least: int) 
     return np.ones_like(values) if weights is None else weights
 
 
-def _golden(loss: Callable[[float], float], low: float, high: float) -> float:
-    """Return where a function with one minimum in an interval has it."""
-    left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-    at_left, at_right = loss(left), loss(right)
-    for _ in range(_STEPS):
-        if at_left <= at_right:
-            high, right, at_right = right, left, at_left
-            left = high - _GOLDEN * (high - low)
-            at_left = loss(left)
-        else:
-            low, left, at_left = left, right, at_right
-            right = low + _GOLDEN * (high - low)
-            at_right = loss(right)
-    return (low + high) / 2.0
+def _lowest(loss: Callable[[Floats], Floats], grid: Floats) -> float:
+    """Return where a loss is least: the best of a grid, of a finer one around it, and so on."""
+    for _ in range(_NARROWINGS):
+        at = int(loss(grid).argmin())
+        last = len(grid) - 1
+        best = float(grid[at])
+        grid = np.linspace(grid[max(at - 1, 0)], grid[min(at + 1, last)], 21)
+    return best
 
 
 def fit_single(sizes: Floats, values: Floats, weights: Floats | None = None) -> SingleRate:
@@ -209,37 +203,39 @@ def fit_single(sizes: Floats, values: Floats, weights: Floats | None = None) -> 
     """
     trials = _checked(sizes, values, weights, 2)
 
-    def solved(logit: float | Floats) -> tuple[Floats, Floats]:
-        rate = 1.0 / (1.0 + np.exp(-np.atleast_1d(np.asarray(logit, float))))
-        shape = -np.expm1(np.log1p(-rate)[:, None] * sizes)
+    def solved(logits: Floats) -> tuple[Floats, Floats]:
+        shape = -np.expm1(
+            -np.logaddexp(0.0, logits)[:, None] * sizes
+        )  # ln(1 - rate) = -ln(1 + e^x)
         ceiling = (trials * values * shape).sum(1) / (trials * shape**2).sum(1)
         ceiling = np.minimum(ceiling, 1.0)
         return ceiling, (trials * (values - ceiling[:, None] * shape) ** 2).sum(1)
 
-    at = int(solved(_LOGITS)[1].argmin())
-    low, high = _LOGITS[max(at - 1, 0)], _LOGITS[min(at + 1, len(_LOGITS) - 1)]
-    logit = _golden(lambda each: float(solved(each)[1][0]), float(low), float(high))
-    return SingleRate(float(solved(logit)[0][0]), 1.0 / (1.0 + math.exp(-logit)))
+    logit = _lowest(lambda logits: solved(logits)[1], _LOGITS)
+    ceiling = float(solved(np.array([logit]))[0][0])
+    return SingleRate(ceiling, 1.0 / (1.0 + math.exp(-logit)))
 
 
 def fit_beta(sizes: Floats, values: Floats, weights: Floats | None = None) -> BetaMixture:
     """Fit a Beta mixture of rates by weighted least squares; arguments and errors as `fit_single`.
 
-    The search is on log alpha and log beta, on grids that shrink around the best point.
+    The search is on the logit of the mean rate and the log of alpha + beta, which depend on each
+    other little, on grids that shrink around the best point.
     """
     trials = _checked(sizes, values, weights, 2)
-    longest = int(sizes.max())
-    steps, rows = np.arange(longest), sizes.astype(int) - 1
-    center, width = np.array([0.0, 1.0]), 6.0
-    for _ in range(14):
-        axis = np.linspace(-width, width, 25)
-        log_a, log_b = np.meshgrid(center[0] + axis, center[1] + axis, indexing="ij")
-        a, b = np.exp(log_a)[..., None], np.exp(log_b)[..., None]
-        missed = np.exp((np.log(b + steps) - np.log(a + b + steps)).cumsum(-1))[..., rows]
+    steps, rows = np.arange(int(sizes.max())), sizes.astype(int) - 1
+    center, width = np.array([0.0, 2.0]), 6.0
+    for _ in range(20):
+        axis = np.linspace(-width, width, 13)
+        logit, log_sum = np.meshgrid(center[0] + axis, center[1] + axis, indexing="ij")
+        total = np.exp(log_sum)[..., None]
+        b = total / (1.0 + np.exp(logit))[..., None]
+        missed = np.exp((np.log(b + steps) - np.log(total + steps)).cumsum(-1))[..., rows]
         losses = (trials * (values - 1.0 + missed) ** 2).sum(-1)
         at = np.unravel_index(losses.argmin(), losses.shape)
-        center, width = np.array([log_a[at], log_b[at]]), width / 2.5
-    return BetaMixture(float(np.exp(center[0])), float(np.exp(center[1])))
+        center, width = np.array([logit[at], log_sum[at]]), width / 1.7
+    beta = float(np.exp(center[1]) / (1.0 + np.exp(center[0])))
+    return BetaMixture(float(np.exp(center[1])) - beta, beta)
 
 
 def fit_two_state(sizes: Floats, values: Floats, weights: Floats | None = None) -> TwoState:
@@ -255,38 +251,47 @@ def fit_two_state(sizes: Floats, values: Floats, weights: Floats | None = None) 
     """
     trials = _checked(sizes, values, weights, 3)
 
-    def solved(memory: float) -> tuple[float, float, float]:
-        power = np.power(memory, sizes - 1.0)
-        return min(_boxed(1.0 - power, power, values, trials), key=lambda found: found[2])
+    def solved(memories: Floats) -> tuple[Floats, Floats, Floats]:
+        power = np.power(memories[:, None], sizes - 1.0)
+        return _boxed(1.0 - power, power, values, trials)
 
-    grid = np.linspace(0.0, 0.998, 300)
-    at = int(np.argmin([solved(float(memory))[2] for memory in grid]))
-    low, high = grid[max(at - 1, 0)], grid[min(at + 1, len(grid) - 1)]
-    memory = _golden(lambda each: solved(each)[2], float(low), float(high))
-    ceiling, first, _ = solved(memory)
-    return TwoState(ceiling, first, memory)
+    memory = _lowest(lambda memories: solved(memories)[2], _MEMORIES)
+    ceiling, first, _ = solved(np.array([memory]))
+    return TwoState(float(ceiling[0]), float(first[0]), memory)
 
 
 def _boxed(
     one: Floats, other: Floats, values: Floats, trials: Floats
-) -> list[tuple[float, float, float]]:
-    """Return fits of `c one + f other` with c and f in [0, 1], the best of them among them."""
+) -> tuple[Floats, Floats, Floats]:
+    """Fit `c one + f other` with c and f in [0, 1], for each row; return c, f and the loss."""
 
-    def lost(c: float, f: float) -> tuple[float, float, float]:
-        return c, f, float((trials * (values - c * one - f * other) ** 2).sum())
+    def dot(left: Floats, right: Floats) -> Floats:
+        return np.asarray((trials * left * right).sum(-1))
 
-    def alone(basis: Floats, rest: Floats) -> float:
-        norm = float((trials * basis**2).sum())
-        best = float((trials * basis * rest).sum()) / norm if norm else 0.0
-        return min(max(best, 0.0), 1.0)
+    def alone(basis: Floats, rest: Floats) -> Floats:
+        norm = dot(basis, basis)
+        return np.clip(dot(basis, rest) / np.where(norm > 0, norm, 1.0), 0.0, 1.0)
 
-    root = np.sqrt(trials)
-    both = np.stack([one, other], 1) * root[:, None]
-    c, f = np.linalg.lstsq(both, values * root, rcond=None)[0]
-    if 0.0 <= c <= 1.0 and 0.0 <= f <= 1.0:
-        return [lost(float(c), float(f))]
-    edges = [lost(edge, alone(other, values - edge * one)) for edge in (0.0, 1.0)]
-    return edges + [lost(alone(one, values - edge * other), edge) for edge in (0.0, 1.0)]
+    aa, ab, bb = dot(one, one), dot(one, other), dot(other, other)
+    ay, by = dot(one, values), dot(other, values)
+    determinant = aa * bb - ab**2
+    free = determinant > 1e-12 * np.maximum(aa * bb, 1e-300)
+    scale = np.where(free, determinant, 1.0)
+    c, f = (ay * bb - by * ab) / scale, (by * aa - ay * ab) / scale
+    free &= (c >= 0) & (c <= 1) & (f >= 0) & (f <= 1)
+    tries = [(np.where(free, c, 0.0), np.where(free, f, 0.0))]  # (0, 0) is no better than an edge
+    for edge in (0.0, 1.0):
+        tries.append((np.full_like(c, edge), alone(other, values - edge * one)))
+        tries.append((alone(one, values - edge * other), np.full_like(f, edge)))
+    losses = np.array(
+        [(trials * (values - c[:, None] * one - f[:, None] * other) ** 2).sum(1) for c, f in tries]
+    )
+    best = (losses.argmin(0), np.arange(len(c)))
+    return (
+        np.array([c for c, _ in tries])[best],
+        np.array([f for _, f in tries])[best],
+        losses[best],
+    )
 
 
 FITS: Final[dict[str, Callable[[Floats, Floats], Curve]]] = {
