@@ -22,7 +22,7 @@ class GenSelect(Strategy, name="genselect"):
 
     Cost: `samples` completions and at most `sum_r ceil(samples / window^r)` judgements,
     `1 + ceil(log_window samples)` deep.
-    Source: Toshniwal et al. 2025 (AIMO-2 winning solution), arXiv:2504.16891, section 4.3; windows
+    Source: Moshkov et al. 2025 (AIMO-2 winning solution), arXiv:2504.16891; windows
     of 8 as in its released code, which has one round of random windows.
     """
 

@@ -19,7 +19,7 @@ class UniversalSelfConsistency(Strategy, name="universal_self_consistency"):
     number can be read, the majority decides.
 
     Cost: `samples` completions and one call with all of them in its prompt, two deep.
-    Source: Chen et al. 2023, arXiv:2311.17311, section 3. There the call is asked for the most
+    Source: Chen et al. 2023, arXiv:2311.17311. There the call is asked for the most
     consistent response; the library's template `select` asks for the correct one.
     """
 

@@ -49,7 +49,7 @@ class Borda(Vote, name="borda"):
     other vote's weights matters, not their scale.
 
     Cost: that of the vote by which they are ranked.
-    Source: Kang et al. 2025, arXiv:2502.18581, section 3.3 (there by self-certainty; equal
+    Source: Kang et al. 2025, arXiv:2502.18581 (there by self-certainty; equal
     scores, which it leaves to chance, share their weights here).
     """
 
@@ -87,7 +87,7 @@ class Verified(Vote, name="verified"):
     Candidates that could not be judged abstain; if fewer than half could, each counts once.
 
     Cost: the verifier's calls, after all candidates are drawn.
-    Source: Li et al. 2022, arXiv:2206.02336, section 3.3 (there with a trained verifier).
+    Source: Li et al. 2022, arXiv:2206.02336 (there with a trained verifier).
     """
 
     is_collective = True

@@ -23,7 +23,7 @@ _ALTERNATIVES: Final = 20  # as many as a request may ask for
 def token_confidence(entry: TokenLogprob) -> float:
     """Return how sure a model was at one token, in [0, 50] nats.
 
-    With alternatives it is `-(1/k) sum_j log p_j` over the k that are known (DeepConf, eq. 2:
+    With alternatives it is `-(1/k) sum_j log p_j` over the k that are known (DeepConf:
     a sharp distribution leaves little to the others). Without, it is the token's own probability,
     in [0, 1]: a coarser measure, on another scale.
     """
@@ -60,7 +60,7 @@ def self_certainty(entry: TokenLogprob, vocabulary: int | None = None) -> float:
         entry: A token with alternatives.
         vocabulary: V; None where it is not known.
 
-    Source: Kang et al. 2025, arXiv:2502.18581, eq. 5 (there with all V probabilities).
+    Source: Kang et al. 2025, arXiv:2502.18581 (there with all V probabilities).
     """
     known = [_bounded(logprob) for _, logprob in entry.top]
     mass = sum(map(math.exp, known))
@@ -84,7 +84,7 @@ class DeepConf(Vote, name="deepconf"):
     confidence `C_t = -(1/k) sum_j log p_j` over up to 20 alternatives. Where the model gives no
     alternatives, `C_t` is the token's own probability. No calibration is claimed.
 
-    Source: Fu et al. 2025, arXiv:2508.15260, sections 3.1 and 3.2 (there a window of 2,048).
+    Source: Fu et al. 2025, arXiv:2508.15260 (there a window of 2,048).
     """
 
     needs = frozenset({"logprobs"})
@@ -113,7 +113,7 @@ class SelfCertainty(Vote, name="self_certainty"):
     alternatives of each token: with `vocabulary` the rest is bounded, without it left out. The
     paper uses it through ranks: `{use: borda, by: self_certainty}`.
 
-    Source: Kang et al. 2025, arXiv:2502.18581, section 3.
+    Source: Kang et al. 2025, arXiv:2502.18581.
     """
 
     needs = frozenset({"logprobs", "top_logprobs"})
