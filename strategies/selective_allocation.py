@@ -39,7 +39,7 @@ class SelectiveAllocation(Strategy, name="selective_allocation"):
 
     Cost: `candidates` decompositions, one call to choose among different ones, a rating and a
     solve for each of n steps; n + 3 calls deep, 2n + 1 with `in_context`, if a system is one call.
-    Source: SCALE, arXiv:2512.00466, section 3. There the rating sees what is solved (`in_context`);
+    Source: SCALE, arXiv:2512.00466. There the rating sees what is solved (`in_context`);
     the published code rates up front, all at once.
     """
 
