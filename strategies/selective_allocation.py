@@ -187,7 +187,8 @@ async def _choose(problem: Problem, plans: Sequence[tuple[str, ...]], run: Run) 
     if len(plans) < 2:
         return plans[0] if plans else ()
     order = run.rng.sample(range(len(plans)), len(plans))
-    prompt = run.prompt("choose", problem=problem, plans=[plans[at] for at in order])
+    shown = ["\n".join(f"{n}. {step}" for n, step in enumerate(plans[at], 1)) for at in order]
+    prompt = run.prompt("choose", problem=problem, solutions=shown)
     try:
         reply = await run.generate(prompt, temperature=0.0)
     except BackendError:
