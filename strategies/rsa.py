@@ -23,7 +23,7 @@ class RecursiveSelfAggregation(Strategy, name="rsa"):
     i = 1 .. N. K = 1 refines each solution alone. Members without an answer leave the population.
 
     Cost: at most `population * loops` completions, `loops` calls deep.
-    Source: Venkatraman et al. 2025, arXiv:2509.26626, algorithm 1; the early exit is ours.
+    Source: arXiv:2509.26626; the defaults are its code's, the early exit is ours.
     """
 
     population: PositiveInt = 16

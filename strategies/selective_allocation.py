@@ -39,7 +39,7 @@ class SelectiveAllocation(Strategy, name="selective_allocation"):
 
     Cost: `candidates` decompositions, one call to choose among different ones, a rating and a
     solve for each of n steps; n + 3 calls deep, 2n + 1 with `in_context`, if a system is one call.
-    Source: SCALE, arXiv:2512.00466, section 3. There the rating sees what is solved (`in_context`);
+    Source: SCALE, arXiv:2512.00466. There the rating sees what is solved (`in_context`);
     the published code rates up front, all at once.
     """
 
@@ -50,6 +50,8 @@ class SelectiveAllocation(Strategy, name="selective_allocation"):
     """Leave tau open, for `python -m tts.evals.thresholds` to find on labelled problems."""
     candidates: PositiveInt = 8
     """k: decompositions, of which one is chosen."""
+    choose_by: Literal["judge", "most_frequent"] = "judge"
+    """How: the role `choose` names one of those that differ, or the one written most often."""
     difficulty: Literal["upfront", "in_context"] = "upfront"
     """Rate all steps at once by their texts, or each with the answers before it."""
     system1: Strategy | None = None
@@ -63,7 +65,7 @@ class SelectiveAllocation(Strategy, name="selective_allocation"):
     bound: PositiveInt = 256
     """Most tokens of a solution that later steps see."""
     most_steps: PositiveInt = 16
-    """Longer decompositions are left out."""
+    """Longer decompositions are left out, as are those with a step twice or needs in a circle."""
 
     @model_validator(mode="after")
     def _has_threshold(self) -> Self:
@@ -125,12 +127,12 @@ class SelectiveAllocation(Strategy, name="selective_allocation"):
         plans: Counter[tuple[str, ...]] = Counter()
         for reply in filter(None, replies):
             plan = tuple(step.text for step in ordered(steps(reply.visible)))
-            if 0 < len(plan) <= self.most_steps:
+            if 0 < len(set(plan)) == len(plan) <= self.most_steps:
                 plans[plan] += 1
             else:
                 run.count_parse_failure()
-        chosen = await _choose(problem, [plan for plan, _ in plans.most_common()], run)
-        return list(chosen[:-1])
+        ranked = [plan for plan, _ in plans.most_common(None if self.choose_by == "judge" else 1)]
+        return list((await _choose(problem, ranked, run))[:-1])
 
     async def _rate_all(
         self, problem: Problem, plan: Sequence[str | None], run: Run
@@ -185,7 +187,8 @@ async def _choose(problem: Problem, plans: Sequence[tuple[str, ...]], run: Run) 
     if len(plans) < 2:
         return plans[0] if plans else ()
     order = run.rng.sample(range(len(plans)), len(plans))
-    prompt = run.prompt("choose", problem=problem, plans=[plans[at] for at in order])
+    shown = ["\n".join(f"{n}. {step}" for n, step in enumerate(plans[at], 1)) for at in order]
+    prompt = run.prompt("choose", problem=problem, solutions=shown)
     try:
         reply = await run.generate(prompt, temperature=0.0)
     except BackendError:

@@ -23,7 +23,7 @@ class SequentialRefine(Strategy, name="sequential_refine"):
     stands.
 
     Cost: at most `rounds` completions, with `critique` one more between two of them, all in a row.
-    Source: Madaan et al. 2025, arXiv:2510.01123, section 3 (SR, and SR with error analysis).
+    Source: Madaan et al. 2025, arXiv:2510.01123 (SR, and SR with error analysis).
     """
 
     rounds: PositiveInt = 3

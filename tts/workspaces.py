@@ -24,7 +24,7 @@ __all__ = ["AllDrafts", "GlobalSummary", "PerSampleTopK", "RandomK", "TopK", "Wo
 class Workspace(Component, group="tts.workspaces", label="workspace"):
     """C = D(x, S), |C| <= kappa: what a round of drafts S brings into the next round's prompts.
 
-    Source: Madaan et al. 2025, arXiv:2510.01123, section 3.
+    Source: Madaan et al. 2025, arXiv:2510.01123.
     """
 
     def roles(self) -> tuple[str, ...]:

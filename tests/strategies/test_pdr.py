@@ -18,17 +18,9 @@ def differing(request: Request) -> str:
     return f"Answer: {request.seed}"
 
 
-def drafter(**roles: Any) -> ScriptedBackend:
-    return acting(
-        **{
-            "solve": differing,
-            "merge": differing,
-            "refine": differing,
-            "select": "1",
-            "distil": "x = 1",
-        }
-        | roles
-    )
+def drafter(**changed: Any) -> ScriptedBackend:
+    replies: dict[str, Any] = dict.fromkeys(("solve", "merge", "refine"), differing)
+    return acting(**{**replies, "select": "1", "distil": "x = 1", **changed})
 
 
 def test_a_round_for_each_entry_and_the_last_ones_answer() -> None:
@@ -78,7 +70,7 @@ def costly(request: Request) -> Any:
 def test_sequential_budget_is_the_papers_formula(workspace: str) -> None:
     """[16, 8, 4, 1] and three selections: seven calls of 24,576 in a row."""
     backend = acting(solve=costly, merge=costly, select=costly)
-    strategy = {"rounds": [16, 8, 4, 1], "workspace": workspace}
+    strategy: dict[str, Any] = {"rounds": [16, 8, 4, 1], "workspace": workspace}
     usage = solved(backend, "pdr", **strategy).usage
     assert usage.critical_tokens == 7 * 24_576 == 172_032
     assert usage.total_tokens == usage.calls * 24_576
@@ -161,7 +153,11 @@ def test_nothing_readable_at_all_is_no_answer() -> None:
 @pytest.mark.parametrize("calls", range(1, 9))
 def test_budget_that_ends_in_any_round_returns_the_best_so_far(calls: int) -> None:
     backend = drafter()
-    strategy = {"rounds": [4, 2, 1], "workspace": "top_k", "budget": {"calls": calls}}
+    strategy: dict[str, Any] = {
+        "rounds": [4, 2, 1],
+        "workspace": "top_k",
+        "budget": {"calls": calls},
+    }
     solution = solved(backend, "pdr", **strategy)
     assert solution.answer is not None
     assert solution.status == "budget_exhausted"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +28,7 @@ def test_calls_are_n_times_t_and_prompts_hold_k(n: int, k: int, loops: int) -> N
 def test_the_last_population_votes() -> None:
     merged = answering_in_turn("1", "1", "1", "5", "6", "6")
     backend = acting(solve=differing, merge=merged)
-    strategy = {"population": 3, "loops": 3, "early_exit": False}
+    strategy: dict[str, Any] = {"population": 3, "loops": 3, "early_exit": False}
     assert solved(backend, "rsa", **strategy).answer == "6"
 
 
@@ -71,7 +73,7 @@ def test_all_unreadable_is_no_answer() -> None:
 @pytest.mark.parametrize("calls", [1, 3, 4, 5, 7])
 def test_budget_that_ends_in_a_loop_keeps_the_best_so_far(calls: int) -> None:
     backend = acting(solve=differing, merge=differing)
-    strategy = {"population": 3, "loops": 3, "budget": {"calls": calls}}
+    strategy: dict[str, Any] = {"population": 3, "loops": 3, "budget": {"calls": calls}}
     solution = solved(backend, "rsa", **strategy)
     assert solution.answer is not None
     assert solution.status == "budget_exhausted"
