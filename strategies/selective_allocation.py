@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
@@ -14,6 +13,7 @@ from tts.errors import BackendError, ConfigError
 from tts.plans import ordered, rating, steps
 from tts.problem import Problem, Solution
 from tts.run import Run
+from tts.selection import choose
 from tts.strategy import Strategy
 from tts.votes import Tally
 
@@ -186,15 +186,5 @@ async def _choose(problem: Problem, plans: Sequence[tuple[str, ...]], run: Run) 
     """Let the role `choose` name one of several plans; the first stands in, () where none is."""
     if len(plans) < 2:
         return plans[0] if plans else ()
-    order = run.rng.sample(range(len(plans)), len(plans))
-    shown = ["\n".join(f"{n}. {step}" for n, step in enumerate(plans[at], 1)) for at in order]
-    prompt = run.prompt("choose", problem=problem, solutions=shown)
-    try:
-        reply = await run.generate(prompt, temperature=0.0)
-    except BackendError:
-        return plans[0]
-    named = re.search(r"\d{1,4}", reply.visible)
-    if named is None or not 1 <= int(named[0]) <= len(order):
-        run.count_parse_failure()
-        return plans[0]
-    return plans[order[int(named[0]) - 1]]
+    shown = ["\n".join(f"{n}. {step}" for n, step in enumerate(plan, 1)) for plan in plans]
+    return plans[await choose(run, problem, shown, role="choose") or 0]

@@ -18,14 +18,16 @@ from tts.votes import Tally
 
 __all__ = ["choose", "named_index", "select", "tournament"]
 
+_NAMED = r"(?:solution|plan|response|candidate|attempt|option)"
 _NUMBER = r"(?<![\d.,-])(\d{1,6})(?![\d%]|[.,]\d)"  # a whole number
 _MARKED = re.compile(
-    rf"\b(?:judge?ment|answer|choice|(?:best|correct)(?:[ ]solution)?)\b[ ]*(?:is\b)?[^\w\n-]*"
-    rf"(?:solution[ ]*)?[^\w\n-]*{_NUMBER}",
+    rf"\b(?:judge?ment|answer|choice|(?:best|correct)(?:[ ]{_NAMED})?)\b[ ]*(?:is\b)?[^\w\n-]{{0,20}}"
+    rf"(?:{_NAMED}[ ]*)?[^\w\n-]{{0,20}}{_NUMBER}",
     re.IGNORECASE,
 )
 _FIRST = re.compile(
-    rf"[\W_]*?(?:solution\W*?)?{_NUMBER}(?!\s*(?:[,/&]|or\b|and\b)\s*\d)", re.IGNORECASE
+    rf"[\W_]{{0,20}}?(?:{_NAMED}\W{{0,20}}?)?{_NUMBER}(?!\s*(?:[,/&]|or\b|and\b)\s*\d)",
+    re.IGNORECASE,
 )
 _ANY = re.compile(_NUMBER)
 
