@@ -68,6 +68,7 @@ bench: .venv/bench  ## Run the benchmarks, the short way.
 	$(BIN)/python -m tts.evals.bench.shared_server --quick
 	$(BIN)/python -m tts.evals.bench.reference_engine --quick
 	$(BIN)/python -m tts.evals.bench.reference_levels --quick
+	$(BIN)/python -m tts.evals.bench.strategies --quick --strategies vote_confidence genselect
 
 clean:  ## Remove everything that was made.
 	rm -rf .venv .live build *.egg-info .coverage .*_cache .hypothesis

@@ -28,13 +28,17 @@ class SelfConsistency(Strategy, name="self_consistency"):
     stop: StoppingRule = Dominance()
     """When the rest of the paths is not worth drawing."""
     vote: Vote = Plurality()
-    """What each path's answer weighs."""
+    """What each path's answer weighs; with a collective one no rule stops."""
     quorum: PositiveInt = 1
     """Paths that must survive failing calls."""
 
+    def roles(self) -> tuple[str, ...]:
+        """Return `solve` and the roles that the vote asks."""
+        return tuple(self.vote.roles())
+
     def needs(self) -> Mapping[str, frozenset[str]]:
-        """Return what the vote needs of the sampled model."""
-        return {"solve": self.vote.needs}
+        """Return what the vote needs of each role's model."""
+        return self.vote.roles()
 
     async def solve(self, problem: Problem, run: Run) -> Solution:
         """Sample, count, stop, answer."""
@@ -45,4 +49,6 @@ class SelfConsistency(Strategy, name="self_consistency"):
         ) as candidates:
             async for candidate in candidates:
                 votes.add(candidate)
+        if self.vote.is_collective:
+            votes = await run.count(votes.candidates, self.vote)
         return votes.solution()

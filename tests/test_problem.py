@@ -47,3 +47,22 @@ def test_report_has_the_keys_that_scripts_rely_on() -> None:
         *["parse_failures", "failed_calls", "failed_by_role", "trace_id"],
     ]
     assert report["samples"] == 1
+
+
+def test_a_hint_is_written_and_leaves_the_question_the_same() -> None:
+    problem = Problem(text="q", id=3)
+    hinted = problem.hinted("Outline: a").hinted("Known: b")
+    assert str(hinted) == "q\n\nOutline: a\n\nKnown: b"
+    assert hinted.asks_same(problem)
+    assert problem.asks_same(hinted)
+    assert not hinted.asks_same(Problem(text="another", id=3))
+
+
+def test_best_is_the_candidate_that_carries_the_answer() -> None:
+    first, second = candidate("7"), candidate("8", ticket=1)
+    solution = Solution(answer="8", text=second.text, candidates=(first, second))
+    assert solution.best == second
+    made = Solution(answer="9", text="so 9", strategy="pdr").best
+    assert made is not None
+    assert (made.answer, made.text, made.completion.model) == ("9", "so 9", "pdr")
+    assert Solution(answer=None, candidates=(first,)).best is None

@@ -606,3 +606,14 @@ def test_updates_follow_every_candidate() -> None:
         return seen
 
     assert virtual_run(main)[-1] == (3, 3, 9)
+
+
+def test_notes_come_back_with_the_solution_and_in_the_trace() -> None:
+    async def work(run: Run) -> None:
+        run.note(paths=4)
+        run.note(paths=5, share=0.5)
+
+    played = play(answering([]), work)
+    assert played.solution.notes == {"paths": 5, "share": 0.5}
+    notes = [record for record in played.rig.records if record["event"] == "note"]
+    assert [note["values"] for note in notes] == [{"paths": 4}, {"paths": 5, "share": 0.5}]

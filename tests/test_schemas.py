@@ -27,13 +27,15 @@ from tts import (
     registry,
 )
 from tts.registry import Component
+from tts.workspaces import Workspace
 
 ROOT = Path(__file__).parents[1]
 YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
-FAMILIES: list[type[Component]] = [Provider, StoppingRule, Strategy, Verifier, Vote]
+FAMILIES: list[type[Component]] = [Provider, StoppingRule, Strategy, Verifier, Vote, Workspace]
 NEED_SETTINGS: dict[str, dict[str, Any]] = {
     "function": {"function": "tts.testing.candidate"},
     **{name: {"model": "m"} for name in ("anthropic", "gemini", "ollama", "transformers")},
+    "selective_allocation": {"tau": 0.3},
     "replay": {"cassette": "answers.jsonl"},
 }
 MEMBERS = [(family, name) for family in FAMILIES for name in family.names()]

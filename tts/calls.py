@@ -51,10 +51,8 @@ async def make_call(
         if session.exhausted is None:
             session.exhausted = Exhausted(kind=error.kind, spent=error.spent, limit=error.limit)
         raise
-    except BackendError:  # whoever waited for a failure waited for its tokens too
+    finally:  # whoever waited for a failure, or cancelled, waited for its tokens too
         span.join(start.after(meter))
-        raise
-    span.join(start.after(meter))
     return completion
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from tts.calls import make_call, make_group
@@ -14,6 +14,7 @@ from tts.errors import (
     InvalidResponse,
 )
 from tts.findings import Findings
+from tts.messages import Completion, Usage
 from tts.problem import Candidate
 from tts.prompts import Prompt
 from tts.samples import Draw, Draws, Samples
@@ -31,8 +32,9 @@ class Drawing:
         session: What the runs share.
         findings: What the run has found; candidates are added when they are consumed.
         span: The line that opens the sample; its clock joins those of consumed draws.
-        prompt: What every draw asks.
+        prompts: What the tickets ask in turn; of one role.
         options: Settings of the calls.
+        keeps_cut: Listen to the texts, so that a draw that is cut off leaves what it has said.
     """
 
     def __init__(
@@ -40,12 +42,16 @@ class Drawing:
         session: Session,
         findings: Findings,
         span: Span,
-        prompt: Prompt,
+        prompts: Sequence[Prompt],
         options: Mapping[str, object],
+        *,
+        keeps_cut: bool = False,
     ) -> None:
         self._session, self._findings, self._span = session, findings, span
-        self._prompt, self._options = prompt, options
-        self._model = session.model(prompt.role)
+        self._prompts, self._options = prompts, options
+        self._keeps_cut = keeps_cut
+        self._model = session.model(prompts[0].role)
+        self._unfinished: dict[int, tuple[Span, list[str]]] = {}
         self._path = span.name_fork("sample")
         self._start, self._before = session.trace.now, span.clock
 
@@ -62,7 +68,8 @@ class Drawing:
     def launch_groups(self, tickets: range) -> Iterator[Draws]:
         """Return the same, but several in one request where the model can do that."""
         groups = self._model.groups
-        if groups is None or self._options.get("given") is not None:
+        is_one = len(self._prompts) == 1 and not self._keeps_cut
+        if groups is None or not is_one or self._options.get("given") is not None:
             yield from self.launch(tickets)
             return
         for part in groups.cut(tickets):
@@ -85,16 +92,39 @@ class Drawing:
         elapsed = self._span.clock.since(self._before)
         trace.write_span(self._path, self._start, elapsed.tokens)
 
+    def cut(self) -> list[Candidate]:
+        """Return what the draws that were cancelled had said, by ticket, and join their clocks.
+
+        To be called when they have ended. Their tokens are counted by the pieces that were heard.
+        """
+        found = []
+        for ticket, (span, pieces) in sorted(self._unfinished.items()):
+            if pieces:
+                self._span.join(span.clock)
+                said = Completion(
+                    text="".join(pieces),
+                    finish_reason="length",
+                    usage=Usage(completion_tokens=len(pieces), estimated=True),
+                    model=self._model.backend.name,
+                )
+                found.append(self._findings.read(ticket, said))
+        return found
+
     def _fork(self, ticket: int) -> Span:
         return self._span.fork(f"{self._path}/{ticket}")
 
     async def _alone(self, ticket: int, span: Span) -> list[Draw]:
+        prompt, pieces = self._prompts[ticket % len(self._prompts)], list[str]()
+        ear = pieces.append if self._keeps_cut else None
+        self._unfinished[ticket] = (span, pieces)
         try:
             completion = await make_call(
-                self._session, span, self._prompt, self._path, ticket, self._options
+                self._session, span, prompt, self._path, ticket, self._options, ear
             )
         except (BackendError, BudgetExceeded) as error:
+            del self._unfinished[ticket]
             return [Draw(ticket, span.clock, error)]
+        del self._unfinished[ticket]  # only a cancelled draw stays
         return [Draw(ticket, span.clock, self._findings.read(ticket, completion))]
 
     async def _draws(self, tickets: range, spans: Mapping[int, Span]) -> list[Draw]:
@@ -119,7 +149,7 @@ class Drawing:
         singly = [range(ticket, ticket + 1) for ticket in tickets]
         try:
             group, clocks = await make_group(
-                self._session, first, self._prompt, self._path, tickets, self._options
+                self._session, first, self._prompts[0], self._path, tickets, self._options
             )
         except ConfigError:  # nothing was spent: the server does not take so many, or none at all
             groups.refuse(len(tickets))

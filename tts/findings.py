@@ -22,11 +22,13 @@ class Findings:
 
     Attributes:
         parse_failures: Answers, judgements and plans that could not be read.
+        notes: What the strategy measured on its way.
     """
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.parse_failures = 0
+        self.notes: dict[str, float] = {}
         self._seen: list[tuple[_Place, Candidate]] = []
         self._stops: dict[_Place, StoppedBy | None] = {}
 
@@ -52,7 +54,7 @@ class Findings:
     def adopt(self, child: Findings) -> None:
         """Take over what a child run has counted, and its candidates if they answer our problem."""
         self.parse_failures += child.parse_failures
-        if child.problem == self.problem:
+        if child.problem.asks_same(self.problem):
             self._seen += child._seen
 
     def vote(self) -> Solution:
@@ -66,7 +68,7 @@ class Findings:
             solution: What the strategy returned.
             exhausted: What of the budget has refused or ended a call, if anything has.
         """
-        update: dict[str, Any] = {"parse_failures": self.parse_failures}
+        update: dict[str, Any] = {"parse_failures": self.parse_failures, "notes": self.notes}
         if exhausted is not None:
             update |= {"status": "budget_exhausted", "exhausted": exhausted}
         elif solution.answer is None:

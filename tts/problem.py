@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator
 
 from tts.answers import AnswerFormat, canonical
 from tts.frozen import Frozen
 from tts.ledger import RunUsage
-from tts.messages import Completion
+from tts.messages import Completion, Usage
 
 __all__ = ["Candidate", "Exhausted", "Problem", "Solution", "StoppedBy"]
 
@@ -17,7 +17,7 @@ __all__ = ["Candidate", "Exhausted", "Problem", "Solution", "StoppedBy"]
 class Problem(Frozen):
     """A question for a strategy.
 
-    `str(problem)` is its text, which is how templates write it.
+    `str(problem)` is its text with its hints, which is how templates write it.
     """
 
     text: str
@@ -25,6 +25,8 @@ class Problem(Frozen):
     """How to find the answer in a completion."""
     id: str | int | None = None
     """The caller's name for it; comes back in batch output."""
+    hints: tuple[str, ...] = ()
+    """What a strategy tells a nested one beside the question; the question stays the same."""
 
     @field_validator("text")
     @classmethod
@@ -36,7 +38,15 @@ class Problem(Frozen):
         return text.strip()
 
     def __str__(self) -> str:
-        return self.text
+        return "\n\n".join((self.text, *self.hints))
+
+    def hinted(self, hint: str) -> Problem:
+        """Return the same question with a hint: answers to it are answers to this problem."""
+        return self.model_copy(update={"hints": (*self.hints, hint)})
+
+    def asks_same(self, other: Problem) -> bool:
+        """True if both ask the same, whatever their hints."""
+        return self.model_copy(update={"hints": other.hints}) == other
 
 
 class Candidate(Frozen):
@@ -109,11 +119,20 @@ class Solution(Frozen):
     trace_id: str = ""
     candidates: tuple[Candidate, ...] = ()
     """Every candidate that was drawn and consumed, by ticket."""
+    notes: dict[str, float] = Field(default_factory=dict)
+    """What the strategy measured on its way, such as `distinct_answers`; see its page."""
+
+    @classmethod
+    def of(cls, candidate: Candidate | None) -> Self:
+        """Return the solution that a chosen candidate is; no answer without one."""
+        if candidate is None or candidate.answer is None:
+            return cls(answer=None, status="no_answer")
+        return cls(answer=candidate.answer, text=candidate.text, candidates=(candidate,))
 
     def report(self) -> dict[str, Any]:
         """Return what `tts run --json` prints: stable keys, without the candidates."""
         own = ("answer", "text", "status", "exhausted", "strategy", "stopped_by")
-        values = self.model_dump(mode="json", exclude={"candidates"})
+        values = self.model_dump(mode="json", exclude={"candidates", "notes"})
         return {
             **{key: values[key] for key in own},
             "samples": self.samples,
@@ -123,6 +142,17 @@ class Solution(Frozen):
             "failed_by_role": self.failed_by_role,
             "trace_id": self.trace_id,
         }
+
+    @property
+    def best(self) -> Candidate | None:
+        """The candidate that carries the answer, for a vote of solutions; None without answer."""
+        if self.answer is None:
+            return None
+        for candidate in self.candidates:
+            if candidate.answer == self.answer and candidate.text == self.text:
+                return candidate
+        made = Completion(text=self.text, usage=Usage(), model=self.strategy)
+        return Candidate(ticket=0, completion=made, answer=self.answer)
 
     @property
     def samples(self) -> int:

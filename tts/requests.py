@@ -13,7 +13,7 @@ from tts.messages import Message, Request, Sampling
 from tts.prompts import Prompt
 from tts.spans import seed_of
 
-__all__ = ["Requests", "as_prompt"]
+__all__ = ["Requests", "as_prompt", "as_prompts"]
 
 _MOST_BLANKS = 128
 _UNKNOWN = ({"role": "user", "content": ""},)
@@ -28,6 +28,18 @@ def as_prompt(prompt: str | Prompt | Sequence[Message], role: str) -> Prompt:
     if isinstance(prompt, str):
         return Prompt.of(prompt, role or "solve")
     return Prompt(role or "solve", tuple(prompt))
+
+
+def as_prompts(
+    prompt: str | Prompt | Sequence[Message] | Sequence[Prompt], role: str
+) -> tuple[Prompt, ...]:
+    """Return the prompts that a sample's tickets ask in turn; most samples ask one."""
+    if isinstance(prompt, str | Prompt):
+        return (as_prompt(prompt, role),)
+    several = [each for each in prompt if isinstance(each, Prompt)]
+    if several:
+        return tuple(as_prompt(each, role) for each in several)
+    return (as_prompt([each for each in prompt if isinstance(each, Message)], role),)
 
 
 class Requests:

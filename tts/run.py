@@ -18,17 +18,17 @@ from tts.errors import BackendError, BudgetExceeded, NoQuorum
 from tts.findings import Findings
 from tts.layers import Spending
 from tts.ledger import Clock, Ledger
-from tts.messages import Completion, Message
+from tts.messages import Completion, Message, Request
 from tts.pieces import stream
 from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt, Prompts
-from tts.requests import as_prompt
+from tts.requests import as_prompt, as_prompts
 from tts.samples import Plan, Samples
 from tts.session import CallOptions, Options, Session, Update
 from tts.spans import Span
 from tts.stopping import Never, StoppingRule
 from tts.tasks import for_each, task_scope
-from tts.votes import Tally
+from tts.votes import Tally, count
 
 __all__ = ["Run", "Solves"]
 
@@ -86,6 +86,14 @@ class Run:
         """Return what the model that plays a role can do."""
         return self._session.model(role).backend.capabilities
 
+    def count_tokens(self, text: str, role: str = "solve") -> int:
+        """Count a text's tokens as the model of a role does; an upper bound where it cannot."""
+        backend = self._session.model(role).backend
+        none, given = (
+            Request(messages=(Message(role="user", content=""),), given=part) for part in ("", text)
+        )
+        return backend.prompt_tokens(given) - backend.prompt_tokens(none)
+
     def prompt(self, role: str, **variables: Any) -> Prompt:
         """Render the template of a role.
 
@@ -97,6 +105,11 @@ class Run:
     def count_parse_failure(self) -> None:
         """Count a judgement or plan that could not be read."""
         self._findings.parse_failures += 1
+
+    def note(self, **values: float) -> None:
+        """Keep what a strategy measured on its way: for `Solution.notes` and the trace."""
+        self._findings.notes.update(values)
+        self._session.trace.write("note", span=self._line.path, values=values)
 
     async def generate(
         self,
@@ -124,6 +137,7 @@ class Run:
         return await make_call(self._session, span, asked, span.path, ticket, options, on_token)
 
     stream = stream
+    count = count
 
     async def candidate(
         self,
@@ -149,7 +163,7 @@ class Run:
     @asynccontextmanager
     async def sample(
         self,
-        prompt: str | Prompt | Sequence[Message],
+        prompt: str | Prompt | Sequence[Message] | Sequence[Prompt],
         n: int,
         *,
         stop: StoppingRule | None = None,
@@ -157,6 +171,7 @@ class Run:
         order: Literal["ticket", "completion"] = "ticket",
         speculate: int = 0,
         quorum: int = 1,
+        keep_cut: bool = False,
         role: str = "",
         **options: Unpack[Options],
     ) -> AsyncIterator[Samples]:
@@ -166,17 +181,20 @@ class Run:
         asked for them together.
 
         With a rule, give the tally it watches and add each candidate to it before asking for the
-        next. Leaving the scope cancels what is in flight. See `Plan` for the arguments.
+        next. Several prompts are asked in turn. Leaving the scope cancels what is in flight, which
+        with `keep_cut` leaves what it had said in `samples.cut`. See `Plan` for the arguments.
 
         Raises:
             BackendError: From the iterator, if all draws failed, or fewer than `quorum` survived.
             ConfigError: If n < 1, or a rule is given without votes.
         """
         plan = Plan.checked(n, stop, votes, order=order, speculate=speculate, quorum=quorum)
-        if votes is not None and "logprobs" in votes.vote.needs:
-            options.setdefault("logprobs", True)
-        asked = as_prompt(prompt, role)
-        drawing = Drawing(self._session, self._findings, self._line, asked, options)
+        asked = as_prompts(prompt, role)
+        reading = votes.vote.reading(self.capabilities(asked[0].role)) if votes else {}
+        settings = {**reading, **options}
+        drawing = Drawing(
+            self._session, self._findings, self._line, asked, settings, keeps_cut=keep_cut
+        )
         async with task_scope() as tasks:
             launch = drawing.launch_groups if isinstance(plan.stop, Never) else drawing.launch
             samples = Samples(
@@ -186,6 +204,8 @@ class Run:
                 yield samples
             finally:
                 drawing.close(samples)
+        if keep_cut:  # the draws that were cancelled have ended
+            samples.cut = drawing.cut()
 
     async def solve(self, strategy: Solves, problem: Problem | None = None) -> Solution:
         """Let a strategy solve a problem in a child run; this is how strategies nest.

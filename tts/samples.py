@@ -78,6 +78,8 @@ class Plan:
             raise ConfigError(f"sample needs n >= 1 and speculate >= 0, got {n} and {speculate}")
         if stop is not None and votes is None:
             raise ConfigError(f"stop={stop.name!r} needs the tally it shall watch: give votes=")
+        if votes is not None and votes.vote.is_collective:
+            stop = None  # what is counted when all are there cannot stop sooner
         return cls(n, stop or Never(), votes, order, speculate, quorum)
 
 
@@ -104,6 +106,8 @@ class Samples:
     ) -> None:
         self.plan = plan
         self.stopped_by: StoppedBy | None = None
+        self.cut: list[Candidate] = []
+        """With `keep_cut`, once the scope is left: the unfinished draws that it cancelled."""
         self._tasks, self._draw, self._on_consumed = tasks, draw, consumed
         self._report, self._workers = report, workers
         self._pending: deque[Draws] = deque()

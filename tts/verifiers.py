@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from pydantic import ImportString, field_serializer
 
-from tts.errors import BackendError
 from tts.messages import TokenLogprob
 from tts.problem import Candidate, Problem
 from tts.registry import Component
 from tts.run import Run
+from tts.selection import choose
 
 __all__ = ["Function", "Judge", "MeanLogprob", "Verifier", "YesNo"]
-
-_INDEX = re.compile(r"(?<![\d.,-])\d{1,6}(?![\d%]|[.,]\d)")  # the first whole number of a reply
 
 
 class Verifier(Component, group="tts.verifiers", label="verifier"):
@@ -28,6 +25,8 @@ class Verifier(Component, group="tts.verifiers", label="verifier"):
     """Abilities that the model of each role must have."""
     roles: ClassVar[tuple[str, ...]] = ()
     """Roles that it asks."""
+    is_share: ClassVar[bool] = False
+    """True if its scores lie in [0, 1], so that they can be weights."""
 
     @abstractmethod
     async def scores(
@@ -61,6 +60,7 @@ class YesNo(Verifier, name="yes_no"):
 
     needs = {"verify": frozenset({"top_logprobs"})}  # noqa: RUF012  # a ClassVar of the base
     roles = ("verify",)
+    is_share = True
 
     async def scores(
         self, problem: Problem, candidates: Sequence[Candidate], run: Run
@@ -88,23 +88,15 @@ class Judge(Verifier, name="judge"):
     """
 
     roles = ("select",)
+    is_share = True
 
     async def scores(
         self, problem: Problem, candidates: Sequence[Candidate], run: Run
     ) -> list[float | None]:
         """Return 1 for the chosen candidate and 0 for the others, or all None."""
-        order = run.rng.sample(range(len(candidates)), len(candidates))
-        shown = [candidates[index].visible for index in order]
-        prompt = run.prompt("select", problem=problem, solutions=shown)
-        try:
-            completion = await run.generate(prompt, temperature=0.0)
-        except BackendError:
+        chosen = await choose(run, problem, [candidate.visible for candidate in candidates])
+        if chosen is None:
             return [None] * len(candidates)
-        named = _INDEX.search(completion.visible)
-        if named is None or not 1 <= int(named[0]) <= len(order):
-            run.count_parse_failure()
-            return [None] * len(candidates)
-        chosen = order[int(named[0]) - 1]
         return [float(index == chosen) for index in range(len(candidates))]
 
 

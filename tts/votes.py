@@ -4,29 +4,67 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from tts.answers import equivalent
+from tts.backends.base import Capabilities
 from tts.errors import ConfigError
 from tts.problem import Candidate, Solution
 from tts.registry import Component
 
-__all__ = ["Confidence", "Plurality", "Standing", "Tally", "Vote"]
+__all__ = ["Confidence", "Plurality", "Standing", "Tally", "Vote", "count"]
 
 
 class Vote(Component, group="tts.votes", label="vote"):
-    """How much a candidate's answer counts."""
+    """How much a candidate's answer counts.
+
+    Most votes weigh a candidate by itself. One that weighs them against each other, or asks a
+    model, is *collective*: it overrides `weigh`, and counts when all candidates are there.
+    """
 
     needs: ClassVar[frozenset[str]] = frozenset()
     """Abilities that the sampled model must have."""
+    is_collective: ClassVar[bool] = False
+    """True if it weighs candidates all together only: a stopping rule then has no vote to watch
+    and never stops, and `run.count` makes the tally."""
+
+    def roles(self) -> Mapping[str, frozenset[str]]:
+        """Return the roles that it asks or reads, and the abilities that each one's model needs."""
+        return {"solve": self.needs}
+
+    def alternatives(self) -> int:
+        """Return how many alternatives it reads of each sampled token, where a model gives them."""
+        return 0
+
+    def reading(self, capabilities: Capabilities) -> dict[str, Any]:
+        """Return the options of a call whose candidate this vote shall weigh."""
+        most = min(self.alternatives(), capabilities.top_logprobs)
+        is_read = most > 0 or "logprobs" in self.roles().get("solve", ())
+        return {"logprobs": True, **({"top_logprobs": most} if most else {})} if is_read else {}
 
     @abstractmethod
     def weight(self, candidate: Candidate) -> float | None:
-        """Return the candidate's weight, in [0, 1]; None if it cannot be weighed (it abstains)."""
+        """Return the candidate's weight, in [0, 1]; None if it cannot be weighed (it abstains).
+
+        Of a collective vote it is provisional, for whoever watches while candidates come in.
+        """
+
+    async def weigh(
+        self,
+        candidates: Sequence[Candidate],
+        run: Any,  # a Run, which stands above the votes
+    ) -> list[tuple[Candidate, float | None]]:
+        """Return all candidates, scored if this vote scores, each with its weight.
+
+        Args:
+            candidates: Those with an answer.
+            run: Makes the calls, if there are any.
+        """
+        return [(candidate, self.weight(candidate)) for candidate in candidates]
 
 
 class Plurality(Vote, name="plurality"):
@@ -109,6 +147,7 @@ class Tally:
         """All candidates, in the order in which they were added."""
         self.abstentions = 0
         """Candidates without an answer or a weight."""
+        self._is_provisional = False
         self._standings: dict[str, Standing] = {}
         self._group: dict[str, str] = {}
 
@@ -121,14 +160,22 @@ class Tally:
         return tally
 
     def add(self, candidate: Candidate) -> None:
-        """Count a candidate.
+        """Count a candidate by the weight that the vote gives it.
 
         Raises:
             ConfigError: If the vote gives a weight outside [0, 1].
         """
+        self.count(candidate, None if candidate.key is None else self.vote.weight(candidate))
+        self._is_provisional = self.vote.is_collective
+
+    def count(self, candidate: Candidate, weight: float | None) -> None:
+        """Count a candidate by this weight; None abstains.
+
+        Raises:
+            ConfigError: If the weight lies outside [0, 1].
+        """
         self.candidates.append(candidate)
         key = candidate.key
-        weight = None if key is None else self.vote.weight(candidate)
         if weight is not None and not 0.0 <= weight <= 1.0:
             raise ConfigError(f"vote {self.vote.name!r} gave {weight}: weights lie in [0, 1]")
         if key is None or weight is None:
@@ -178,7 +225,16 @@ class Tally:
         return first is not None and first.first_ticket == 0 and first is self.leader
 
     def solution(self) -> Solution:
-        """Return the leader's answer with all candidates, or no answer if all abstained."""
+        """Return the leader's answer with all candidates, or no answer if all abstained.
+
+        Raises:
+            ConfigError: If the vote is collective and `run.count` has not made this tally.
+        """
+        if self._is_provisional:
+            raise ConfigError(
+                f"vote {self.vote.name!r} weighs candidates all together: "
+                "the strategy must count them by `await run.count(candidates, vote)`"
+            )
         leader = self.leader
         return Solution(
             answer=leader.answer if leader else None,
@@ -186,3 +242,23 @@ class Tally:
             status="ok" if leader else "no_answer",
             candidates=tuple(sorted(self.candidates, key=lambda c: c.ticket)),
         )
+
+
+async def count(run: Any, candidates: Iterable[Candidate], vote: Vote | None = None) -> Tally:
+    """Return the tally of candidates that are all there. The calls of a collective vote.
+
+    Args:
+        run: Makes those calls.
+        candidates: What is counted.
+        vote: Weighs them; by default each counts once.
+
+    Raises:
+        BackendError, BudgetExceeded: As the vote's own calls.
+        ConfigError: If a weight lies outside [0, 1].
+    """
+    tally, drawn = Tally(vote), list(candidates)
+    answered = [candidate for candidate in drawn if candidate.answer is not None]
+    weighed = iter(await tally.vote.weigh(answered, run) if answered else ())
+    for candidate in drawn:  # in their order, with those that abstain
+        tally.count(*((candidate, None) if candidate.answer is None else next(weighed)))
+    return tally

@@ -8,6 +8,14 @@ from collections.abc import Callable
 from tts.messages import Completion, Request, TokenLogprob, Usage
 from tts.testing import ScriptedBackend, completion
 
+_LISTS = {
+    "outline": "1. add them\n2. count up from three\n3. double and add one\n4. draw them",
+    "decompose": "1. the sum [2, 3]\n2. the first number []\n3. the second number []",
+    "choose": "1",
+    "distil": "the first number = 3",
+    "critique": "1. ok",
+}
+
 
 def play(request: Request) -> Completion:
     """Answer as the role would; everything follows from the request's seed."""
@@ -21,7 +29,11 @@ def play(request: Request) -> Completion:
         )
     if request.role == "select":
         return completion("1")
-    words = "step " * (seed % 7)
+    if request.role in _LISTS:
+        return completion(_LISTS[request.role])
+    if request.role == "difficulty":
+        return completion(f"0.{seed % 10}")
+    words = f"{request.role} " + "step " * (seed % 7)
     return completion(f"{words}Answer: {seed % 3}", logprob=-(1 + seed % 5) / 10)
 
 

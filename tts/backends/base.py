@@ -56,6 +56,9 @@ class Capabilities(Frozen):
     """Functions can be offered to the model."""
     prefill: bool = False
     """A conversation that ends with the assistant's words is continued from there."""
+    paths: bool = False
+    """Parallel paths that do not see one another, and a summary that sees them all, are one call
+    on shared keys and values."""
     context: Annotated[int, Field(ge=1)] | None = None
     """Most tokens of prompt and completion together; None where unknown."""
 
@@ -161,10 +164,7 @@ class Provider(Component, group="tts.backends", label="backend", choice="backend
     """Where answers are kept for the next run; None is nowhere."""
 
     def identity(self) -> dict[str, Any]:
-        """Return the settings that an answer depends on; cached answers are kept under them.
-
-        Left out is how a call is carried, `carriage` among it.
-        """
+        """Return the settings that an answer depends on, under which it is cached: no carriage."""
         return {
             self.choice: self.name,
             **self.model_dump(mode="json", exclude={*_CARRIAGE, *self.carriage, "sampling"}),

@@ -18,6 +18,7 @@ from tts.stopping import StoppingRule
 from tts.strategy import Strategy
 from tts.verifiers import Verifier
 from tts.votes import Vote
+from tts.workspaces import Workspace
 
 __all__ = ["add_to", "report_broken"]
 
@@ -27,6 +28,7 @@ _FAMILIES: dict[str, tuple[type[Component], str]] = {
     "rules": (StoppingRule, "When to stop sampling."),
     "votes": (Vote, "How candidates are weighed."),
     "verifiers": (Verifier, "How candidates are scored."),
+    "workspaces": (Workspace, "What one round of drafts hands to the next."),
 }
 
 
@@ -58,7 +60,7 @@ def _command(family: type[Component]) -> Callable[..., None]:
             _show(members[0])
         else:
             for member in members:
-                typer.echo(f"{member.name:<18} {_summary(member)}")
+                typer.echo(f"{member.name:<20} {_summary(member)}")
 
     return command
 

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tts.evals.bench.matching import Pool, compare, curves, matched
+
+POOLS = st.lists(
+    st.tuples(st.sampled_from(["1", "2", None]), st.integers(1, 99)), min_size=4, max_size=4
+)
+
+
+def pool(drawn: list[tuple[str | None, int]]) -> Pool:
+    return Pool(tuple(answer for answer, _ in drawn), "1", tuple(cost for _, cost in drawn))
+
+
+@given(st.lists(POOLS, min_size=1, max_size=4))
+def test_curves_have_the_ends_that_they_must(drawn: list[list[tuple[str | None, int]]]) -> None:
+    found = curves([pool(each) for each in drawn])
+    for at, each in enumerate(drawn):
+        costs = [cost for _, cost in each]
+        assert found.total[at, -1] == pytest.approx(sum(costs))
+        assert found.critical[at, -1] == max(costs)
+        assert found.critical[at, 0] == pytest.approx(np.mean(costs), abs=50)
+        assert (np.diff(found.critical[at]) >= 0).all()
+
+
+@given(st.lists(st.floats(1.0, 50.0), min_size=2, max_size=9), st.floats(0.5, 600.0))
+def test_a_match_costs_the_same(steps: list[float], target: float) -> None:
+    costs = np.cumsum(steps)
+    match = matched(costs, target)
+    if match.note == "dearer":
+        assert target < costs[0]
+    elif match.note == "capped":
+        assert target > costs[-1]
+    else:
+        above = min(match.low, len(costs) - 1)
+        cost = (1 - match.weight) * costs[match.low - 1] + match.weight * costs[above]
+        assert cost == pytest.approx(target)
+        assert match.samples == pytest.approx(match.low + match.weight)
+
+
+def test_between_two_sizes_the_baseline_is_interpolated() -> None:
+    accuracy = np.array([[0.0, 1.0], [0.5, 0.5]])
+    match = matched(np.array([10.0, 20.0]), 12.5)
+    baseline, gain = compare(np.array([1.0, 1.0]), accuracy, match)
+    assert (match.samples, baseline.mean) == (1.25, 0.375)
+    assert gain.mean == pytest.approx(1.0 - 0.375)
+    assert gain.low <= gain.mean <= gain.high
+
+
+def test_a_strategy_that_is_the_baseline_gains_nothing() -> None:
+    rng = np.random.default_rng(0)
+    pools = [
+        Pool(tuple(rng.choice(["1", "2"], 16, p=[0.6, 0.4]).tolist()), "1", (10,) * 16)
+        for _ in range(200)
+    ]
+    found = curves(pools)
+    right = (rng.random(200) < found.accuracy[:, 7]).astype(float)
+    _, gain = compare(right, found.accuracy, matched(found.total.mean(0), 80.0))
+    assert gain.low <= 0.0 <= gain.high  # seeded; a false alarm has a probability of 5%
