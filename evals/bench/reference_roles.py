@@ -113,16 +113,17 @@ def is_valid_outline(problem: Problem, text: str) -> bool:
 
 
 def is_valid_decomposition(problem: Problem, text: str) -> bool:
-    """Check sub-problems exactly: numbered from 1, all needed ones, each with what it needs."""
-    found = [re.fullmatch(r"(\d+)\. ([a-z]+) \[([\d, ]*)\]", line) for line in text.split("\n")]
-    lines = [match for match in found if match]
-    if len(lines) != len(found) or {each[2] for each in lines} != set(problem.needed):
-        return False
-    names = {each[1]: each[2] for each in lines}
-    return all(
-        {names.get(number) for number in re.findall(r"\d+", each[3])} == set(problem.needs(each[2]))
-        for each in lines
-    )
+    """Check sub-problems exactly: all that is to be computed, each after the ones it needs."""
+    names: dict[str, str] = {}
+    for line in text.split("\n"):
+        found = re.fullmatch(r"(\d+)\. ([a-z]+) from [a-z ]+ \[([\d, ]*)\]", line)
+        if not found or found[1] != str(len(names) + 1):
+            return False
+        solved = {names.get(number) for number in re.findall(r"\d+", found[3])}
+        if solved != {need for need in problem.needs(found[2]) if problem.needs(need)}:
+            return False
+        names[found[1]] = found[2]
+    return sorted(names.values()) == sorted(each for each in problem.needed if problem.needs(each))
 
 
 def executed(text: str) -> int | None:
