@@ -123,6 +123,8 @@ def step(case: Case, rng: random.Random) -> Branch:
     problem = case.problem
     name, known = _drawn_step(problem, rng)
     text, answer = subproblem(problem, name, known), f"Answer: {problem.values[name]}"
+    if name == problem.target and known:  # the last step is the question itself
+        text = text[: text.rindex("\n\nFind ")]
     if rng.random() < 0.3:
         return branch(ask("direct", rng, problem=text), answer, 2.0)
     used = [each for each in _needs(problem, name) if each not in known]
