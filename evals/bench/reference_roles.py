@@ -29,8 +29,9 @@ from tts.backends.reference.training.planning import TOOLS
 from tts.backends.reference.training.solutions import answer_of
 from tts.backends.reference.training.world import Problem, apply, draw_problem
 from tts.backends.reference.weights import load_config, load_tensors
+from tts.critic import soundness
 from tts.evals.bench.reference_levels import WEIGHTS, Interval, bootstrap, majority, problems_of
-from tts.messages import Message
+from tts.messages import Message, TokenLogprob
 
 _CALL: Final = re.compile(r"(\d+)\. (add|sub|mul)\((\$?\d+), (\$?\d+)\)")
 _SIGNS: Final = {"add": "+", "sub": "-", "mul": "*"}
@@ -45,6 +46,8 @@ class Text:
     """Mean over tokens."""
     yes: float
     """Probability of Yes against No at the first token."""
+    sound: float | None
+    """What a critique gives the solution that it checks; None for what is none."""
 
 
 class Model:
@@ -83,7 +86,13 @@ class Model:
         tops = dict(row.alternatives[0]) if row.alternatives else {}
         yes, no = (float(np.exp(tops.get(each, -30.0))) for each in (self._yes, self._no))
         text = self._tokenizer.decode(row.tokens)
-        return Text(text, sum(row.logprobs) / len(row.logprobs), yes / (yes + no))
+        pieces = [self._tokenizer.decode([token]) for token in row.tokens]
+        logprobs = [
+            TokenLogprob(token=piece, logprob=min(0.0, float(logprob)))
+            for piece, logprob in zip(pieces, row.logprobs, strict=True)
+        ]
+        mean = sum(row.logprobs) / len(row.logprobs)
+        return Text(text, mean, yes / (yes + no), soundness("".join(pieces).strip(), logprobs))
 
 
 def prompt(role: str, problem: Problem, **variables: Any) -> str:
@@ -113,16 +122,17 @@ def is_valid_outline(problem: Problem, text: str) -> bool:
 
 
 def is_valid_decomposition(problem: Problem, text: str) -> bool:
-    """Check sub-problems exactly: numbered from 1, all needed ones, each with what it needs."""
-    found = [re.fullmatch(r"(\d+)\. ([a-z]+) \[([\d, ]*)\]", line) for line in text.split("\n")]
-    lines = [match for match in found if match]
-    if len(lines) != len(found) or {each[2] for each in lines} != set(problem.needed):
-        return False
-    names = {each[1]: each[2] for each in lines}
-    return all(
-        {names.get(number) for number in re.findall(r"\d+", each[3])} == set(problem.needs(each[2]))
-        for each in lines
-    )
+    """Check sub-problems exactly: all that is to be computed, each after the ones it needs."""
+    names: dict[str, str] = {}
+    for line in text.split("\n"):
+        found = re.fullmatch(r"(\d+)\. ([a-z]+) from [a-z ]+ \[([\d, ]*)\]", line)
+        if not found or found[1] != str(len(names) + 1):
+            return False
+        solved = {names.get(number) for number in re.findall(r"\d+", found[3])}
+        if solved != {need for need in problem.needs(found[2]) if problem.needs(need)}:
+            return False
+        names[found[1]] = found[2]
+    return sorted(names.values()) == sorted(each for each in problem.needed if problem.needs(each))
 
 
 def executed(text: str) -> int | None:
@@ -156,7 +166,7 @@ def planning(model: Model, problems: Sequence[Problem]) -> dict[str, Interval | 
         for (p, _), one, two in zip(chosen, guided, plain, strict=True)
     ]
     parts = model.ask([prompt("decompose", each) for each in problems], 0.8)
-    calls = model.ask([prompt("plan", each, tools=TOOLS) for each in problems], 0.8, 1, 300)
+    calls = model.ask([prompt("plan", each, tools=TOOLS) for each in problems], 0.8, 1, 400)
     return {
         "outlines valid": _mean([len(v) / len(o) for v, o in zip(valid, outlines, strict=True)]),
         "distinct of 8 outlines": _mean([len(set(texts)) for texts in outlines]),
@@ -176,8 +186,9 @@ def judging(model: Model, problems: Sequence[Problem]) -> dict[str, Interval | f
     pairs = [(p, one) for p, texts in zip(problems, drawn, strict=True) for one in texts]
     right = [answer_of(one.text) == p.answer for p, one in pairs]
     yes = model.ask([prompt("verify", p, solution=one.text) for p, one in pairs], limit=1)
-    checked = model.ask([prompt("critique", p, solution=one.text) for p, one in pairs], limit=300)
+    checked = model.ask([prompt("critique", p, solution=one.text) for p, one in pairs], limit=400)
     verdicts = [float("Correct: Yes" in one[0].text) for one in checked]
+    sound = [0.5 if one[0].sound is None else one[0].sound for one in checked]
     drafts = [[one.text for one in texts] for texts in drawn]
     votes = [majority([answer_of(text) for text in texts]) for texts in drafts]
     noted = model.ask(
@@ -198,6 +209,7 @@ def judging(model: Model, problems: Sequence[Problem]) -> dict[str, Interval | f
     return {
         "AUC of yes/no": auc([one[0].yes for one in yes], right),
         "AUC of the critique's verdict": auc(verdicts, right),
+        "AUC of the critique's marks": auc(sound, right),
         "AUC of the mean log-probability": auc([one.logprob for _, one in pairs], right),
         "verdict agrees with the truth": _mean(
             [(v > 0.5) == r for v, r in zip(verdicts, right, strict=True)]

@@ -27,6 +27,8 @@ def play(request: Request) -> Completion:
         return Completion(
             text="Yes", usage=Usage(completion_tokens=1), logprobs=(token,), model="scripted"
         )
+    if request.role == "critique":
+        return completion(f"1. step ok\nCorrect: {'Yes' if seed % 2 else 'No'}")
     if request.role == "select":
         return completion("1")
     if request.role in _LISTS:

@@ -95,7 +95,7 @@ def test_only_responses_are_learned(seed: int) -> None:
         tokens, weights = batch.tokens[row][seen].tolist(), batch.weights[row][seen]
         start = tokens.index(assistant) + 1
         assert not weights[:start].any()
-        assert {*weights[start:].tolist()} <= {0.0, 1.0, VERDICT / 2, VERDICT}
+        assert {*weights[start:].tolist()} <= {0.0, 1.0, 2.0, 3.0, VERDICT, 6.0}
         assert batch.weights[row][own][-1] == 1.0
 
 

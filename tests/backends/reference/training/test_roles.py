@@ -163,9 +163,12 @@ def test_the_selected_solution_is_a_right_one(problem: Problem, seed: int) -> No
 def test_planned_calls_execute_to_the_answer(problem: Problem, seed: int) -> None:
     results: list[int] = []
     made = response(ROLES["calls"][0](Case(problem), random.Random(seed)))
-    thought, *calls, last = made.split("\n")
-    assert thought.startswith(f"Thought: {problem.target} from")
+    *lines, last = made.split("\n")
+    thoughts = [each for each in lines if each.startswith("Thought: ")]
+    calls = [each for each in lines if each not in thoughts]
+    assert {each.split()[1] for each in thoughts} == set(problem.needed)
     for number, call in enumerate(calls, 1):
+        assert f"= ${number}\n{call}\n" in made
         found = re.fullmatch(rf"{number}\. (add|sub|mul)\((\$?\d+), (\$?\d+)\)", call)
         assert found
         one, two = (
@@ -189,12 +192,16 @@ def test_a_join_finishes_with_the_answer_or_names_the_call(problem: Problem, see
 @given(problem=PROBLEMS, seed=SEEDS)
 def test_sub_problems_need_what_the_quantity_needs(problem: Problem, seed: int) -> None:
     lines = response(ROLES["decompose"][0](Case(problem), random.Random(seed))).split("\n")
+    names: list[str] = []
     for number, each in enumerate(lines, 1):
-        found = re.fullmatch(rf"{number}\. ([a-z]+) \[([\d, ]*)\]", each)
+        found = re.fullmatch(rf"{number}\. ([a-z]+) from ([a-z ]+) \[([\d, ]*)\]", each)
         assert found
-        names = {lines[int(need) - 1].split()[1] for need in re.findall(r"\d+", found[2])}
-        assert names == set(problem.needs(found[1]))
-    assert {each.split()[1] for each in lines} == set(problem.needed)
+        assert set(found[2].split(" and ")) == set(problem.needs(found[1]))
+        solved = {names[int(need) - 1] for need in re.findall(r"\d+", found[3])}
+        assert solved == {need for need in problem.needs(found[1]) if problem.needs(need)}
+        names.append(found[1])
+    assert sorted(names) == sorted(name for name in problem.needed if problem.needs(name))
+    assert names[-1] == problem.target
 
 
 @given(problem=PROBLEMS)
@@ -214,6 +221,15 @@ def test_notes_hold_and_say_what_a_draft_has_right(problem: Problem, seed: int) 
         name, value = each.split(" = ")
         assert problem.values[name] == int(value)
         assert any(made.values.get(name) == int(value) for made in drafts)
+
+
+@given(problem=PROBLEMS, seed=SEEDS)
+def test_refining_starts_from_what_most_own_drafts_say(problem: Problem, seed: int) -> None:
+    own = tuple(draft(problem, random.Random(seed), 0.0) for _ in range(4))
+    made = ROLES["refine"][0](Case(problem, own), random.Random(seed))
+    stated = re.findall(r"^([a-z]+) = (\d+)$", made.prompt[len(problem.text) :], re.M)
+    assert all(name in problem.needed for name, _ in stated)
+    assert response(made).endswith(f"Answer: {problem.answer}")
 
 
 def test_drafts_are_kept_with_their_problems(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=128, help="a multiple of 32")
     parser.add_argument("--adam", action="store_true", help="Adam for the matrices too, not Muon")
     parser.add_argument("--prompt-weight", type=float, default=0.0, help="loss on problem texts")
+    parser.add_argument("--start", type=Path, help="go on from the weights of this earlier run")
     given = parser.parse_args()
     plan = Plan(
         given.hours,
@@ -27,6 +28,7 @@ def main() -> None:
         given.width,
         muon=not given.adam,
         prompt_weight=given.prompt_weight,
+        start=given.start,
     )
     Run(plan).train()
 

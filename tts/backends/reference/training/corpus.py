@@ -27,8 +27,10 @@ _PUZZLE_SHARE = 0.06
 _THINK_SHARE = 0.06
 _LEAD_SHARE = 0.75
 _OWN_SHARE = 0.45
+_WIDE_ROOM = 900
+_OF_DRAFTS = ("merge", "distil", "select")
 _HELPERS = ((drills.facts, 0.3), (drills.unlock, 0.35), (drills.trace, 0.35))
-_LEVEL_WEIGHTS = {1: 5, 2: 8, 3: 15, 4: 20, 5: 22, 6: 22, 7: 18, 8: 12}
+_LEVEL_WEIGHTS = {1: 5, 2: 8, 3: 15, 4: 20, 5: 22, 6: 22, 7: 20, 8: 16, 9: 9, 10: 6}
 
 _Draw = Callable[[], Encoded]
 
@@ -151,6 +153,8 @@ class Corpus:
         if not case.own and rng.random() < _THINK_SHARE:
             self._think(row, prefix, case, rng)
         lead: list[Callable[[], Branch]] = []
+        if case.own and row.room > _WIDE_ROOM:  # what holds several drafts fits nowhere else
+            lead.append(lambda: ROLES[rng.choice(_OF_DRAFTS)][0](case, rng))
         if not case.own:
             lead += [lambda: ROLES["solve"][0](case, rng)] * (rng.random() < _LEAD_SHARE)
             for helper, share in _HELPERS:
@@ -184,7 +188,8 @@ class Corpus:
         self, room: int, rng: random.Random, levels: Sequence[int]
     ) -> tuple[Case, dict[str, float]]:
         """Draw a problem that leaves room for its solution, and the mix of roles to go with it."""
-        if self.cases and room >= 400 and rng.random() < _OWN_SHARE:
+        wide = room > _WIDE_ROOM
+        if self.cases and room >= 400 and rng.random() < (1.0 if wide else _OWN_SHARE):
             return rng.choice(self.cases), JUDGING
         fitting = [level for level in levels if room >= 60 + 34 * level] or [1]
         level = rng.choices(fitting, [_LEVEL_WEIGHTS[level] for level in fitting])[0]

@@ -12,6 +12,9 @@ from tts.backends.reference.training.world import Problem
 
 __all__ = ["critique", "critique_text", "select", "verify"]
 
+_WRONG_LINE = 3.0
+_WRONG_MARK = 6.0
+
 
 def verify(case: Case, rng: random.Random) -> Branch:
     """Say whether a solution is correct, in one word."""
@@ -26,7 +29,11 @@ def critique(case: Case, rng: random.Random) -> Branch:
     prompt = ask("critique", rng, problem=case.problem.text, solution=made.text)
     pieces: list[Piece] = []
     for text, mark in critique_text(case.problem, made):
-        pieces += [Piece(text), Piece(mark + "\n", VERDICT / 2)]
+        # Most lines are right, and to copy them is cheaper than to do them again: the wrong ones
+        # must weigh more.
+        heavy = mark == "wrong"
+        pieces.append(Piece(text, _WRONG_LINE if heavy else 1.0))
+        pieces.append(Piece(mark + "\n", _WRONG_MARK if heavy else VERDICT / 4))
     fine = pieces[-1].text == "ok\n"
     return Branch(prompt, (*pieces, Piece("Correct:"), Piece("Yes" if fine else "No", VERDICT)))
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tts.backends.reference.training.cases import Case
 from tts.backends.reference.training.instructions import ask, shipped
-from tts.backends.reference.training.responses import Branch, Piece, branch
+from tts.backends.reference.training.responses import Branch, Piece, branch, steps
 from tts.backends.reference.training.solutions import line
 from tts.backends.reference.training.world import Operation, Problem, is_hard
 
@@ -55,28 +55,12 @@ def outlines(problem: Problem, rng: random.Random, count: int) -> list[list[str]
 
 def outline(case: Case, rng: random.Random) -> Branch:
     """Several outlines in one response, each from the question back to what is given."""
-    problem, count = case.problem, rng.choice((1, 2, 2, 3, 4))
+    problem, count = case.problem, rng.choice((1, 2, 3, 4, 4, 4))
     prompt = ask("outline", rng, problem=problem.text, count=count)
-    pieces: list[Piece] = []
-    orders = outlines(problem, rng, count)
-    for number, order in enumerate(orders, 1):
-        pieces.append(Piece(f"{number}."))
-        for name, choices in _backward(problem, order):
-            pieces.append(Piece(_hop(problem, name) + ",", choices=choices))
-        last = pieces[-1]
-        end = "\n" if number < len(orders) else ""
-        pieces[-1] = Piece(last.text[:-1] + end, choices=last.choices)
-    return Branch(prompt, tuple(pieces))
-
-
-def _backward(problem: Problem, order: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the reversed order, each quantity with all that could stand in its place."""
-    left, found = list(problem.needed), []
-    for name in reversed(order):
-        used = {need for each in left for need in problem.needs(each)}
-        found.append((name, tuple(each for each in left if each not in used)))
-        left.remove(name)
-    return found
+    # One order is learned, not all that would be as right: they shall be drawn as often as they
+    # come, or all outlines would be the same one.
+    texts = [outline_text(problem, order) for order in outlines(problem, rng, count)]
+    return branch(prompt, "\n".join(f"{number}. {text}" for number, text in enumerate(texts, 1)))
 
 
 def guided(case: Case, rng: random.Random) -> Branch:
@@ -93,45 +77,59 @@ def guided(case: Case, rng: random.Random) -> Branch:
 
 
 def decompose(case: Case, rng: random.Random) -> Branch:
-    """Sub-problems from the question back to what is given, each with the numbers it needs."""
+    """Sub-problems in an order in which they can be solved, each with the numbers it needs."""
     problem = case.problem
-    waiting, number = [problem.target], {problem.target: 1}
-    pieces: list[Piece] = []
-    while waiting:
-        name = waiting.pop(0)
-        for need in dict.fromkeys(problem.needs(name)):
-            if need not in number:
-                number[need] = len(number) + 1
-                waiting.append(need)
-        needs = ", ".join(str(number[need]) for need in dict.fromkeys(problem.needs(name)))
-        end = "\n" if waiting else ""
-        pieces.append(Piece(f"{number[name]}. {name} [{needs}]{end}"))
-    return Branch(ask("decompose", rng, problem=problem.text), tuple(pieces))
+    number: dict[str, int] = {}
+    lines, order = list[Piece](), problem.order(rng)
+    for name, ready in steps(problem, _computed(problem, order), _given(problem)):
+        number[name] = len(number) + 1
+        needs = [str(number[each]) for each in _needs(problem, name) if each in number]
+        text = f"{number[name]}. {_hop(problem, name)} [{', '.join(needs)}]\n"
+        choices = () if name == problem.target else ready
+        lines += [Piece(f"{number[name]}."), Piece(text.partition(" ")[2], choices=choices)]
+    lines[-1] = Piece(lines[-1].text[:-1])
+    return Branch(ask("decompose", rng, problem=problem.text), tuple(lines))
+
+
+def _computed(problem: Problem, order: Sequence[str]) -> list[str]:
+    return [name for name in order if problem.needs(name)]
+
+
+def _given(problem: Problem) -> list[str]:
+    return [name for name in problem.needed if not problem.needs(name)]
+
+
+def _needs(problem: Problem, name: str) -> list[str]:
+    return list(dict.fromkeys(problem.needs(name)))
 
 
 def subproblem(problem: Problem, name: str, known: Sequence[str]) -> str:
     """Return the text of a sub-problem whose earlier answers are known."""
-    pairs = [(each, problem.values[each]) for each in known]
-    prompt = shipped().render("subproblem", problem=problem.text, step=name, known=pairs)
+    pairs = [(_hop(problem, each), problem.values[each]) for each in known]
+    asked = _hop(problem, name) if problem.needs(name) else name
+    prompt = shipped().render("subproblem", problem=problem.text, step=asked, known=pairs)
     return prompt.messages[0].content
 
 
 def _drawn_step(problem: Problem, rng: random.Random) -> tuple[str, list[str]]:
-    """Draw a quantity of an order, and what is known by then."""
-    order = problem.order(rng)
+    """Draw a quantity to compute, and what is known by then."""
+    order = _computed(problem, problem.order(rng))
     place = rng.randrange(len(order))
     return order[place], order[:place]
 
 
 def step(case: Case, rng: random.Random) -> Branch:
-    """Solve one sub-problem whose needs are known, with its one line or at once."""
+    """Solve one sub-problem whose needs are known, with what is given to it, or at once."""
     problem = case.problem
     name, known = _drawn_step(problem, rng)
     text, answer = subproblem(problem, name, known), f"Answer: {problem.values[name]}"
-    if rng.random() < 0.4:
+    if name == problem.target and known:  # the last step is the question itself
+        text = text[: text.rindex("\n\nFind ")]
+    if rng.random() < 0.3:
         return branch(ask("direct", rng, problem=text), answer, 2.0)
-    target = f"{line(problem, name, problem.values)}\n{answer}"
-    return branch(ask("solve", rng, problem=text), target)
+    used = [each for each in _needs(problem, name) if each not in known]
+    lines = [line(problem, each, problem.values) for each in (*used, name)]
+    return branch(ask("solve", rng, problem=text), "\n".join([*lines, answer]))
 
 
 def hardness(problem: Problem, name: str, known: Sequence[str]) -> float:
@@ -162,32 +160,42 @@ def difficulty(case: Case, rng: random.Random) -> Branch:
 
 
 def calls(case: Case, rng: random.Random) -> Branch:
-    """Think backward, then plan function calls in an order in which they can run."""
+    """Solve with call numbers in place of results, each call after the thought it carries out.
+
+    So a plan is the solution that the model knows best, and a call repeats the end of its thought.
+    """
     problem = case.problem
-    order = problem.order(rng)
-    hops = _backward(problem, order)
-    thought = [Piece(_hop(problem, name) + ",", choices=choices) for name, choices in hops[:-1]]
-    last, choices = hops[-1]
-    pieces = [Piece("Thought:"), *thought, Piece(_hop(problem, last) + "\n", choices=choices)]
-    lines = _call_lines(problem, order)
-    pieces += [Piece(f"{number}. {each}\n") for number, each in enumerate(lines, 1)]
+    order, number = problem.order(rng), dict[str, int]()
+    calls = iter(_call_lines(problem, order))
+    pieces: list[Piece] = []
+    for name, ready in steps(problem, order):
+        made = problem.definitions[name]
+        text = f"{name} = {made}"
+        if isinstance(made, Operation):
+            sides = (_argument(problem, side, number) for side in (made.left, made.right))
+            number[name] = len(number) + 1
+            text += f" = {f' {made.sign} '.join(sides)} = ${number[name]}"
+        pieces += [Piece("Thought:"), Piece(text + "\n", choices=ready)]
+        if isinstance(made, Operation):
+            pieces.append(Piece(f"{number[name]}. {next(calls)}\n"))
     prompt = ask("plan", rng, problem=problem.text, tools=TOOLS)
-    return Branch(prompt, (*pieces, Piece(f"{len(lines) + 1}. join()")))
+    return Branch(prompt, (*pieces, Piece(f"{len(number) + 1}. join()")))
+
+
+def _argument(problem: Problem, side: str | int, number: Mapping[str, int]) -> str:
+    if isinstance(side, str) and side in number:
+        return f"${number[side]}"
+    return str(problem.values[side] if isinstance(side, str) else side)
 
 
 def _call_lines(problem: Problem, order: Sequence[str]) -> list[str]:
     number: dict[str, int] = {}
     lines: list[str] = []
-
-    def argument(side: str | int) -> str:
-        if isinstance(side, str) and side in number:
-            return f"${number[side]}"
-        return str(problem.values[side] if isinstance(side, str) else side)
-
     for name in order:
         made = problem.definitions[name]
         if isinstance(made, Operation):
-            lines.append(f"{_FUNCTIONS[made.sign]}({argument(made.left)}, {argument(made.right)})")
+            sides = (_argument(problem, side, number) for side in (made.left, made.right))
+            lines.append(f"{_FUNCTIONS[made.sign]}({', '.join(sides)})")
             number[name] = len(lines)
     return lines
 

@@ -15,15 +15,18 @@ __all__ = ["distil", "merge", "notes", "refine", "think"]
 
 _BOUNDS = (64, 128, 256, 512)
 _PATHS = 8
+_VOTERS = 3
 
 
 def notes(problem: Problem, drafts: Sequence[Draft]) -> str:
-    """Return the needed values that a draft has right, in the order in which they come up."""
-    found: dict[str, int] = {}
-    for each in drafts:
-        for name, value in each.values.items():
-            if name in problem.needed and value == problem.values[name]:
-                found.setdefault(name, value)
+    """Return the needed values that a draft has right, in the order in which names come up."""
+    names = dict.fromkeys(name for each in drafts for name in each.values)
+    found = {
+        name: problem.values[name]
+        for name in names
+        if name in problem.needed
+        and any(each.values.get(name) == problem.values[name] for each in drafts)
+    }
     return "\n".join(f"{name} = {value}" for name, value in found.items()) or "nothing holds"
 
 
@@ -38,19 +41,40 @@ def distil(case: Case, rng: random.Random) -> Branch:
 def refine(case: Case, rng: random.Random) -> Branch:
     """Solve with notes, some of which are missing or wrong."""
     problem, order = case.problem, case.problem.order(rng)
-    values = {name: problem.values[name] for name in order if rng.random() < 0.85}
-    if values and rng.random() < 0.4:
-        name = rng.choice(list(values))
-        values[name] = wrong_number(rng, values[name], list(values.values()))
+    values = _noted(case, rng) or _invented(problem, order, rng)
     workspace = "\n".join(f"{name} = {value}" for name, value in values.items()) or "nothing holds"
     prompt = ask("refine", rng, problem=problem.text, workspace=workspace)
     return Branch(prompt, worked(problem, order))
 
 
+def _invented(problem: Problem, order: Sequence[str], rng: random.Random) -> dict[str, int]:
+    values = {name: problem.values[name] for name in order if rng.random() < 0.85}
+    if values and rng.random() < 0.4:
+        name = rng.choice(list(values))
+        values[name] = wrong_number(rng, values[name], list(values.values()))
+    return values
+
+
+def _noted(case: Case, rng: random.Random) -> dict[str, int]:
+    """Return what most of some own drafts say, right or wrong; empty without own drafts."""
+    if len(case.own) < _VOTERS or rng.random() < 0.3:
+        return {}
+    drafts = rng.sample(case.own, _VOTERS)
+    said: dict[str, list[int]] = {}
+    for each in drafts:
+        for name, value in each.values.items():
+            said.setdefault(name, []).append(value)
+    return {
+        name: max(values, key=values.count)
+        for name, values in said.items()
+        if name in case.problem.needed
+    }
+
+
 def merge(case: Case, rng: random.Random) -> Branch:
     """Write a right solution out of several attempts, in the order of a right one if any."""
     problem = case.problem
-    drafts = case.several(rng, rng.choice((1, 2, 3, 4)))
+    drafts = case.several(rng, rng.choice((1, 2, 3, 4, 4)))
     prompt = ask("merge", rng, problem=problem.text, attempts=[each.text for each in drafts])
     order = next((found for each in drafts if (found := _order(problem, each))), None)
     return Branch(prompt, worked(problem, order or problem.order(rng)))

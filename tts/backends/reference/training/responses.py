@@ -49,9 +49,11 @@ def branch(prompt: str, target: str, weight: float = 1.0) -> Branch:
 Role = Callable[[Case, random.Random], Branch]
 
 
-def steps(problem: Problem, order: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield each quantity of an order with all that could stand in its place."""
-    left = list(problem.needed)
+def steps(
+    problem: Problem, order: Sequence[str], known: Sequence[str] = ()
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each quantity of an order with all that could stand in its place; `known` do not."""
+    left = [name for name in problem.needed if name not in known]
     for name in order:
         yield name, tuple(each for each in left if not set(problem.needs(each)) & set(left))
         left.remove(name)

@@ -16,10 +16,10 @@ from tts.backends.reference.weights import load_config, load_tensors
 
 __all__ = ["LEVELS", "sample_cases"]
 
-LEVELS = (3, 4, 5, 6, 7)
+LEVELS = (3, 4, 5, 6, 7, 8, 9)
 _SAMPLES = 4
 _TEMPERATURE = 0.9
-_LIMIT = 180
+_LIMIT = 260
 _BATCH = 192
 
 

@@ -30,11 +30,14 @@ __all__ = ["Plan", "Run", "rate", "shape_of"]
 
 _SHORT = Shape(18, 256, (1, 2, 3, 4, 5))
 _MIDDLE = Shape(12, 384, (2, 3, 4, 5, 6, 7))
-_LONG = Shape(7, 640, (4, 5, 6, 7, 8))
+_LONG = Shape(7, 640, (4, 5, 6, 7, 8, 9, 10))
+_WIDE = Shape(4, 1024, (4, 5, 6, 7, 8, 9, 10))
 _EARLY_LEVELS = (1, 2, 3)
 _EARLY_SHARE = 0.06
 _ROUNDS = (0.4, 0.6, 0.8)
-"""Progress at which the model samples drafts of its own."""
+_LATER_ROUNDS = (0.0, 0.5)
+"""Progress at which the model samples drafts of its own: in a first run, and in one that goes on
+from another's weights."""
 _KEYS = 900
 _WARM_UP = 60
 _CONSTANT = 0.35
@@ -60,6 +63,7 @@ class Plan:
         muon: Whether matrices are Muon's; else Adam's.
         prompt_weight: Of the loss on the problems' own texts.
         compiled: Whether to compile the network: slow to begin, then twice as fast.
+        start: Folder of an earlier run whose weights and tokenizer a new one begins with.
     """
 
     hours: float
@@ -70,6 +74,7 @@ class Plan:
     muon: bool = True
     prompt_weight: float = 0.0
     compiled: bool = True
+    start: Path | None = None
 
     def shape(self, vocabulary: int) -> ModelShape:
         """Return the network's sizes."""
@@ -95,9 +100,9 @@ def rate(progress: float, steps: int) -> float:
 
 def shape_of(index: int, progress: float, own: bool) -> Shape:
     """Return the rows of a step: short problems first, long rows once drafts are at hand."""
-    if progress < _EARLY_SHARE:
+    if progress < _EARLY_SHARE and not own:
         return _SHORT._replace(levels=_EARLY_LEVELS)
-    turn = (_SHORT, _LONG, _MIDDLE, _MIDDLE) if own else (_SHORT, _MIDDLE, _MIDDLE, _LONG)
+    turn = (_WIDE, _LONG, _MIDDLE, _LONG) if own else (_SHORT, _MIDDLE, _MIDDLE, _LONG)
     return turn[index % 4] if own or index % 16 else _LONG
 
 
@@ -109,11 +114,16 @@ class Run:
         plan.out.mkdir(parents=True, exist_ok=True)
         self.checkpoint = plan.out / "checkpoint.safetensors"
         if not (plan.out / "tokenizer.json").exists():
-            build(plan.out / "tokenizer.json")
+            if plan.start is None:
+                build(plan.out / "tokenizer.json")
+            else:
+                shutil.copyfile(plan.start / "tokenizer.json", plan.out / "tokenizer.json")
         self.tokenizer = Tokenizer(plan.out / "tokenizer.json")
         self.shape = plan.shape(self.tokenizer.vocab_size)
         self.progress = Progress()
         self.parameters = initial(self.shape, plan.seed)
+        if plan.start is not None:
+            self.parameters = _groups(plan.start / "checkpoint.safetensors")["parameters"]
         self.state = fresh(self.parameters, plan.muon)
         if self.checkpoint.exists():
             self._resume()
@@ -121,13 +131,9 @@ class Run:
             value.requires_grad_(True)
 
     def _resume(self) -> None:
-        arrays = load_file(self.checkpoint)
-        step, tokens, seconds, rounds = arrays.pop("progress").tolist()
+        groups = _groups(self.checkpoint)
+        step, tokens, seconds, rounds = groups["progress"][""].tolist()
         self.progress = Progress(int(step), int(tokens), seconds, int(rounds))
-        groups: dict[str, Parameters] = {"parameters": {}, "means": {}, "squares": {}}
-        for name, value in arrays.items():
-            group, _, key = name.partition(".")
-            groups[group][key] = value
         self.parameters = groups["parameters"]
         self.state = State(groups["means"], groups["squares"], self.progress.step, self.plan.muon)
 
@@ -219,7 +225,8 @@ class Run:
         """Return the newest drafts, after drawing them if it is time."""
         share = self.progress.seconds / (self.plan.hours * 3600)
         path = self.plan.out / f"drafts{self.progress.rounds}.jsonl"
-        if self.progress.rounds < len(_ROUNDS) and share >= _ROUNDS[self.progress.rounds]:
+        due = _ROUNDS if self.plan.start is None else _LATER_ROUNDS
+        if self.progress.rounds < len(due) and share >= due[self.progress.rounds]:
             began = time.monotonic()
             self.save()
             self.progress.rounds += 1
@@ -259,3 +266,11 @@ class Run:
         }
         with (self.plan.out / "curve.jsonl").open("a", encoding="utf-8") as curve:
             curve.write(json.dumps(entry) + "\n")
+
+
+def _groups(checkpoint: Path) -> dict[str, Parameters]:
+    groups: dict[str, Parameters] = {"parameters": {}, "means": {}, "squares": {}, "progress": {}}
+    for name, value in load_file(checkpoint).items():
+        group, _, key = name.partition(".")
+        groups[group][key] = value
+    return groups
