@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 
 from tts.calls import make_call, make_group
@@ -17,10 +18,11 @@ from tts.findings import Findings
 from tts.messages import Completion, Usage
 from tts.problem import Candidate
 from tts.prompts import Prompt
-from tts.samples import Draw, Draws, Samples
+from tts.samples import Draw, Draws, Plan, Samples
 from tts.session import Session
 from tts.spans import Span
-from tts.tasks import for_each
+from tts.stopping import Never
+from tts.tasks import for_each, task_scope
 
 __all__ = ["Drawing"]
 
@@ -54,6 +56,19 @@ class Drawing:
         self._unfinished: dict[int, tuple[Span, list[str]]] = {}
         self._path = span.name_fork("sample")
         self._start, self._before = session.trace.now, span.clock
+
+    @asynccontextmanager
+    async def open(self, plan: Plan, report: Callable[[Plan], None]) -> AsyncIterator[Samples]:
+        """Open the sample's scope; what is in flight when it is left is cancelled."""
+        async with task_scope() as tasks:
+            launch = self.launch_groups if isinstance(plan.stop, Never) else self.launch
+            samples = Samples(plan, tasks, launch, self.consume, report, workers=self.workers)
+            try:
+                yield samples
+            finally:
+                self.close(samples)
+        if self._keeps_cut:  # the draws that were cancelled have ended
+            samples.cut = self.cut()
 
     @property
     def workers(self) -> int:

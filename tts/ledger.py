@@ -9,7 +9,7 @@ it starts and consumes concurrent work.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -140,6 +140,13 @@ class Ledger:
     def total_tokens(self) -> int:
         """Prompt and completion tokens of all calls."""
         return self.prompt_tokens + self.completion_tokens
+
+    def told_of_failures(self) -> dict[str, Any]:
+        """Return what a solution says of failed calls."""
+        return {
+            "failed_calls": self.failed,
+            "failed_by_role": dict(sorted(self.failures.items())),
+        }
 
     def usage(self, elapsed: Clock, wall_seconds: float) -> RunUsage:
         """Return the sums with the critical path that the run measured."""

@@ -26,8 +26,8 @@ from tts.requests import as_prompt, as_prompts
 from tts.samples import Plan, Samples
 from tts.session import CallOptions, Options, Session, Update
 from tts.spans import Span
-from tts.stopping import Never, StoppingRule
-from tts.tasks import for_each, task_scope
+from tts.stopping import StoppingRule
+from tts.tasks import for_each
 from tts.votes import Tally, count
 
 __all__ = ["Run", "Solves"]
@@ -195,17 +195,8 @@ class Run:
         drawing = Drawing(
             self._session, self._findings, self._line, asked, settings, keeps_cut=keep_cut
         )
-        async with task_scope() as tasks:
-            launch = drawing.launch_groups if isinstance(plan.stop, Never) else drawing.launch
-            samples = Samples(
-                plan, tasks, launch, drawing.consume, self._report, workers=drawing.workers
-            )
-            try:
-                yield samples
-            finally:
-                drawing.close(samples)
-        if keep_cut:  # the draws that were cancelled have ended
-            samples.cut = drawing.cut()
+        async with drawing.open(plan, self._report) as samples:
+            yield samples
 
     async def solve(self, strategy: Solves, problem: Problem | None = None) -> Solution:
         """Let a strategy solve a problem in a child run; this is how strategies nest.
@@ -230,15 +221,8 @@ class Run:
             self._findings.adopt(child._findings)
             self._write_span(span.path, start, span.clock.since(before))
         usage = ledger.usage(span.clock.since(before), session.trace.now - start)
-        return solution.model_copy(
-            update={
-                "strategy": strategy.name,
-                "usage": usage,
-                "failed_calls": ledger.failed,
-                "failed_by_role": dict(sorted(ledger.failures.items())),
-                "trace_id": session.trace.id,
-            }
-        )
+        told = {"strategy": strategy.name, "usage": usage, "trace_id": session.trace.id}
+        return solution.model_copy(update=told | ledger.told_of_failures())
 
     @overload
     async def map(

@@ -20,10 +20,10 @@ __all__ = ["choose", "named_index", "select", "tournament"]
 
 _NAMED = r"(?:solution|plan|response|candidate|attempt|option)"
 _NUMBER = r"(?<![\d.,-])(\d{1,6})(?![\d%]|[.,]\d)"  # a whole number
+_GAP = r"[^\w\n-]{0,20}"
 _MARKED = re.compile(
-    rf"\b(?:judge?ment|answer|choice|(?:best|correct)(?:[ ]{_NAMED})?)\b"
-    rf"[ ]*(?:is\b)?[^\w\n-]{{0,20}}"
-    rf"(?:{_NAMED}[ ]*)?[^\w\n-]{{0,20}}{_NUMBER}",
+    rf"\b(?:judge?ment|answer|choice|(?:best|correct)(?:[ ]{_NAMED})?)\b[ ]?(?:is\b)?{_GAP}"
+    rf"(?:{_NAMED}[ ]?)?{_GAP}{_NUMBER}",
     re.IGNORECASE,
 )
 _FIRST = re.compile(
