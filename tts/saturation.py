@@ -224,16 +224,17 @@ def fit_beta(sizes: Floats, values: Floats, weights: Floats | None = None) -> Be
     """
     trials = _checked(sizes, values, weights, 2)
     steps, rows = np.arange(int(sizes.max())), sizes.astype(int) - 1
-    center, width = np.array([0.0, 2.0]), 6.0
-    for _ in range(48):
-        axis = np.linspace(-width, width, 13)
+    center, width, points = np.array([0.0, 2.0]), 8.0, 81  # dense at first, lest a valley be missed
+    for _ in range(40):
+        axis = np.linspace(-width, width, points)
         logit, log_sum = np.meshgrid(center[0] + axis, center[1] + axis, indexing="ij")
         total = np.exp(log_sum)[..., None]
         b = total / (1.0 + np.exp(logit))[..., None]
         missed = np.exp((np.log(b + steps) - np.log(total + steps)).cumsum(-1))[..., rows]
         losses = (trials * (values - 1.0 + missed) ** 2).sum(-1)
         at = np.unravel_index(losses.argmin(), losses.shape)
-        center, width = np.array([logit[at], log_sum[at]]), width / 1.25
+        center = np.array([logit[at], log_sum[at]])
+        width, points = (1.0, 13) if points == 81 else (width / 1.4, 13)
     beta = float(np.exp(center[1]) / (1.0 + np.exp(center[0])))
     return BetaMixture(float(np.exp(center[1])) - beta, beta)
 
