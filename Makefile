@@ -4,6 +4,7 @@ BIN := .venv/bin
 PROBLEM := pipelines/quickstart.txt
 LLAMA_SERVER ?= .live/llama-server
 LLAMA_MODEL ?= .live/model.gguf
+BUNDLED_MODEL ?= main
 
 .PHONY: help run test check format lint types layers coverage train-test transformers-test test-live test-live-small bench clean
 
@@ -46,7 +47,8 @@ transformers-test: .venv/transformers  ## Run the tests of the backend transform
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/backends/transformers/check_transformers.py
 
 test-live: .venv/transformers $(LLAMA_SERVER)  ## Try the bundled model in llama.cpp (built once) and transformers.
-	LLAMA_SERVER=$(LLAMA_SERVER) $(BIN)/pytest -v -o addopts=--import-mode=importlib \
+	LLAMA_SERVER=$(LLAMA_SERVER) BUNDLED_MODEL=$(BUNDLED_MODEL) \
+		$(BIN)/pytest -v -o addopts=--import-mode=importlib \
 		tests/live/check_reference_llama.py tests/live/check_reference_transformers.py
 
 test-live-small: .venv/test $(LLAMA_SERVER) $(LLAMA_MODEL)  ## Try the wire on a real server and a model made by others.

@@ -12,10 +12,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.live import heldout
-from tests.live.heldout import LIMIT, Written
+from tests.live.heldout import LIMIT, MODEL, Written
 from tests.live.texts import awkward
 from tts import Meter
-from tts.backends.reference.bundled import bundled
 from tts.backends.reference.export.to_huggingface import to_huggingface
 from tts.backends.transformers import Transformers
 from tts.messages import Message, Request
@@ -30,7 +29,7 @@ BATCH = 25
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Export the weights."""
-    return to_huggingface(bundled(), tmp_path_factory.mktemp("huggingface"))
+    return to_huggingface(MODEL, tmp_path_factory.mktemp("huggingface"))
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from tts.backends.reference.bundled import bundled
+from tts.backends.reference.bundled import MAIN, ModelFiles, bundled
 from tts.backends.reference.engine import Engine, Row
 from tts.backends.reference.model import Transformer
 from tts.backends.reference.rendering import Renderer
@@ -22,6 +23,7 @@ from tts.messages import Message
 
 __all__ = [
     "LIMIT",
+    "MODEL",
     "Written",
     "differing",
     "problems",
@@ -31,6 +33,8 @@ __all__ = [
     "written",
 ]
 
+MODEL: ModelFiles = bundled(os.environ.get("BUNDLED_MODEL", MAIN))
+"""The model that is tried."""
 LIMIT = 250
 """Most tokens of an answer."""
 _LEVELS = (1, 2, 3, 4, 5, 6, 7, 8)
@@ -83,7 +87,7 @@ def _asked(role: str, problem: Problem, **variables: object) -> str:
 @cache
 def tokenizer() -> Tokenizer:
     """Return the bundled tokenizer."""
-    return Tokenizer(bundled().tokenizer)
+    return Tokenizer(MODEL.tokenizer)
 
 
 @cache
@@ -95,8 +99,8 @@ def renderer() -> Renderer:
 @cache
 def written(count: int) -> tuple[Written, ...]:
     """Return what our engine writes after so many prompts, all in one batch."""
-    config = load_config(bundled().config)
-    model = Transformer(config, load_tensors(bundled().tensors, config))
+    config = load_config(MODEL.config)
+    model = Transformer(config, load_tensors(MODEL.tensors, config))
     asked = prompts(count)
     rows = [
         Row(
