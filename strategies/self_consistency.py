@@ -33,8 +33,8 @@ class SelfConsistency(Strategy, name="self_consistency"):
     """Paths that must survive failing calls."""
 
     def needs(self) -> Mapping[str, frozenset[str]]:
-        """Return what the vote needs of the sampled model."""
-        return {"solve": self.vote.needs}
+        """Return what the vote and the rule need of the sampled model."""
+        return {"solve": self.vote.needs | self.stop.needs}
 
     async def solve(self, problem: Problem, run: Run) -> Solution:
         """Sample, count, stop, answer."""

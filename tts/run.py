@@ -34,6 +34,7 @@ __all__ = ["Run", "Solves"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
+_MOST_ALTERNATIVES = 20  # that a request may ask for
 _here: ContextVar[Span | None] = ContextVar("span", default=None)
 
 
@@ -162,8 +163,11 @@ class Run:
             ConfigError: If n < 1, or a rule is given without votes.
         """
         plan = Plan.checked(n, stop, votes, order=order, speculate=speculate, quorum=quorum)
-        if votes is not None and "logprobs" in votes.vote.needs:
+        needs = (votes.vote.needs if votes else frozenset()) | plan.stop.needs
+        if "logprobs" in needs:
             options.setdefault("logprobs", True)
+        if "top_logprobs" in needs:
+            options.setdefault("top_logprobs", _MOST_ALTERNATIVES)
         asked = as_prompt(prompt, role)
         draws = Draws(self._session, self._findings, self._line, asked, options)
         async with task_scope() as tasks:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final, Self
 
 from tts.problem import StoppedBy
 from tts.registry import Component
 from tts.votes import Tally
 
-__all__ = ["CONTINUE", "StoppingRule", "Verdict"]
+__all__ = ["CONTINUE", "StoppingRule", "Verdict", "promise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,17 @@ class StoppingRule(Component, group="tts.rules", label="rule"):
 
     Pure, synchronous, without I/O; it sees the tally only, so its decision can be replayed.
     """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """Abilities that the sampled model must have."""
+
+    @classmethod
+    def ladder(cls) -> tuple[Self, ...]:
+        """Return settings to calibrate, the most cautious first; fixed before any data is seen.
+
+        Empty where there is nothing to calibrate.
+        """
+        return ()
 
     @abstractmethod
     def verdict(self, tally: Tally, remaining: int) -> Verdict:
@@ -49,6 +60,26 @@ class StoppingRule(Component, group="tts.rules", label="rule"):
             A number in [1, remaining].
         """
 
-    def stop(self, reason: str, guarantee: str | None) -> Verdict:
+    def stop(self, reason: str, guarantee: str | None = None) -> Verdict:
         """Return the verdict that ends sampling."""
         return Verdict(StoppedBy(rule=self.name, reason=reason, guarantee=guarantee))
+
+
+def promise(
+    claim: str, *, kind: str, level: str, unit: str, n: int, effective_n: float | None = None
+) -> str:
+    """Return a guarantee as every rule states it.
+
+    Args:
+        claim: What is said of the answer.
+        kind: What is controlled: `rate`, `mode` or `error`.
+        level: At which level, and over what chance.
+        unit: What is exchangeable: `question`, `sample` or `turn`.
+        n: Units that it rests on.
+        effective_n: Independent units that they are worth; n if None.
+
+    >>> promise("the mode", kind="mode", level="error <= 0.05", unit="sample", n=9)
+    'the mode; controls: mode, error <= 0.05; unit: sample, n = 9, effective n = 9'
+    """
+    worth = n if effective_n is None else effective_n
+    return f"{claim}; controls: {kind}, {level}; unit: {unit}, n = {n}, effective n = {worth:.4g}"
