@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Final, Self
+from typing import Final, Self
 
 from tts.problem import StoppedBy
 from tts.registry import Component
@@ -29,8 +29,10 @@ class StoppingRule(Component, group="tts.rules", label="rule"):
     Pure, synchronous, without I/O; it sees the tally only, so its decision can be replayed.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset()
-    """Abilities that the sampled model must have."""
+    @property
+    def needs(self) -> frozenset[str]:
+        """Abilities that the sampled model must have."""
+        return frozenset()
 
     @classmethod
     def ladder(cls) -> tuple[Self, ...]:

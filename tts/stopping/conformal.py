@@ -1,4 +1,4 @@
-"""Split-conformal p-values and quantiles. Ranks are whole numbers, so that a decision can be audited.
+"""Split-conformal p-values and quantiles. Ranks are whole numbers: a decision can be audited.
 
 A score says how unusual something is: larger is worse. The scores of a calibration set are compared
 with a new one that must be exchangeable with them: of the same law, in no particular order.
@@ -177,8 +177,8 @@ def uniform(seed: int, *name: object) -> float:
 class Mondrian:
     """Calibration sets by bucket: every bucket holds its level by itself.
 
-    The bucket of a thing must be known before its score. Where a bucket has no scores every p-value is 1:
-    nothing is ruled out without evidence.
+    The bucket of a thing must be known before its score. Where a bucket has no scores every
+    p-value is 1: nothing is ruled out without evidence.
 
     Source: Vovk et al. 2005, section 4.5 (Mondrian conformal predictors).
     """

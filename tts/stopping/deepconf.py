@@ -30,8 +30,6 @@ class DeepConf(StoppingRule, name="deepconf"):
     from its code, the consensus of 0.95 at second hand.
     """
 
-    needs = frozenset({"top_logprobs"})
-
     warm_up: Annotated[int, Field(ge=1)] = 16
     """Candidates that set the filter."""
     keep: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
@@ -40,6 +38,11 @@ class DeepConf(StoppingRule, name="deepconf"):
     """Share of the confidence that the leader must hold."""
     window: Annotated[int, Field(ge=1)] = 2048
     """Tokens of a group; a shorter trace is one group."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Alternatives of each token, from which confidence is reckoned."""
+        return frozenset({"top_logprobs"})
 
     @classmethod
     def ladder(cls) -> tuple[Self, ...]:

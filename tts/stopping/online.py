@@ -76,9 +76,9 @@ class AdaptiveLevel(Frozen):
 class QuantileTracker(Frozen):
     """A threshold that a share `target` of the scores exceeds: q' = q + eta_t (miss - target).
 
-    eta_t = step * t^-decay: 0 keeps following the scores, a value in (1/2, 1) settles where their law
-    stays. For scores in [0, span] and a start in it, the share of misses differs from the target
-    by at most `bound`.
+    eta_t = step * t^-decay: 0 keeps following the scores, a value in (1/2, 1) settles where their
+    law stays. For scores in [0, span] and a start in it, the share of misses differs from the
+    target by at most `bound`.
 
     Source: Angelopoulos, Barber and Bates 2024, arXiv:2402.01139, algorithm 1 and theorem 1.
 
@@ -104,7 +104,7 @@ class QuantileTracker(Frozen):
         if score is None or math.isnan(score):
             return self
         missed = score > self.threshold
-        eta = self.step * (self.seen + 1) ** -self.decay
+        eta = self.step * math.pow(self.seen + 1, -self.decay)
         threshold = self.threshold + eta * (missed - self.target)
         seen, misses = self.seen + 1, self.misses + missed
         return self.model_copy(update={"threshold": threshold, "seen": seen, "misses": misses})
@@ -117,15 +117,16 @@ class QuantileTracker(Frozen):
         """
         if not self.seen:
             return math.inf
-        return (span + self.step) / (self.step * self.seen**-self.decay * self.seen)
+        last = self.step * math.pow(self.seen, -self.decay)
+        return (span + self.step) / (last * self.seen)
 
 
 class Experts(Frozen):
     """Adaptive levels of several steps, mixed by how well each would have done (DtACI).
 
     After each score beta, the largest level at which it would not have been a miss, expert i pays
-    target (beta - a_i) - min(0, beta - a_i), its weight shrinks with what it paid, a share `mixing` is
-    spread evenly, and its level moves as in `AdaptiveLevel`. The level used is the weighted mean.
+    target (beta - a_i) - min(0, beta - a_i), its weight shrinks with what it paid, a share `mixing`
+    is spread evenly, and its level moves as in `AdaptiveLevel`. Used is the weighted mean.
 
     Source: Gibbs and Candès 2022, arXiv:2208.08401; constants from the authors' code. It bounds a
     regret; no rate is promised, and none is tested.

@@ -50,7 +50,7 @@ def majority_posterior(leader: int, runner_up: int) -> float:
     """
     _check(leader, runner_up)
     draws = leader + runner_up + 1
-    return float(Fraction(sum(math.comb(draws, i) for i in range(leader + 1)), 2**draws))
+    return float(Fraction(_combinations(draws, leader), 2**draws))
 
 
 @lru_cache(maxsize=4096)
@@ -84,15 +84,25 @@ def mixture_e_value(leader: int, runner_up: int, unanimous: float = 0.0) -> floa
     if draws > 1000:  # beyond the range of floats, and of any threshold
         return _large(leader, runner_up, unanimous)
     # B(s+1, f+1) = 1 / ((s+f+1) C(s+f, s)), so that E is a ratio of whole numbers.
-    favourable = sum(math.comb(draws + 1, i) for i in range(leader + 1))
+    favourable = _combinations(draws + 1, leader)
     even = favourable / ((draws + 1) * math.comb(draws, leader))
     certain = 2.0**leader if runner_up == 0 else 0.0
     return (1.0 - unanimous) * even + unanimous * certain
 
 
+def _combinations(n: int, most: int) -> int:
+    """Sum of C(n, i) over i up to `most`, less than n, from the shorter side."""
+    few = min(most, n - most - 1)
+    term = total = 1
+    for i in range(few):
+        term = term * (n - i) // (i + 1)
+        total += term
+    return total if few == most else 2**n - total
+
+
 def _large(leader: int, runner_up: int, unanimous: float) -> float:
     draws = leader + runner_up
-    favourable = sum(math.comb(draws + 1, i) for i in range(leader + 1))
+    favourable = _combinations(draws + 1, leader)
     log_e = math.log(favourable) - math.log(draws + 1) - math.log(math.comb(draws, leader))
     if unanimous and runner_up == 0:
         log_e = max(log_e, math.log(unanimous) + leader * math.log(2.0))
