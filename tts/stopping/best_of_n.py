@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tts.errors import ConfigError
-from tts.stopping.binomial import bisect, erlang_cdf
+from tts.stopping.binomial import erlang_quantile
 
 __all__ = [
     "Reservation",
@@ -108,8 +108,7 @@ def exponential_reservation(rewards: Sequence[float], cost: float, delta: float)
     least = min(rewards)
     excess = math.fsum(reward - least for reward in rewards)
     share = delta / (n * (n + 1))
-    quantile = bisect(lambda x: erlang_cdf(x, n - 1) < share, 0.0, float(n))
-    scale = excess / quantile
+    scale = excess / erlang_quantile(share, n - 1)
     gained = scale * math.log(scale / cost) if scale >= cost else scale - cost
     return Reservation(least + gained, vacuous=False, guarantee=claim)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from functools import lru_cache
 
 from tts.errors import ConfigError
 
@@ -17,6 +18,7 @@ __all__ = [
     "bisect",
     "decimal",
     "erlang_cdf",
+    "erlang_quantile",
     "most_failures",
     "upper_bound",
 ]
@@ -90,6 +92,7 @@ def bisect(holds: Callable[[float], bool], low: float, high: float) -> float:
     return high
 
 
+@lru_cache(maxsize=1024)
 def upper_bound(failures: int, n: int, delta: float) -> float:
     """Return the smallest rate that so few failures rule out: the upper Clopper-Pearson bound.
 
@@ -156,3 +159,22 @@ def erlang_cdf(x: float, shape: int) -> float:
     log_x = math.log(x)
     short = math.fsum(math.exp(i * log_x - x - math.lgamma(i + 1)) for i in range(shape))
     return max(0.0, 1.0 - short)
+
+
+@lru_cache(maxsize=1024)
+def erlang_quantile(share: float, shape: int) -> float:
+    """Return the time that a sum of `shape` exponential waits of mean 1 undercuts with that chance.
+
+    Args:
+        share: In (0, 1/2].
+        shape: Number of waits; at least 1.
+
+    Raises:
+        ConfigError: If an argument is out of range.
+
+    >>> round(erlang_quantile(0.5, 1), 6)
+    0.693147
+    """
+    if not 0.0 < share <= 0.5:
+        raise ConfigError(f"a lower quantile needs a share in (0, 1/2], got {share}")
+    return bisect(lambda x: erlang_cdf(x, shape) < share, 0.0, float(shape))

@@ -271,7 +271,7 @@ def control_risk(losses: Sequence[Sequence[float]], alpha: float, most: float = 
         raise ConfigError(f"losses lie in [0, {most:g}]")
     budget = decimal(alpha) * (n + 1) - decimal(most)
     for setting in range(settings):
-        if sum(decimal(row[setting]) for row in losses) <= budget:
+        if decimal(math.fsum(row[setting] for row in losses)) <= budget:
             return setting
     mean = math.fsum(row[-1] for row in losses) / n
     reachable = (n * mean + most) / (n + 1)
