@@ -70,6 +70,11 @@ class Plan:
             raise ConfigError(f"sample needs n >= 1 and speculate >= 0, got {n} and {speculate}")
         if stop is not None and votes is None:
             raise ConfigError(f"stop={stop.name!r} needs the tally it shall watch: give votes=")
+        if stop is not None and stop.needs_iid and order == "completion":
+            raise ConfigError(
+                f"rule {stop.name!r} judges draws in ticket order, and in order of completion "
+                "short answers come first: drop order='completion', or set assume_iid: true"
+            )
         return cls(n, stop or Never(), votes, order, speculate, quorum)
 
 

@@ -114,6 +114,7 @@ class Tally:
         self.abstentions = 0
         """Candidates without an answer or a weight."""
         self._standings: dict[str, Standing] = {}
+        self._ordered: list[Standing] | None = None
         self._group: dict[str, str] = {}
 
     @classmethod
@@ -131,6 +132,7 @@ class Tally:
             ConfigError: If the vote gives a weight outside [0, 1].
         """
         self.candidates.append(candidate)
+        self._ordered = None
         key = candidate.key
         weight = None if key is None else self.vote.weight(candidate)
         if weight is not None and not 0.0 <= weight <= 1.0:
@@ -155,7 +157,11 @@ class Tally:
     @property
     def standings(self) -> list[Standing]:
         """All answers, the leader first."""
-        return sorted(self._standings.values(), key=lambda s: (-s.exact, s.first_ticket))
+        if self._ordered is None:  # a rule asks several times between two candidates
+            self._ordered = sorted(
+                self._standings.values(), key=lambda s: (-s.exact, s.first_ticket)
+            )
+        return self._ordered.copy()
 
     @property
     def leader(self) -> Standing | None:

@@ -34,6 +34,14 @@ class StoppingRule(Component, group="tts.rules", label="rule"):
         """Abilities that the sampled model must have."""
         return frozenset()
 
+    @property
+    def needs_iid(self) -> bool:
+        """True if it judges only independent draws of one model and prompt, in ticket order.
+
+        Such a rule has a setting `assume_iid` that lifts this.
+        """
+        return not getattr(self, "assume_iid", True)
+
     @classmethod
     def ladder(cls) -> tuple[Self, ...]:
         """Return settings to calibrate, the most cautious first; fixed before any data is seen.

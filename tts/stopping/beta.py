@@ -38,7 +38,7 @@ class Beta(StoppingRule, name="beta"):
 
     def verdict(self, tally: Tally, remaining: int) -> Verdict:
         """Stop if the posterior chance is reached."""
-        if not self.assume_iid:
+        if self.needs_iid:
             require_iid(tally, self.name)
         leader, rival = _counts(tally)
         chance = majority_posterior(leader, rival)

@@ -18,7 +18,7 @@ from tts.errors import ConfigError
 from tts.frozen import Frozen
 from tts.problem import Candidate
 from tts.stopping.base import StoppingRule
-from tts.stopping.replay import Replayed, replay
+from tts.stopping.replay import Replayed, replay_all
 from tts.stopping.risk import Certificate, certify
 from tts.votes import Tally, Vote
 
@@ -182,7 +182,8 @@ def calibrate(
         raise ConfigError("there are no problems to calibrate on")
     if target.kind == "error" and any(recording.truth is None for recording in recordings):
         raise ConfigError(f"the target {target} needs the right answer of every problem")
-    runs = [[replay(rule, one.candidates, n, vote=vote) for one in recordings] for rule in ladder]
+    replays = [replay_all(ladder, one.candidates, n, vote=vote) for one in recordings]
+    runs = [list(row) for row in zip(*replays, strict=True)]
     wanted = [_wanted(one, target, vote) for one in recordings]
     losses = [[_fails(run.key, key) for run, key in zip(row, wanted, strict=True)] for row in runs]
     certificate = certify(losses, target.level, delta)

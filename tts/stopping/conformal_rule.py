@@ -52,7 +52,7 @@ class Conformal(StoppingRule, name="conformal"):
 
     def verdict(self, tally: Tally, remaining: int) -> Verdict:
         """Stop where the calibrated rule stops."""
-        if not self.assume_iid:
+        if self.needs_iid:
             require_iid(tally, self.name)
         inner = self.calibration.rule.verdict(tally, remaining).stopped_by
         if inner is None:

@@ -50,7 +50,7 @@ class EProcess(StoppingRule, name="e_process"):
 
     def verdict(self, tally: Tally, remaining: int) -> Verdict:
         """Stop if the leader's evidence against its strongest rival reaches the threshold."""
-        if not self.assume_iid:
+        if self.needs_iid:
             require_iid(tally, self.name)
         leader = tally.leader
         if leader is None:
