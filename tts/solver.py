@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -20,9 +20,11 @@ from tts.layers import Account, Budget, Stack, Trace, open_stack
 from tts.ledger import Ledger
 from tts.pipeline import Pipeline, describe
 from tts.problem import Problem, Solution
+from tts.registry import Component
 from tts.run import Run
 from tts.session import Model, Session, Update
 from tts.spans import Span
+from tts.stopping import StoppingRule
 from tts.strategy import Strategy
 from tts.tasks import task_scope
 
@@ -135,6 +137,10 @@ class Solver:
 
 def _check(pipeline: Pipeline, backends: Mapping[str, Backend]) -> None:
     """Refuse a pipeline that cannot work, before the first call is paid for."""
+    for rule in _rules(pipeline.strategy):
+        objection = rule.objection(pipeline.fingerprint)
+        if objection is not None:
+            raise pipeline.mistake(objection, "strategy", "stop")
     first = next(iter(backends))
     for role, abilities in pipeline.strategy.needs().items():
         name = pipeline.roles.get(role, first)
@@ -154,6 +160,15 @@ def _check(pipeline: Pipeline, backends: Mapping[str, Backend]) -> None:
                 "models",
                 name,
             )
+
+
+def _rules(component: Component) -> Iterator[StoppingRule]:
+    """All stopping rules among a component's settings, and theirs."""
+    for _, value in component:
+        if isinstance(value, StoppingRule):
+            yield value
+        elif isinstance(value, Component):
+            yield from _rules(value)
 
 
 def _check_size(account: Account) -> None:

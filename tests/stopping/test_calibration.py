@@ -59,8 +59,8 @@ def rates_of_disagreement(rules: list[StoppingRule], problems: list[Recording]) 
 def test_certified_rules_disagree_more_than_they_may_at_most_at_delta() -> None:
     # False alarm of this test: 1e-6. The level lies just below the true rate of the fifth rule.
     ladder: list[StoppingRule] = [ESC(window=window) for window in (7, 5, 4, 3, 2)]
-    rates = rates_of_disagreement(ladder, crowd("truth", 1500))
-    level, runs, wrong, bold = rates[4] - 0.005, 40, 0, 0
+    rates = rates_of_disagreement(ladder, crowd("truth", 700))
+    level, runs, wrong, bold = rates[4] - 0.005, 25, 0, 0
     assert rates[3] < level
     target = Target(kind="disagreement", level=level)
     for seed in range(runs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -41,6 +42,14 @@ class StoppingRule(Component, group="tts.rules", label="rule"):
         Such a rule has a setting `assume_iid` that lifts this.
         """
         return not getattr(self, "assume_iid", True)
+
+    def objection(self, fingerprint: Callable[[], str]) -> str | None:
+        """Return why the rule may not be used in a pipeline; None if it may.
+
+        Args:
+            fingerprint: Computes the pipeline's fingerprint.
+        """
+        return None
 
     @classmethod
     def ladder(cls) -> tuple[Self, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -49,6 +50,17 @@ class Conformal(StoppingRule, name="conformal"):
     def needs(self) -> frozenset[str]:
         """What the calibrated rule needs."""
         return self.calibration.rule.needs
+
+    def objection(self, fingerprint: Callable[[], str]) -> str | None:
+        """Refuse a pipeline that the calibration was not made for."""
+        if self.allow_mismatch or self.calibration.fingerprint == fingerprint():
+            return None
+        models = ", ".join(self.calibration.models) or "another model"
+        return (
+            f"the calibration was made with {models} for other models, prompts, sampling settings, "
+            "samples or answer format than this pipeline's: make it anew with tts calibrate, or "
+            "set allow_mismatch: true and do without its guarantee"
+        )
 
     def verdict(self, tally: Tally, remaining: int) -> Verdict:
         """Stop where the calibrated rule stops."""
