@@ -5,7 +5,7 @@ PROBLEM := pipelines/quickstart.txt
 LLAMA_SERVER ?= .live/llama-server
 LLAMA_MODEL ?= .live/model.gguf
 
-.PHONY: help run test check format lint types layers coverage train-test transformers-test test-live bench clean
+.PHONY: help run test check format lint types layers coverage train-test transformers-test oracle-test test-live bench clean
 
 help:  ## Say what each target does.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1|/' | column -t -s '|'
@@ -44,6 +44,9 @@ train-test: .venv/train  ## Run the tests of the training recipe, which need PyT
 
 transformers-test: .venv/transformers  ## Run the tests of the backend transformers, which need torch.
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/backends/transformers/check_transformers.py
+
+oracle-test: .venv/oracle  ## Compare the statistics with crepes and MAPIE.
+	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/stopping/check_oracles.py
 
 test-live: .venv/test $(LLAMA_SERVER) $(LLAMA_MODEL)  ## Try the wire on a real server; builds llama.cpp once.
 	LLAMA_SERVER=$(LLAMA_SERVER) LLAMA_MODEL=$(LLAMA_MODEL) \
@@ -86,6 +89,10 @@ clean:  ## Remove everything that was made.
 
 .venv/transformers: .venv/test
 	$(BIN)/pip install -q --disable-pip-version-check -e ".[transformers]"
+	@touch $@
+
+.venv/oracle: .venv/test
+	$(BIN)/pip install -q --disable-pip-version-check --group oracle
 	@touch $@
 
 .venv/bench: .venv/run

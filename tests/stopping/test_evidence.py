@@ -156,7 +156,7 @@ N, RUNS, DELTA = 1000, 4000, 0.05
 def walks() -> np.ndarray:
     """Votes of the first of two equally likely answers after 1..N draws; shape (RUNS, N)."""
     draws = np.random.default_rng(7).integers(0, 2, size=(RUNS, N), dtype=np.int16)
-    return np.cumsum(draws, axis=1, dtype=np.int16)
+    return np.asarray(np.cumsum(draws, axis=1, dtype=np.int16))
 
 
 def boundary(stops) -> np.ndarray:  # type: ignore[no-untyped-def]
@@ -176,7 +176,7 @@ def certified(stops, *, either: bool) -> int:  # type: ignore[no-untyped-def]
     least = boundary(stops)
 
     def ever(own: np.ndarray, rival: np.ndarray) -> np.ndarray:
-        return np.any(own >= least[np.minimum(rival, N // 2)], axis=1)
+        return np.asarray(np.any(own >= least[np.minimum(rival, N // 2)], axis=1))
 
     hits = ever(first, other)
     return int(np.sum(hits | ever(other, first) if either else hits))

@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from tts.errors import ConfigError
 from tts.stopping.binomial import at_most, decimal
@@ -185,7 +186,7 @@ class Mondrian:
 
     __slots__ = ("_buckets",)
 
-    def __init__(self, buckets: Mapping[Hashable, Iterable[float]]) -> None:
+    def __init__(self, buckets: Mapping[Any, Iterable[float]]) -> None:
         self._buckets = {name: Scores(scores) for name, scores in buckets.items()}
 
     def rank(self, score: float, bucket: Hashable) -> Rank:
