@@ -51,6 +51,18 @@ class StoppingRule(Component, group="tts.rules", label="rule"):
         """
         return None
 
+    def watch(self, seed: int) -> Callable[[int], str | None] | None:
+        """Return what looks for drift over many problems; None if the rule has nothing to lose.
+
+        Args:
+            seed: Seed of the watch.
+
+        Returns:
+            A function that takes in the number of candidates of each problem solved, in their
+            order, and returns what to warn of, or None.
+        """
+        return None
+
     @classmethod
     def ladder(cls) -> tuple[Self, ...]:
         """Return settings to calibrate, the most cautious first; fixed before any data is seen.

@@ -92,6 +92,8 @@ class Calibration(Frozen):
     """Share of the full vote's completion tokens that the rule saved."""
     curve: tuple[Point, ...]
     """All settings, the most cautious first."""
+    used: tuple[int, ...] = ()
+    """Candidates that the rule drew on each problem; later problems are compared with them."""
     fingerprint: str = ""
     """Digest of the pipeline it was made for."""
     models: tuple[str, ...] = ()
@@ -190,6 +192,7 @@ def calibrate(
     curve = _curve(ladder, runs, certificate)
     full = sum(_full_tokens(one) for one in recordings) / len(recordings)
     best = min((point for point in curve if point.certified), key=lambda point: point.tokens)
+    chosen = runs[curve.index(best)]
     return Calibration(
         rule=best.rule,
         target=target,
@@ -199,6 +202,7 @@ def calibrate(
         samples=n,
         saved=1.0 - best.tokens / full if full else 0.0,
         curve=curve,
+        used=tuple(_candidates(run, one) for run, one in zip(chosen, recordings, strict=True)),
         made=datetime.now(UTC).date().isoformat(),
     )
 
@@ -235,6 +239,10 @@ def _curve(
         )
         for place, (rule, row) in enumerate(zip(ladder, runs, strict=True))
     )
+
+
+def _candidates(run: Replayed, recording: Recording) -> int:
+    return sum(one.ticket < run.samples for one in recording.candidates)
 
 
 def _full_tokens(recording: Recording) -> int:

@@ -12,6 +12,7 @@ from tts.errors import ConfigError
 from tts.registry import mistake
 from tts.stopping.base import CONTINUE, StoppingRule, Verdict
 from tts.stopping.calibration import Calibration
+from tts.stopping.drift import DriftWatch
 from tts.stopping.votes import require_iid
 from tts.votes import Tally
 
@@ -61,6 +62,22 @@ class Conformal(StoppingRule, name="conformal"):
             "samples or answer format than this pipeline's: make it anew with tts calibrate, or "
             "set allow_mismatch: true and do without its guarantee"
         )
+
+    def watch(self, seed: int) -> Callable[[int], str | None] | None:
+        """Warn once when problems take other numbers of samples than in calibration."""
+        if not self.calibration.used:
+            return None
+        drift = DriftWatch(self.calibration, seed=seed)
+
+        def observe(samples: int) -> str | None:
+            if not drift.observe(samples):
+                return None
+            return (
+                "since calibration the problems have changed: the rule's guarantee may no longer "
+                "hold; calibrate anew on problems like these (false alarm at most 0.01)"
+            )
+
+        return observe
 
     def verdict(self, tally: Tally, remaining: int) -> Verdict:
         """Stop where the calibrated rule stops."""
