@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from tests.stopping.chance import is_surely_above, may_be_at_most
 from tts.errors import ConfigError
 from tts.problem import Candidate
-from tts.stopping import StoppingRule
+from tts.stopping import Dominance, StoppingRule
+from tts.stopping.any_of import AnyOf
 from tts.stopping.beta import Beta
 from tts.stopping.certaindex import Certaindex
+from tts.stopping.deepconf import DeepConf
 from tts.stopping.e_process import EProcess
 from tts.stopping.esc import ESC
 from tts.stopping.saturation import Saturation, marginal_gain, saturation_point
@@ -64,6 +66,7 @@ RULES: list[StoppingRule] = [
     Saturation(success=0.4, epsilon=0.1),
     Certaindex(certainty=0.5, minimum=2),
     Certaindex(certainty=1.0, minimum=3),
+    AnyOf(rules=(ESC(window=3), Dominance(), EProcess(delta=0.6))),
 ]
 BALLOTS = st.lists(
     st.tuples(st.sampled_from(["a", "a", "b", "c", None]), st.sampled_from([1.0, 0.5])), max_size=6
@@ -149,6 +152,18 @@ def test_the_certificate_says_what_is_controlled_over_what() -> None:
         "the model's most frequent answer; controls: mode, error <= 0.05 at any number of draws; "
         "unit: sample, n = 7, effective n = 7"
     )
+
+
+def test_any_of_stops_with_the_reason_and_guarantee_of_the_one_that_stops() -> None:
+    rule = AnyOf(rules=(Beta(confidence=0.999), Dominance()))
+    stopped = rule.verdict(votes("aaaa"), 3).stopped_by
+    assert stopped is not None
+    assert (stopped.rule, stopped.reason) == ("any_of", "dominance: lead 4 > 3 left")
+    assert stopped.guarantee == "same answer as the full vote over 7 samples"
+    assert rule.needs_iid
+    assert not AnyOf(rules=(Dominance(), ESC())).needs_iid
+    assert AnyOf(rules=(DeepConf(), ESC())).needs == {"top_logprobs"}
+    assert rule.objection(lambda: "") is None
 
 
 def test_a_weighted_certificate_speaks_of_weight() -> None:
