@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,13 @@ def crowd(seed: object, n: int = 120) -> list[Recording]:
 LADDER = Beta.ladder()[5:]
 
 
+@cache
+def usual() -> Calibration:
+    return calibrate(LADDER, crowd(1), N, target=SAME, delta=0.1)
+
+
 def test_the_certified_rule_that_saves_most_is_kept() -> None:
-    found = calibrate(LADDER, crowd(1), N, target=SAME, delta=0.1)
+    found = usual()
     certified = [point for point in found.curve if point.certified]
     assert found.rule in [point.rule for point in certified]
     assert min(point.tokens for point in certified) == next(
@@ -60,7 +66,7 @@ def rates_of_disagreement(rules: list[StoppingRule], problems: list[Recording]) 
 def test_certified_rules_disagree_more_than_they_may_at_most_at_delta() -> None:
     # False alarm of this test: 1e-6. The level lies just below the true rate of the last rule.
     ladder: list[StoppingRule] = [ESC(window=window) for window in (6, 3, 2)]
-    rates = rates_of_disagreement(ladder, crowd("truth", 2000))
+    rates = rates_of_disagreement(ladder, crowd("truth", 1200))
     level, runs, wrong, bold = rates[2] - 0.005, 40, 0, 0
     assert rates[1] < level
     target = Target(kind="disagreement", level=level)
@@ -115,7 +121,7 @@ def test_a_target_reads_as_it_is_written() -> None:
 
 
 def test_a_calibration_file_comes_back_equal(tmp_path: Path) -> None:
-    found = calibrate(LADDER, crowd(1), N, target=SAME, delta=0.1)
+    found = usual()
     path = tmp_path / "rule.json"
     path.write_text(found.dump())
     assert Calibration.load(path) == found
@@ -137,7 +143,7 @@ def test_what_is_no_calibration_file_is_refused(tmp_path: Path, text: str) -> No
 
 
 def calibrated(**settings: object) -> Conformal:
-    found = calibrate(LADDER, crowd(1), N, target=SAME, delta=0.1)
+    found = usual()
     return Conformal.model_validate({"calibration": json.loads(found.dump()), **settings})
 
 
@@ -182,7 +188,7 @@ def easy(seed: int) -> list[Recording]:
 
 def test_problems_that_have_changed_are_noticed_once() -> None:
     assert Beta().watch(0) is None
-    found = [warnings_of(calibrated(), easy(seed), seed) for seed in range(3)]
+    found = [warnings_of(calibrated(), easy(seed), seed) for seed in range(2)]
     assert all(len(places) == 1 for places in found)
 
 
