@@ -6,22 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.stopping.calibrations import CALIBRATION
 from tts import StoppingRule, Tally
-from tts.stopping.beta import Beta
-from tts.stopping.calibration import Calibration, Target
 from tts.testing import candidate
 
 every_rule = pytest.mark.parametrize("name", StoppingRule.names())
-CALIBRATION = Calibration(
-    rule=Beta(),
-    target=Target(kind="disagreement", level=0.05),
-    delta=0.1,
-    n=100,
-    effective_n=100.0,
-    samples=40,
-    saved=0.5,
-    curve=(),
-)
 NEEDED = {"conformal": {"calibration": CALIBRATION}}  # settings without a default
 answers = st.lists(st.sampled_from(["1", "2", "3", None]), max_size=24)
 

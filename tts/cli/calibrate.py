@@ -22,7 +22,7 @@ from tts.problem import Candidate, Problem
 from tts.solver import Solver, open_solver
 from tts.spans import seed_of
 from tts.stopping import Never, StoppingRule
-from tts.stopping.calibration import Recording, Target, calibrate
+from tts.stopping.calibration import Calibration, Recording, Target, calibrate
 from tts.tasks import for_each
 from tts.votes import Vote
 
@@ -77,28 +77,31 @@ def calibrate_command(
     recorder = Recorder(loaded, ladder[0].needs, seed=seed, reuse=reuse, concurrency=concurrency)
     drawn = anyio.run(recorder.record, problems)
     recordings = [Recording(one, truth) for one, truth in zip(drawn, truths, strict=True)]
-    vote = getattr(loaded.strategy, "vote", None)
-    found = calibrate(
-        ladder,
-        recordings,
-        recorder.samples,
-        target=wanted,
-        delta=delta,
-        vote=vote if isinstance(vote, Vote) else None,
-    )
-    text = json.dumps([[one.text, truth] for one, truth in zip(problems, truths, strict=True)])
-    found = found.model_copy(
-        update={
-            "fingerprint": loaded.fingerprint(),
-            "models": tuple(sorted({_model(one) for one in recordings} - {""})),
-            "data": hashlib.blake2b(text.encode(), digest_size=16).hexdigest(),
-        }
-    )
+    vote = loaded.strategy.settings().get("vote")
+    vote = None if vote is None else Vote.parse(vote)
+    n = recorder.samples
+    found = calibrate(ladder, recordings, n, target=wanted, delta=delta, vote=vote)
+    found = _signed(found, loaded, problems, recordings)
     _write(out, found.dump())
     if plot_file is not None:
         _write(plot_file, plot(found))
     typer.echo(table(found))
     typer.echo(f"written to {out}; use it with stop: {{use: conformal, calibration: {out}}}")
+
+
+def _signed(
+    found: Calibration, pipeline: Pipeline, problems: list[Problem], recordings: list[Recording]
+) -> Calibration:
+    """Say what the calibration was made with."""
+    pairs = zip(problems, recordings, strict=True)
+    text = json.dumps([[problem.text, one.truth] for problem, one in pairs])
+    return found.model_copy(
+        update={
+            "fingerprint": pipeline.fingerprint(),
+            "models": tuple(sorted({_model(one) for one in recordings} - {""})),
+            "data": hashlib.blake2b(text.encode(), digest_size=16).hexdigest(),
+        }
+    )
 
 
 def _model(recording: Recording) -> str:

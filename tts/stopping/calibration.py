@@ -178,12 +178,7 @@ def calibrate(
         ConfigError: If there is nothing to calibrate, or answers are missing for `error`.
         NotCertifiable: If no setting is certified; it says what these data would certify.
     """
-    if not ladder:
-        raise ConfigError("this rule has no settings to calibrate")
-    if not recordings:
-        raise ConfigError("there are no problems to calibrate on")
-    if target.kind == "error" and any(recording.truth is None for recording in recordings):
-        raise ConfigError(f"the target {target} needs the right answer of every problem")
+    _check(ladder, recordings, target)
     replays = [replay_all(ladder, one.candidates, n, vote=vote) for one in recordings]
     runs = [list(row) for row in zip(*replays, strict=True)]
     wanted = [_wanted(one, target, vote) for one in recordings]
@@ -205,6 +200,15 @@ def calibrate(
         used=tuple(_candidates(run, one) for run, one in zip(chosen, recordings, strict=True)),
         made=datetime.now(UTC).date().isoformat(),
     )
+
+
+def _check(ladder: Sequence[StoppingRule], recordings: Sequence[Recording], target: Target) -> None:
+    if not ladder:
+        raise ConfigError("this rule has no settings to calibrate")
+    if not recordings:
+        raise ConfigError("there are no problems to calibrate on")
+    if target.kind == "error" and any(recording.truth is None for recording in recordings):
+        raise ConfigError(f"the target {target} needs the right answer of every problem")
 
 
 def _wanted(recording: Recording, target: Target, vote: Vote | None) -> str | None:
