@@ -6,7 +6,7 @@ LLAMA_SERVER ?= .live/llama-server
 LLAMA_MODEL ?= .live/model.gguf
 BUNDLED_MODEL ?= main
 
-.PHONY: help run test check format lint types layers coverage train-test transformers-test test-live test-live-small bench clean
+.PHONY: help run test check format lint types layers coverage train-test transformers-test oracle-test test-live test-live-small bench clean
 
 help:  ## Say what each target does.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1|/' | column -t -s '|'
@@ -45,6 +45,9 @@ train-test: .venv/train  ## Run the tests of the training recipe, which need PyT
 
 transformers-test: .venv/transformers  ## Run the tests of the backend transformers, which need torch.
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/backends/transformers/check_transformers.py
+
+oracle-test: .venv/oracle  ## Compare the statistics with crepes and MAPIE.
+	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/stopping/check_oracles.py
 
 test-live: .venv/transformers $(LLAMA_SERVER)  ## Try the bundled model in llama.cpp (built once) and transformers.
 	LLAMA_SERVER=$(LLAMA_SERVER) BUNDLED_MODEL=$(BUNDLED_MODEL) \
@@ -95,6 +98,10 @@ clean:  ## Remove everything that was made.
 
 .venv/transformers: .venv/test
 	$(BIN)/pip install -q --disable-pip-version-check -e ".[transformers]"
+	@touch $@
+
+.venv/oracle: .venv/test
+	$(BIN)/pip install -q --disable-pip-version-check --group oracle
 	@touch $@
 
 .venv/bench: .venv/run

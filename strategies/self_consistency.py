@@ -37,8 +37,9 @@ class SelfConsistency(Strategy, name="self_consistency"):
         return tuple(self.vote.roles())
 
     def needs(self) -> Mapping[str, frozenset[str]]:
-        """Return what the vote needs of each role's model."""
-        return self.vote.roles()
+        """Return what the vote needs of each role's model, and the rule of the sampled one."""
+        needs = dict(self.vote.roles())
+        return needs | {"solve": needs.get("solve", frozenset()) | self.stop.needs}
 
     async def solve(self, problem: Problem, run: Run) -> Solution:
         """Sample, count, stop, answer."""

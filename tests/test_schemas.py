@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from tests.stopping.calibrations import CALIBRATION
 from tts import (
     Pipeline,
     Problem,
@@ -37,6 +38,7 @@ NEED_SETTINGS: dict[str, dict[str, Any]] = {
     **{name: {"model": "m"} for name in ("anthropic", "gemini", "ollama", "transformers")},
     "selective_allocation": {"tau": 0.3},
     "replay": {"cassette": "answers.jsonl"},
+    "conformal": {"calibration": CALIBRATION.model_dump(mode="json")},
 }
 MEMBERS = [(family, name) for family in FAMILIES for name in family.names()]
 PIPELINE = Draft202012Validator(Pipeline.model_json_schema())
@@ -68,7 +70,8 @@ def test_pipeline_schema_accepts_every_strategy(name: str) -> None:
 @pytest.mark.parametrize("name", StoppingRule.names())
 @pytest.mark.parametrize("vote", Vote.names())
 def test_pipeline_schema_accepts_nested_members(name: str, vote: str) -> None:
-    settings = Strategy.parse({"use": "self_consistency", "stop": name, "vote": vote}).settings()
+    stop = {"use": name, **NEED_SETTINGS.get(name, {})}
+    settings = Strategy.parse({"use": "self_consistency", "stop": stop, "vote": vote}).settings()
     assert PIPELINE.is_valid({"models": {"m": "reference"}, "strategy": settings})
 
 

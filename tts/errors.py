@@ -10,7 +10,8 @@ TTSError
 │ ├ ContextLengthExceeded  you: the prompt and `max_tokens` do not fit the model
 │ ├ InvalidResponse      the answer could not be understood
 │ └ NoQuorum             too many calls of a sample failed; holds the candidates that survived
-└ BudgetExceeded         you: the budget does not allow another call
+├ BudgetExceeded         you: the budget does not allow another call
+└ NotCertifiable         you: the data do not carry the guarantee; says what they would carry
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ __all__ = [
     "ContextLengthExceeded",
     "InvalidResponse",
     "NoQuorum",
+    "NotCertifiable",
     "RateLimited",
     "TTSError",
 ]
@@ -156,3 +158,22 @@ class BudgetExceeded(TTSError):
             f"budget of {limit:g} {kind} does not allow another call ({spent:g} spent)"
         )
         self.kind, self.spent, self.limit = kind, spent, limit
+
+
+class NotCertifiable(TTSError):
+    """A guarantee was asked for that the data cannot give.
+
+    Attributes:
+        reason: Why not.
+        level: The smallest level that these data would certify, or None if they certify none.
+        needed: Problems that the level asked for would take at the rate seen; None if no number
+            would be enough, since the rate seen is no smaller.
+    """
+
+    def __init__(
+        self, reason: str, *, level: float | None = None, needed: int | None = None
+    ) -> None:
+        offers = f"; these data certify {level:.3g} at best" if level is not None else ""
+        asks = f"; it would take about {needed} problems" if needed is not None else ""
+        super().__init__(reason + offers + asks)
+        self.reason, self.level, self.needed = reason, level, needed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -111,6 +113,25 @@ class Pipeline(Frozen):
             return Problem(text=text, answer_format=self.answer, id=id)
         except ValidationError as error:
             raise ConfigError(describe(error).removeprefix("text: ")) from error
+
+    def fingerprint(self) -> str:
+        """Return a digest of all that decides what is sampled and how answers are read and counted.
+
+        Models with their sampling settings, prompts, answer format, and the strategy but for its
+        rule: two pipelines with the same fingerprint draw from the same law.
+        """
+        first = next(iter(self.models))
+        prompts = self.strategy.prompts(self.prompts)
+        roles = {}
+        for role in self.strategy.roles():
+            provider = self.models[self.roles.get(role, first)]
+            sampling = provider.sampling.model_dump(mode="json")
+            roles[role] = [provider.identity(), sampling, prompts.source(role)]
+        strategy = self.strategy.settings()
+        strategy.pop("stop", None)
+        values = [roles, strategy, self.answer.model_dump(mode="json")]
+        text = json.dumps(values, sort_keys=True, ensure_ascii=False)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def mistake(self, message: str, *location: int | str) -> ConfigError:
         """Return an error that points at a place in the file this pipeline was read from."""

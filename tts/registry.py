@@ -7,7 +7,7 @@ has a family as its type, YAML may give a name (`dominance`) or a mapping (`{use
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from difflib import get_close_matches
 from functools import cache
@@ -85,6 +85,14 @@ class Component(Frozen):
             cls.group, cls.label, cls.choice = group, label, choice
         if name:
             cls.name = name
+
+    def parts(self) -> Iterator[Component]:
+        """Yield all components among the settings, and theirs."""
+        for _, value in self:
+            for each in value if isinstance(value, tuple) else (value,):
+                if isinstance(each, Component):
+                    yield each
+                    yield from each.parts()
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

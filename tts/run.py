@@ -190,8 +190,7 @@ class Run:
         """
         plan = Plan.checked(n, stop, votes, order=order, speculate=speculate, quorum=quorum)
         asked = as_prompts(prompt, role)
-        reading = votes.vote.reading(self.capabilities(asked[0].role)) if votes else {}
-        settings = {**reading, **options}
+        settings = {**plan.reading(self.capabilities(asked[0].role)), **options}
         drawing = Drawing(
             self._session, self._findings, self._line, asked, settings, keeps_cut=keep_cut
         )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import anyio
 from anyio.abc import TaskGroup
 
+from tts.backends.base import Capabilities
 from tts.errors import BackendError, BudgetExceeded, ConfigError, NoQuorum
 from tts.ledger import Clock
 from tts.problem import Candidate, StoppedBy
@@ -17,6 +18,8 @@ from tts.stopping import Never, StoppingRule
 from tts.votes import Tally
 
 __all__ = ["Draw", "Draws", "Plan", "Samples"]
+
+_MOST_ALTERNATIVES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,21 @@ class Plan:
             raise ConfigError(f"stop={stop.name!r} needs the tally it shall watch: give votes=")
         if votes is not None and votes.vote.is_collective:
             stop = None  # what is counted when all are there cannot stop sooner
+        if stop is not None and stop.needs_iid and order == "completion":
+            raise ConfigError(
+                f"rule {stop.name!r} judges draws in ticket order, and in order of completion "
+                "short answers come first: drop order='completion', or set assume_iid: true"
+            )
         return cls(n, stop or Never(), votes, order, speculate, quorum)
+
+    def reading(self, capabilities: Capabilities) -> dict[str, Any]:
+        """Return the options of calls whose candidates vote and rule shall read."""
+        options = self.votes.vote.reading(capabilities) if self.votes else {}
+        if "logprobs" in self.stop.needs:
+            options["logprobs"] = True
+        if "top_logprobs" in self.stop.needs:
+            options["top_logprobs"] = min(_MOST_ALTERNATIVES, capabilities.top_logprobs)
+        return options
 
 
 class Samples:

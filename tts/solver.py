@@ -22,6 +22,7 @@ from tts.problem import Exhausted, Problem, Solution
 from tts.run import Run
 from tts.session import Model, Session, Update
 from tts.spans import Span
+from tts.stopping import StoppingRule
 from tts.strategy import Strategy
 from tts.tasks import is_in_event_loop, task_scope
 
@@ -151,6 +152,12 @@ class Solver:
 
 def _check(pipeline: Pipeline, backends: Mapping[str, Backend]) -> None:
     """Refuse a pipeline that cannot work, before the first call is paid for."""
+    for rule in pipeline.strategy.parts():
+        if not isinstance(rule, StoppingRule):
+            continue
+        objection = rule.objection(pipeline.fingerprint)
+        if objection is not None:
+            raise pipeline.mistake(objection, "strategy", "stop")
     first = next(iter(backends))
     for role, abilities in pipeline.strategy.needs().items():
         name = pipeline.roles.get(role, first)

@@ -99,9 +99,11 @@ class Confidence(Vote, name="confidence"):
 class Standing:
     """One answer's place in a tally."""
 
-    __slots__ = ("_best_weight", "best", "count", "exact", "first_ticket")
+    __slots__ = ("_best_weight", "best", "count", "exact", "first_ticket", "group")
 
-    def __init__(self, candidate: Candidate, weight: float) -> None:
+    def __init__(self, candidate: Candidate, weight: float, group: str = "") -> None:
+        self.group = group
+        """The key under which its ballots stand in `Tally.ballots`."""
         self.best = candidate
         """Its heaviest candidate, the earliest among equals."""
         self.first_ticket = candidate.ticket
@@ -145,10 +147,13 @@ class Tally:
         self.vote = vote or Plurality()
         self.candidates: list[Candidate] = []
         """All candidates, in the order in which they were added."""
+        self.ballots: list[tuple[str, float] | None] = []
+        """Each candidate's answer and its weight, in that order; None where it abstained."""
         self.abstentions = 0
         """Candidates without an answer or a weight."""
         self._is_provisional = False
         self._standings: dict[str, Standing] = {}
+        self._ordered: list[Standing] | None = None
         self._group: dict[str, str] = {}
 
     @classmethod
@@ -175,17 +180,20 @@ class Tally:
             ConfigError: If the weight lies outside [0, 1].
         """
         self.candidates.append(candidate)
+        self._ordered = None
         key = candidate.key
         if weight is not None and not 0.0 <= weight <= 1.0:
             raise ConfigError(f"vote {self.vote.name!r} gave {weight}: weights lie in [0, 1]")
         if key is None or weight is None:
             self.abstentions += 1
+            self.ballots.append(None)
             return
         group = self._group_of(key)
+        self.ballots.append((group, weight))
         if group in self._standings:
             self._standings[group].add(candidate, weight)
         else:
-            self._standings[group] = Standing(candidate, weight)
+            self._standings[group] = Standing(candidate, weight, group)
 
     def _group_of(self, key: str) -> str:
         if key not in self._group:
@@ -196,7 +204,11 @@ class Tally:
     @property
     def standings(self) -> list[Standing]:
         """All answers, the leader first."""
-        return sorted(self._standings.values(), key=lambda s: (-s.exact, s.first_ticket))
+        if self._ordered is None:  # a rule asks several times between two candidates
+            self._ordered = sorted(
+                self._standings.values(), key=lambda s: (-s.exact, s.first_ticket)
+            )
+        return self._ordered.copy()
 
     @property
     def leader(self) -> Standing | None:

@@ -22,6 +22,7 @@ from tts.pipeline import Pipeline
 from tts.problem import Problem, Solution
 from tts.solver import Solver, open_solver
 from tts.spans import seed_of
+from tts.stopping import StoppingRule
 from tts.tasks import task_scope
 
 __all__ = ["ManyProblems", "OneProblem", "run"]
@@ -142,6 +143,8 @@ class ManyProblems:
         self.sink, self.texts = sink, texts
         self.slots = anyio.Semaphore(concurrency)
         self.done: dict[int, dict[str, Any]] = {}
+        rule = getattr(pipeline.strategy, "stop", None)
+        self.watch = rule.watch(seed) if isinstance(rule, StoppingRule) else None
         self.printed = self.failed = 0
 
     async def main(self) -> int:
@@ -176,8 +179,13 @@ class ManyProblems:
             self.slots.release()
         self.done[index] = {"id": problem.id, **report}
         while self.printed in self.done:
-            typer.echo(json.dumps(self.done.pop(self.printed), ensure_ascii=False))
+            report = self.done.pop(self.printed)
+            typer.echo(json.dumps(report, ensure_ascii=False))
             self.printed += 1
+            if self.watch is not None and report.get("status") in {"ok", "no_answer"}:
+                trouble = self.watch(report["samples"])
+                if trouble:
+                    typer.echo(f"tts: problem {report['id']}: {trouble}", err=True)
 
 
 def _tell_trouble(solver: Solver) -> None:

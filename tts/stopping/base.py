@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from tts.problem import StoppedBy
 from tts.registry import Component
 from tts.votes import Tally
 
-__all__ = ["CONTINUE", "StoppingRule", "Verdict"]
+__all__ = ["CONTINUE", "StoppingRule", "Verdict", "promise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,47 @@ class StoppingRule(Component, group="tts.rules", label="rule"):
 
     Pure, synchronous, without I/O; it sees the tally only, so its decision can be replayed.
     """
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Abilities that the sampled model must have."""
+        return frozenset()
+
+    @property
+    def needs_iid(self) -> bool:
+        """True if it judges only independent draws of one model and prompt, in ticket order.
+
+        Such a rule has a setting `assume_iid` that lifts this.
+        """
+        return not getattr(self, "assume_iid", True)
+
+    def objection(self, fingerprint: Callable[[], str]) -> str | None:
+        """Return why the rule may not be used in a pipeline; None if it may.
+
+        Args:
+            fingerprint: Computes the pipeline's fingerprint.
+        """
+        return None
+
+    def watch(self, seed: int) -> Callable[[int], str | None] | None:
+        """Return what looks for drift over many problems; None if the rule has nothing to lose.
+
+        Args:
+            seed: Seed of the watch.
+
+        Returns:
+            A function that takes in the number of candidates of each problem solved, in their
+            order, and returns what to warn of, or None.
+        """
+        return None
+
+    @classmethod
+    def ladder(cls) -> tuple[Self, ...]:
+        """Return settings to calibrate, the most cautious first; fixed before any data is seen.
+
+        Empty where there is nothing to calibrate.
+        """
+        return ()
 
     @abstractmethod
     def verdict(self, tally: Tally, remaining: int) -> Verdict:
@@ -49,6 +91,26 @@ class StoppingRule(Component, group="tts.rules", label="rule"):
             A number in [1, remaining].
         """
 
-    def stop(self, reason: str, guarantee: str | None) -> Verdict:
+    def stop(self, reason: str, guarantee: str | None = None) -> Verdict:
         """Return the verdict that ends sampling."""
         return Verdict(StoppedBy(rule=self.name, reason=reason, guarantee=guarantee))
+
+
+def promise(
+    claim: str, *, kind: str, level: str, unit: str, n: int, effective_n: float | None = None
+) -> str:
+    """Return a guarantee as every rule states it.
+
+    Args:
+        claim: What is said of the answer.
+        kind: What is controlled: `rate`, `mode` or `error`.
+        level: At which level, and over what chance.
+        unit: What is exchangeable: `question`, `sample` or `turn`.
+        n: Units that it rests on.
+        effective_n: Independent units that they are worth; n if None.
+
+    >>> promise("the mode", kind="mode", level="error <= 0.05", unit="sample", n=9)
+    'the mode; controls: mode, error <= 0.05; unit: sample, n = 9, effective n = 9'
+    """
+    worth = n if effective_n is None else effective_n
+    return f"{claim}; controls: {kind}, {level}; unit: {unit}, n = {n}, effective n = {worth:.4g}"

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tts import ConfigError, Pipeline
+from tts.backends import Given
+from tts.cli import main
+from tts.cli.calibrate import Recorder
+from tts.cli.problems import read_problems
+from tts.messages import Request
+from tts.solver import open_solver
+from tts.stopping.calibration import Calibration
+from tts.stopping.deepconf import DeepConf
+from tts.strategies.self_consistency import SelfConsistency
+from tts.testing import ScriptedBackend, virtual_run
+
+PIPELINE = """
+models:
+  solver: {backend: reference, sampling: {temperature: 0.8, max_tokens: 64}}
+strategy: {use: self_consistency, samples: 5}
+"""
+FACTS = "Facts:\\nhats = {}\\nkeys = hats - 1\\nQuestion: keys?"
+
+
+def lay_out(folder: Path) -> None:
+    (folder / "p.yaml").write_text(PIPELINE)
+    lines = [f'{{"input": "{FACTS.format(n)}", "answer": "{n - 1}"}}' for n in (3, 4, 5, 6)]
+    (folder / "d.jsonl").write_text("\n".join(lines))
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The full votes of the problems, drawn once for all tests."""
+    folder = tmp_path_factory.mktemp("drawn")
+    lay_out(folder)
+    pipeline, path = Pipeline.load(folder / "p.yaml"), folder / "votes.jsonl"
+    recorder = Recorder(pipeline, frozenset(), seed=0, reuse=path, concurrency=4)
+    anyio.run(recorder.record, read_problems(pipeline, folder / "d.jsonl"))
+    return path.read_text()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drawn: str) -> Path:
+    monkeypatch.chdir(tmp_path)
+    lay_out(tmp_path)
+    (tmp_path / "votes.jsonl").write_text(drawn)
+    return tmp_path
+
+
+def run(*words: str) -> int:
+    with pytest.raises(SystemExit) as exit_:
+        main(["calibrate", "p.yaml", "--data", "d.jsonl", "--out", "rule.json", *words])
+    return int(exit_.value.code or 0)
+
+
+LOOSE = ("--target", "disagreement<=0.7", "--delta", "0.3", "--reuse", "votes.jsonl")
+
+
+def test_a_rule_is_calibrated_written_and_used(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*LOOSE, "--plot", "curve.svg") == 0
+    printed = capsys.readouterr().out
+    assert "* beta confidence=" in printed
+    assert "4 problems, 5 samples in full" in printed
+    found = Calibration.load("rule.json")
+    assert (found.n, found.samples, len(found.data)) == (4, 5, 32)
+    assert found.fingerprint == Pipeline.load("p.yaml").fingerprint()
+    assert (folder / "curve.svg").read_text().count("<circle") == len(found.curve)
+    use = PIPELINE.replace(
+        "samples: 5", "samples: 5, stop: {use: conformal, calibration: rule.json}"
+    )
+    Path("use.yaml").write_text(use)
+    with pytest.raises(SystemExit) as exit_:
+        main(["run", "use.yaml", "--input", FACTS.format(3).replace("\\n", "\n"), "--json"])
+    assert not exit_.value.code
+    assert "same answer as the full vote" in capsys.readouterr().out
+
+
+def test_full_votes_are_drawn_once(folder: Path, drawn: str) -> None:
+    assert run(*LOOSE) == 0
+    assert Path("votes.jsonl").read_text() == drawn
+    Path("d.jsonl").write_text(Path("d.jsonl").read_text().splitlines()[0])
+    assert run(*LOOSE, "--seed", "1") == 1  # one problem certifies nothing
+    assert len(Path("votes.jsonl").read_text().splitlines()) == 5
+
+
+def test_what_cannot_be_certified_fails_with_what_it_would_take(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--target", "disagreement<=0.05", "--reuse", "votes.jsonl") == 1
+    error = capsys.readouterr().err
+    assert "4 problems cannot certify 0.05" in error
+    assert "about 45 problems" in error
+    assert not Path("rule.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--target", "accuracy>=1"], "is no target"),
+        ([*LOOSE, "--delta", "1"], "--delta is a chance"),
+        ([*LOOSE, "--rule", "never"], "no settings to calibrate"),
+        ([*LOOSE, "--rule", "betta"], "did you mean 'beta'?"),
+        ([*LOOSE, "--plot", "curve.png"], "end it in .svg"),
+        ([*LOOSE, "--reuse", "d.jsonl"], "d.jsonl:1: no full vote"),
+        ([*LOOSE, "--out", "nowhere/rule.json"], "cannot write"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    folder: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*words) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_errors_need_answers_and_a_rule_needs_a_place(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("d.jsonl").write_text('"a question"\n{"input": "another", "answer": 3}\n')
+    assert run("--target", "error<=0.5") == 2
+    assert "d.jsonl:1: error<= needs the right answer" in capsys.readouterr().err
+    Path("p.yaml").write_text(PIPELINE.replace("self_consistency", "best_of_n"))
+    assert run(*LOOSE) == 2
+    assert "best_of_n has no rule to calibrate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("temperature: 0.8", "temperature: 0.9"),
+        ("samples: 5", "samples: 6"),
+        ("samples: 5", "samples: 5, vote: confidence"),
+        ("strategy:", "answer: number\nstrategy:"),
+        ("strategy:", "prompts: {solve: 'Q: {{ problem }}'}\nstrategy:"),
+    ],
+)
+def test_a_pipeline_that_samples_otherwise_refuses_the_calibration(
+    folder: Path, change: tuple[str, str]
+) -> None:
+    assert run(*LOOSE) == 0
+    text = PIPELINE.replace(*change)
+
+    async def opened() -> None:
+        async with open_solver(Pipeline.load("use.yaml")):
+            pass
+
+    for extra in ("", ", allow_mismatch: true"):
+        rule = f", stop: {{use: conformal, calibration: rule.json{extra}}}}}"
+        Path("use.yaml").write_text(text.rstrip().removesuffix("}") + rule)
+        if extra:
+            anyio.run(opened)
+        else:
+            with pytest.raises(ConfigError, match=r"use\.yaml:.*make it anew with tts calibrate"):
+                anyio.run(opened)
+
+
+def test_what_carries_a_call_does_not_void_a_calibration(folder: Path) -> None:
+    first = Pipeline.load("p.yaml").fingerprint()
+    Path("p.yaml").write_text(
+        PIPELINE.replace("max_tokens: 64}", "max_tokens: 64}, concurrency: 3")
+    )
+    assert Pipeline.load("p.yaml").fingerprint() == first
+    Path("p.yaml").write_text(PIPELINE.replace("samples: 5", "samples: 5, stop: beta"))
+    assert Pipeline.load("p.yaml").fingerprint() == first
+
+
+def answer(request: Request) -> str:
+    return f"Answer: {random.Random(request.seed).randrange(3)}"
+
+
+def test_a_budget_that_ends_a_full_vote_is_refused() -> None:
+    backend = ScriptedBackend(answer, latency=1.0)
+    pipeline = Pipeline.model_validate(
+        {
+            "models": {"m": Given(backend=backend)},
+            "strategy": SelfConsistency(samples=9),
+            "budget": {"calls": 4},
+        }
+    )
+    recorder = Recorder(pipeline, frozenset(), seed=0, reuse=None, concurrency=2)
+    problems = [pipeline.problem("What?", id=7)]
+    with pytest.raises(ConfigError, match="ended the full vote of problem 7"):
+        virtual_run(lambda: recorder.record(problems))
+
+
+def test_a_rule_that_looks_at_alternatives_has_them_asked_for() -> None:
+    backend = ScriptedBackend(answer)
+    pipeline = Pipeline(models={"m": Given(backend=backend)}, strategy=SelfConsistency(samples=4))
+    needs = frozenset({"top_logprobs"})
+    recorder = Recorder(pipeline, needs, seed=0, reuse=None, concurrency=2)
+    drawn = virtual_run(lambda: recorder.record([pipeline.problem("What?")]))
+    assert {request.top_logprobs for request in backend.requests} == {20}
+    assert drawn[0][0].completion.logprobs
+    json.dumps(recorder.pipeline.strategy.settings())
+
+
+def test_a_strategy_that_stops_by_deepconf_asks_for_alternatives() -> None:
+    backend = ScriptedBackend(answer)
+    strategy = SelfConsistency(samples=4, stop=DeepConf(warm_up=2))
+    pipeline = Pipeline(models={"m": Given(backend=backend)}, strategy=strategy)
+
+    async def main() -> None:
+        async with open_solver(pipeline) as solver:
+            await solver.solve(pipeline.problem("What?"))
+
+    virtual_run(main)
+    assert {request.top_logprobs for request in backend.requests} == {20}

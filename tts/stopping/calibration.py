@@ -1,0 +1,253 @@
+"""Certify a rule on recorded problems: replay a ladder of settings, test each, keep the best."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError
+
+from tts.answers import equivalent
+from tts.canonical import canonical
+from tts.errors import ConfigError
+from tts.frozen import Frozen
+from tts.problem import Candidate
+from tts.stopping.base import StoppingRule
+from tts.stopping.replay import Replayed, replay_all
+from tts.stopping.risk import Certificate, certify
+from tts.votes import Tally, Vote
+
+__all__ = ["Calibration", "Point", "Recording", "Target", "calibrate"]
+
+_Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+_TARGET = re.compile(r"\s*(disagreement|error)\s*<=\s*([0-9.eE+-]+)\s*")
+
+
+class Target(Frozen):
+    """What is to be certified."""
+
+    kind: Literal["disagreement", "error"]
+    """`disagreement` with the vote over all samples, or `error` against the given answers."""
+    level: _Share
+    """Share of problems that may fail."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the target that a text like `disagreement<=0.01` names.
+
+        Raises:
+            ConfigError: If it names none.
+        """
+        match = _TARGET.fullmatch(text)
+        try:
+            if match:
+                return cls.model_validate({"kind": match[1], "level": float(match[2])})
+        except ValueError:
+            pass
+        raise ConfigError(f"{text!r} is no target: disagreement<=LEVEL or error<=LEVEL, in (0, 1)")
+
+    def __str__(self) -> str:
+        return f"{self.kind}<={self.level:g}"
+
+
+class Point(Frozen):
+    """One setting of the ladder on the calibration problems."""
+
+    rule: StoppingRule
+    failures: int
+    """Problems on which it failed."""
+    bound: float
+    """Upper confidence bound on its risk, for this setting alone."""
+    certified: bool
+    """True if the procedure certifies it."""
+    samples: float
+    """Mean samples consumed."""
+    tokens: float
+    """Mean completion tokens sent for."""
+    rounds: float
+    """Mean calls on the longest chain."""
+
+
+class Calibration(Frozen):
+    """A certified rule with all that it rests on; the file of `tts calibrate`."""
+
+    version: Literal[1] = 1
+    rule: StoppingRule
+    """The certified rule that saves most tokens."""
+    target: Target
+    delta: _Share
+    """Chance, over calibration sets, that the certificate is false."""
+    n: Annotated[int, Field(ge=1)]
+    """Problems."""
+    effective_n: float
+    """Independent problems: each question counts once, however many samples it has."""
+    samples: Annotated[int, Field(ge=1)]
+    """Samples of the full vote."""
+    saved: float
+    """Share of the full vote's completion tokens that the rule saved."""
+    curve: tuple[Point, ...]
+    """All settings, the most cautious first."""
+    used: tuple[int, ...] = ()
+    """Candidates that the rule drew on each problem; later problems are compared with them."""
+    fingerprint: str = ""
+    """Digest of the pipeline it was made for."""
+    models: tuple[str, ...] = ()
+    """Models it was made with."""
+    data: str = ""
+    """Digest of the problems."""
+    made: str = ""
+    """Date, in UTC."""
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a calibration file.
+
+        Raises:
+            ConfigError: If it cannot be read, or is none.
+        """
+        try:
+            return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"cannot read: {error.strerror}", path=str(path)) from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the file"
+            raise ConfigError(
+                f"no calibration file of this version: {where}: {first['msg']}; make it anew with "
+                "tts calibrate",
+                path=str(path),
+            ) from error
+
+    def dump(self) -> str:
+        """Return the file's text."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+
+    @property
+    def guarantee(self) -> str:
+        """What is promised of a problem drawn like the calibration problems."""
+        claim = "right answer" if self.target.kind == "error" else "same answer as the full vote"
+        return (
+            f"{claim} (full: {self.samples} samples); controls: error <= {self.target.level:g} "
+            f"with chance {1 - self.delta:g} over calibration sets; unit: question, n = {self.n}, "
+            f"effective n = {self.effective_n:g}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One problem sampled in full.
+
+    Attributes:
+        candidates: What was drawn.
+        truth: The right answer, if it is known.
+    """
+
+    candidates: tuple[Candidate, ...]
+    truth: str | None = None
+
+
+def calibrate(
+    ladder: Sequence[StoppingRule],
+    recordings: Sequence[Recording],
+    n: int,
+    *,
+    target: Target,
+    delta: float,
+    vote: Vote | None = None,
+) -> Calibration:
+    """Return the rule of the ladder that saves most among those that are certified.
+
+    Learn then test: the ladder is tested from its start until a setting is not certified, with
+    the exact binomial p-value. With chance 1 - delta over sets of independent problems, all
+    certified settings keep the target on problems of the same kind.
+
+    Args:
+        ladder: Settings, the most cautious first, fixed before these problems were seen.
+        recordings: One each problem, sampled in full.
+        n: Samples in full.
+        target: What is to be certified.
+        delta: Chance of a false certificate, in (0, 1).
+        vote: How candidates weigh.
+
+    Raises:
+        ConfigError: If there is nothing to calibrate, or answers are missing for `error`.
+        NotCertifiable: If no setting is certified; it says what these data would certify.
+    """
+    _check(ladder, recordings, target)
+    replays = [replay_all(ladder, one.candidates, n, vote=vote) for one in recordings]
+    runs = [list(row) for row in zip(*replays, strict=True)]
+    wanted = [_wanted(one, target, vote) for one in recordings]
+    losses = [[_fails(run.key, key) for run, key in zip(row, wanted, strict=True)] for row in runs]
+    certificate = certify(losses, target.level, delta)
+    curve = _curve(ladder, runs, certificate)
+    full = sum(_full_tokens(one) for one in recordings) / len(recordings)
+    best = min((point for point in curve if point.certified), key=lambda point: point.tokens)
+    chosen = runs[curve.index(best)]
+    return Calibration(
+        rule=best.rule,
+        target=target,
+        delta=delta,
+        n=certificate.n,
+        effective_n=float(certificate.n),
+        samples=n,
+        saved=1.0 - best.tokens / full if full else 0.0,
+        curve=curve,
+        used=tuple(_candidates(run, one) for run, one in zip(chosen, recordings, strict=True)),
+        made=datetime.now(UTC).date().isoformat(),
+    )
+
+
+def _check(ladder: Sequence[StoppingRule], recordings: Sequence[Recording], target: Target) -> None:
+    if not ladder:
+        raise ConfigError("this rule has no settings to calibrate")
+    if not recordings:
+        raise ConfigError("there are no problems to calibrate on")
+    if target.kind == "error" and any(recording.truth is None for recording in recordings):
+        raise ConfigError(f"the target {target} needs the right answer of every problem")
+
+
+def _wanted(recording: Recording, target: Target, vote: Vote | None) -> str | None:
+    if target.kind == "error":
+        return canonical(recording.truth or "")
+    ordered = sorted(recording.candidates, key=lambda candidate: candidate.ticket)
+    leader = Tally.of(ordered, vote).leader
+    return leader.group if leader else None
+
+
+def _fails(key: str | None, wanted: str | None) -> bool:
+    if key is None or wanted is None:
+        return key is not wanted
+    return not equivalent(key, wanted)
+
+
+def _curve(
+    ladder: Sequence[StoppingRule], runs: list[list[Replayed]], certificate: Certificate
+) -> tuple[Point, ...]:
+    def mean(values: list[int]) -> float:
+        return sum(values) / len(values)
+
+    return tuple(
+        Point(
+            rule=rule,
+            failures=certificate.bounds[place][0],
+            bound=certificate.bounds[place][1],
+            certified=place in certificate.certified,
+            samples=mean([run.samples for run in row]),
+            tokens=mean([run.tokens for run in row]),
+            rounds=mean([run.rounds for run in row]),
+        )
+        for place, (rule, row) in enumerate(zip(ladder, runs, strict=True))
+    )
+
+
+def _candidates(run: Replayed, recording: Recording) -> int:
+    return sum(one.ticket < run.samples for one in recording.candidates)
+
+
+def _full_tokens(recording: Recording) -> int:
+    return sum(one.completion.usage.completion_tokens for one in recording.candidates)
