@@ -67,7 +67,7 @@ class PromptBound:
             self._each = math.ceil(over / len(request.messages))
 
     def _bytes(self, request: Request) -> int:
-        size = self.seen(request) - _A_MESSAGE * len(request.messages) + self._extra
+        size = self.seen(request) - _A_MESSAGE * (len(request.messages) + 1) + self._extra
         if request.json_schema is not None:
             size += len(request.json_schema.encode()) + self.SCHEMA
         return size
