@@ -61,6 +61,11 @@ class _Model:
         return 1
 
     async def generate(self, request: Request, meter: Meter) -> Completion:
+        """Answer after a while.
+
+        Raises:
+            RateLimited: If the server has enough to do.
+        """
         server = self.server
         await anyio.sleep(0.02)
         if server.active >= server.bears:
