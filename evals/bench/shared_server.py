@@ -64,7 +64,7 @@ class _Model:
         """Answer after a while.
 
         Raises:
-            RateLimited: If the server has all it bears.
+            RateLimited: If the server has enough to do.
         """
         server = self.server
         await anyio.sleep(0.02)
