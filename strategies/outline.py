@@ -12,7 +12,7 @@ from pydantic import Field, PositiveInt
 from tts.diversity import distinct_answers, effective_samples
 from tts.drafts import as_drafts
 from tts.errors import BackendError
-from tts.plans import items
+from tts.lists import items
 from tts.problem import Candidate, Problem, Solution
 from tts.run import Run
 from tts.strategy import Strategy

@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from tts.drafts import as_draft
 from tts.errors import BackendError, ConfigError
-from tts.plans import ordered, rating, steps
+from tts.lists import ordered, rating, steps
 from tts.problem import Problem, Solution
 from tts.run import Run
 from tts.selection import choose

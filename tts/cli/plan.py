@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from tts.planning import Plan
+    from tts.forecast import Plan
 
 __all__ = ["plan"]
 
@@ -48,7 +48,7 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say where more samples stop paying."""
-    from tts.planning import make_plan, read_results  # numpy: other commands start without it
+    from tts.forecast import make_plan, read_results  # numpy: other commands start without it
 
     made = make_plan(
         read_results(results), metric=metric.value, mode=mode.value, epsilon=epsilon, seed=seed

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tts.plans import Step, items, ordered, rating, steps
+from tts.lists import Step, items, ordered, rating, steps
 
 PLAIN = st.from_regex(r"[a-z]{2,8}( [a-z]{2,8}){0,3}", fullmatch=True).filter(
     lambda text: text.split()[0] not in {"step", "plan", "path", "outline", "method"}

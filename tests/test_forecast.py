@@ -8,7 +8,7 @@ import pytest
 
 from tts.cli import main
 from tts.errors import ConfigError
-from tts.planning import Mode, Sampled, make_plan, read_results
+from tts.forecast import Mode, Sampled, make_plan, read_results
 
 
 def drawn(rates: np.ndarray, samples: int, seed: int = 0) -> list[Sampled]:
