@@ -10,7 +10,9 @@ TTSError
 │ ├ ContextLengthExceeded  you: the prompt and `max_tokens` do not fit the model
 │ ├ InvalidResponse      the answer could not be understood
 │ └ NoQuorum             too many calls of a sample failed; holds the candidates that survived
-└ BudgetExceeded         you: the budget does not allow another call
+├ BudgetExceeded         you: the budget does not allow another call
+├ PlanError              the planning model: a line of its plan cannot be carried out
+└ ToolError              the tool, or whoever wrote its arguments: `retryable` tells which
 """
 
 from __future__ import annotations
@@ -28,8 +30,10 @@ __all__ = [
     "ContextLengthExceeded",
     "InvalidResponse",
     "NoQuorum",
+    "PlanError",
     "RateLimited",
     "TTSError",
+    "ToolError",
 ]
 
 
@@ -156,3 +160,34 @@ class BudgetExceeded(TTSError):
             f"budget of {limit:g} {kind} does not allow another call ({spent:g} spent)"
         )
         self.kind, self.spent, self.limit = kind, spent, limit
+
+
+class PlanError(TTSError):
+    """A line of a plan cannot be carried out; a model can repair it from the message.
+
+    Attributes:
+        line: Line in the plan's text, from 1.
+        reason: What is wrong, and what to write instead.
+    """
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line}: {reason}")
+        self.line, self.reason = line, reason
+
+
+class ToolError(TTSError):
+    """A call of a tool failed, or its arguments do not fit; the cause is what it raised.
+
+    Attributes:
+        tool: Name of the tool.
+        reason: What went wrong.
+        retryable: False if only other arguments can help.
+        is_timeout: True if there was no result in time.
+    """
+
+    def __init__(
+        self, tool: str, reason: str, *, retryable: bool = True, is_timeout: bool = False
+    ) -> None:
+        super().__init__(f"{tool}: {reason}")
+        self.tool, self.reason = tool, reason
+        self.retryable, self.is_timeout = retryable, is_timeout

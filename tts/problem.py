@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from tts.answers import AnswerFormat, canonical
+from tts.executed import Executed
 from tts.frozen import Frozen
 from tts.ledger import RunUsage
 from tts.messages import Completion
@@ -93,11 +94,17 @@ class Solution(Frozen):
     trace_id: str = ""
     candidates: tuple[Candidate, ...] = ()
     """Every candidate that was drawn and consumed, by ticket."""
+    graph: Executed | None = None
+    """What became of the calls that a strategy planned; None where it plans none."""
 
     def report(self) -> dict[str, Any]:
-        """Return what `tts run --json` prints: stable keys, without the candidates."""
+        """Return what `tts run --json` prints: stable keys, without the candidates.
+
+        `graph` is one of them where the strategy plans calls.
+        """
         own = ("answer", "text", "status", "strategy", "stopped_by")
         values = self.model_dump(mode="json", exclude={"candidates"})
+        graph = {} if self.graph is None else {"graph": self.graph.report()}
         return {
             **{key: values[key] for key in own},
             "samples": self.samples,
@@ -105,6 +112,7 @@ class Solution(Frozen):
             "parse_failures": self.parse_failures,
             "failed_calls": self.failed_calls,
             "trace_id": self.trace_id,
+            **graph,
         }
 
     @property
