@@ -67,7 +67,7 @@ class Planning:
             BackendError: If the model refuses for good, so that asking again is no help.
             BudgetExceeded: If the budget does not allow the call.
         """
-        before, self.problems = set(self._keys()), []
+        before, self.problems = self._done(), []
         known = {number: bound.call.text for number, bound in self._bound.items()}
         reader = PlanReader(known)
         try:
@@ -83,7 +83,8 @@ class Planning:
                 raise
             self._take(reader.close(is_cut=True))
             self._refuse(Problem(0, f"the planner failed: {error}", ""))
-        added = len(set(self._keys()) - before)
+        new = {_made(bound) for number, bound in self._bound.items() if number not in known}
+        added = len(new - before)
         if not (added or reader.has_join or self.problems):
             self._refuse(Problem(1, "there is no call and no join()", ""))
         return added
@@ -103,8 +104,13 @@ class Planning:
         """Return the calls with their numbers, without results."""
         return [f"{bound.call.id}. {_one_line(bound.call.text)}" for bound in self._bound.values()]
 
-    def _keys(self) -> list[Hashable]:
-        return [f"{bound.tool.name} {bound.arguments!r}" for bound in self._bound.values()]
+    def _done(self) -> set[str]:
+        """Return the calls that need not be made again: those that have not failed."""
+        return {
+            _made(bound)
+            for number, bound in self._bound.items()
+            if not isinstance(self._graph.outcome(number), Exception)
+        }
 
     def _result(self, number: int) -> str:
         result = self._graph.outcome(number)
@@ -209,6 +215,11 @@ async def open_planning(
         if graph is not None:
             planning.executed = graph.executed
             run.record("graph", opened=opened, **planning.executed.report())
+
+
+def _made(bound: Bound) -> str:
+    """Return what a call comes to, whatever its number."""
+    return f"{bound.tool.name} {bound.arguments!r}"
 
 
 def _shown(value: Any) -> str:

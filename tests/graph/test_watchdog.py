@@ -28,7 +28,7 @@ def test_each_step_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
             return "done"
 
         monkeypatch.setattr(time, "perf_counter", lambda: next(ticks))
-        return await Watched(work(), held.append)
+        return str(await Watched(work(), held.append))
 
     assert virtual_run(main) == "done"
     assert held == [1.0, 2.0]

@@ -14,7 +14,7 @@ DEFECTS = [
     '1. search("a"\n2. search("b")\n3. math($1, $2\n4. join()\n<END_OF_PLAN>\n',
     '1. search("a",\n   k=3,\n)\n2. join()\n',
     "```python\n- 1. f('x')  # first (of two)\n* 2) g($1) # more ) here\n3. join()\n```\n",
-    "Thought: go\n1. f({'a': [$1, (2, 3)], \"b\": ${1.x}})\n2. f(1)\n3. f(${2.x[0]['k']})\n4. join()",
+    "Thought: go\n1. f({'a': [$1, (2,)], \"b\": ${1.x}})\n2. f(1)\n3. f(${2.x[0]['k']})\n4. join()",
     "1. f('it''s (odd')\n2. g(\"a ) b\")\n3. h('never closed)\n4. join()\n",
     "1. f(1) 2. g($1); 3. h($2) 4. join()",
     "here is the plan\n1. compare the results\n2. f(1)\nf(2)\n\nend\n",
