@@ -120,7 +120,8 @@ def test_failing_samples_degrade_and_never_kill(name: str, lost: set[int]) -> No
 
 @every_strategy
 def test_failures_are_counted(name: str) -> None:
-    backend = FlakyBackend(actor(), fails=lambda r: r.role == "solve" and r.ticket == 0)
+    first = Strategy.parse(name).roles()[0]
+    backend = FlakyBackend(actor(), fails=lambda r: r.role == first and r.ticket == 0)
     assert solve(name, backend).failed_calls == 1
 
 

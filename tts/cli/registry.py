@@ -16,6 +16,7 @@ from tts.frozen import Frozen
 from tts.registry import Component
 from tts.stopping import StoppingRule
 from tts.strategy import Strategy
+from tts.toolboxes import Toolbox
 from tts.verifiers import Verifier
 from tts.votes import Vote
 
@@ -27,6 +28,7 @@ _FAMILIES: dict[str, tuple[type[Component], str]] = {
     "rules": (StoppingRule, "When to stop sampling."),
     "votes": (Vote, "How candidates are weighed."),
     "verifiers": (Verifier, "How candidates are scored."),
+    "tools": (Toolbox, "Functions that strategies may call."),
 }
 
 
