@@ -140,7 +140,7 @@ class _Expression:
         if not token[:1].isdigit() and not token.startswith("."):
             raise ValueError(f"a number is expected, not {token or 'the end'!r}")
         digits = token.replace(",", "")
-        return float(digits) if set(digits) & set(".eE") else int(digits)
+        return _bounded(float(digits) if set(digits) & set(".eE") else int(digits))
 
     def _call(self, name: str) -> Number:
         if self._next() != "(":

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
 from tts.errors import ConfigError
 
@@ -74,7 +74,10 @@ class _Typed(Parameter):
 
     @cached_property
     def _adapter(self) -> TypeAdapter[Any]:
-        return TypeAdapter(self._annotation, config={"arbitrary_types_allowed": True})
+        try:
+            return TypeAdapter(self._annotation)
+        except PydanticSchemaGenerationError:  # a class of the user's: checked by isinstance
+            return TypeAdapter(self._annotation, config={"arbitrary_types_allowed": True})
 
     @property
     def schema(self) -> Mapping[str, Any]:

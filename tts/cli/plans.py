@@ -47,7 +47,7 @@ def steps_table(steps: Sequence[Step]) -> Table:
     table = Table.grid(padding=(0, 2))
     for step in steps[-_MOST_LIVE:]:
         state = Text(_word(step.state), style=_COLOURS.get(step.state, "red"))
-        table.add_row(f"  {step.id}.", _short(step.text), state, _came_to(step))
+        table.add_row(f"  {step.id}.", Text(_short(step.text)), state, Text(_came_to(step)))
     return table
 
 
