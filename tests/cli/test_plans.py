@@ -72,9 +72,8 @@ def test_trace_show_draws_who_ran_when(tts: Tts, tmp_path: Path) -> None:
 
 
 def steps() -> list[Step]:
-    times = {"emitted": 0.0, "ready": 0.0}
     return [
-        Step(id=1, text="f(1)", state="succeeded", started=0.0, finished=1.0, **times),
+        Step(id=1, text="f(1)", state="succeeded", emitted=0.0, started=0.0, finished=1.0),
         Step(id=2, text="g([/]1)", state="running", started=1.0, emitted=0.5, same_as=1, held=0.5),
         Step(id=3, text="h($2)", after=(2,), state="pending", emitted=1.0),
     ]

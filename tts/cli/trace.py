@@ -83,7 +83,8 @@ def _tree(trace_id: str, records: list[_Record]) -> Tree:
 def _place(record: _Record) -> tuple[int, float]:
     """Sort key within a span: calls by ticket, a plan's events in time, then stops and charts."""
     late = {"call": 0, "stop": 2, "graph": 3}.get(record["event"], 1)
-    return late, float(record.get("ticket", record.get("at", record.get("start", 0))))
+    when = next((record[key] for key in ("ticket", "at", "start") if key in record), 0)
+    return late, float(when)
 
 
 def _paths(records: list[_Record]) -> set[str]:
