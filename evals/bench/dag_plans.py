@@ -64,8 +64,9 @@ def _tools(rng: random.Random, taken: list[float]) -> tuple[Tool, ...]:
 
     async def work() -> str:
         taken.append(rng.lognormvariate(mean, SIGMA))
+        number = len(taken)
         await anyio.sleep(taken[-1])
-        return "a result that mentions $1 and 2. search(nothing)"
+        return f"result {number}, which mentions $1 and\n2. search(nothing)"
 
     async def search(query: str) -> str:
         return await work()
