@@ -58,6 +58,9 @@ test-live: .venv/test $(LLAMA_SERVER) $(LLAMA_MODEL)  ## Try the wire on a real 
 bench: .venv/bench  ## Run the benchmarks, the short way.
 	$(BIN)/python -m tts.evals.bench.call_overhead --quick
 	$(BIN)/python -m tts.evals.bench.layer_costs --quick
+	$(BIN)/python -m tts.evals.bench.dag --quick
+	$(BIN)/python -m tts.evals.bench.dag_plans --quick
+	$(BIN)/python -m tts.evals.bench.dag_faults --quick
 	$(BIN)/python -m tts.evals.bench.soak --quick
 	$(BIN)/python -m tts.evals.bench.http_overhead --quick
 	$(BIN)/python -m tts.evals.bench.reference_engine --quick
