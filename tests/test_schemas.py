@@ -36,6 +36,7 @@ NEED_SETTINGS: dict[str, dict[str, Any]] = {
     "function": {"function": "tts.testing.candidate"},
     **{name: {"model": "m"} for name in ("anthropic", "gemini", "ollama", "transformers")},
     "lookup": {"table": {"a": 1}},
+    "mcp": {"url": "http://localhost:8000/mcp"},
     "python": {"path": "tts.arithmetic.calculate"},
     "replay": {"cassette": "answers.jsonl"},
 }
