@@ -79,7 +79,7 @@ def test_tools_of_a_program(tmp_path: Path) -> None:
     async def main() -> object:
         async with open_tools([program(tmp_path)]) as tools:
             assert tools["plus"].signature == "plus(a: integer, b: integer): Add."
-            with pytest.raises(ToolError, match="no luck"):
+            with pytest.raises(ToolError, match="fail"):
                 await tools["fail"].call({})
             return await tools["plus"].call({"a": 3, "b": 4})
 

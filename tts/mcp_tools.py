@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from tts.errors import ConfigError, ToolError
 from tts.registry import mistake
+from tts.tasks import first_error
 from tts.toolboxes import Toolbox, check_allowed
 from tts.tools import Tool
 
@@ -58,10 +59,11 @@ class MCP(Toolbox, name="mcp"):
         client = _mcp().Client(self._server(), read_timeout_seconds=self.timeout)
         is_open = False
         try:
-            async with client:
-                tools = await self._tools(client)
-                is_open = True
-                yield tools
+            with first_error():  # the client's task group wraps what the solve raises
+                async with client:
+                    tools = await self._tools(client)
+                    is_open = True
+                    yield tools
         except ConfigError:
             raise
         except Exception as error:  # of the client, the system or the server
