@@ -67,6 +67,9 @@ test-live-small: .venv/test $(LLAMA_SERVER) $(LLAMA_MODEL)  ## Try the wire on a
 bench: .venv/bench  ## Run the benchmarks, the short way.
 	$(BIN)/python -m tts.evals.bench.call_overhead --quick
 	$(BIN)/python -m tts.evals.bench.layer_costs --quick
+	$(BIN)/python -m tts.evals.bench.dag --quick
+	$(BIN)/python -m tts.evals.bench.dag_plans --quick
+	$(BIN)/python -m tts.evals.bench.dag_faults --quick
 	$(BIN)/python -m tts.evals.bench.soak --quick
 	$(BIN)/python -m tts.evals.bench.http_overhead --quick
 	$(BIN)/python -m tts.evals.bench.several_draws --quick

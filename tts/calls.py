@@ -48,8 +48,7 @@ async def make_call(
     try:
         completion = await _carried(model, span, request, meter)
     except BudgetExceeded as error:
-        if session.exhausted is None:
-            session.exhausted = Exhausted(kind=error.kind, spent=error.spent, limit=error.limit)
+        session.exhausted = session.exhausted or Exhausted.by(error)
         raise
     finally:  # whoever waited for a failure, or cancelled, waited for its tokens too
         span.join(start.after(meter))

@@ -11,7 +11,9 @@ TTSError
 │ ├ InvalidResponse      the answer could not be understood
 │ └ NoQuorum             too many calls of a sample failed; holds the candidates that survived
 ├ BudgetExceeded         you: the budget does not allow another call
-└ NotCertifiable         you: the data do not carry the guarantee; says what they would carry
+├ NotCertifiable         you: the data do not carry the guarantee; says what they would carry
+├ PlanError              the planning model: a line of its plan cannot be carried out
+└ ToolError              the tool, or whoever wrote its arguments: `retryable` tells which
 """
 
 from __future__ import annotations
@@ -30,8 +32,10 @@ __all__ = [
     "InvalidResponse",
     "NoQuorum",
     "NotCertifiable",
+    "PlanError",
     "RateLimited",
     "TTSError",
+    "ToolError",
 ]
 
 
@@ -177,3 +181,34 @@ class NotCertifiable(TTSError):
         asks = f"; it would take about {needed} problems" if needed is not None else ""
         super().__init__(reason + offers + asks)
         self.reason, self.level, self.needed = reason, level, needed
+
+
+class PlanError(TTSError):
+    """A line of a plan cannot be carried out; a model can repair it from the message.
+
+    Attributes:
+        line: Line in the plan's text, from 1.
+        reason: What is wrong, and what to write instead.
+    """
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line}: {reason}")
+        self.line, self.reason = line, reason
+
+
+class ToolError(TTSError):
+    """A call of a tool failed, or its arguments do not fit; the cause is what it raised.
+
+    Attributes:
+        tool: Name of the tool.
+        reason: What went wrong.
+        retryable: False if only other arguments can help.
+        is_timeout: True if there was no result in time.
+    """
+
+    def __init__(
+        self, tool: str, reason: str, *, retryable: bool = True, is_timeout: bool = False
+    ) -> None:
+        super().__init__(f"{tool}: {reason}")
+        self.tool, self.reason = tool, reason
+        self.retryable, self.is_timeout = retryable, is_timeout

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator
 
 from tts.answers import AnswerFormat, canonical
+from tts.errors import BudgetExceeded
+from tts.executed import Executed
 from tts.frozen import Frozen
 from tts.ledger import RunUsage
 from tts.messages import Completion, Usage
@@ -96,6 +98,11 @@ class Exhausted(Frozen):
     limit: float
     """How much of it was allowed."""
 
+    @classmethod
+    def by(cls, refusal: BudgetExceeded) -> Self:
+        """Return the limit that a refusal names."""
+        return cls(kind=refusal.kind, spent=refusal.spent, limit=refusal.limit)
+
 
 class Solution(Frozen):
     """What a strategy found, what it cost, and why it stopped."""
@@ -121,6 +128,8 @@ class Solution(Frozen):
     """Every candidate that was drawn and consumed, by ticket."""
     notes: dict[str, float] = Field(default_factory=dict)
     """What the strategy measured on its way, such as `distinct_answers`; see its page."""
+    graph: Executed | None = None
+    """What became of the calls that a strategy planned; None where it plans none."""
 
     @classmethod
     def of(cls, candidate: Candidate | None) -> Self:
@@ -130,9 +139,13 @@ class Solution(Frozen):
         return cls(answer=candidate.answer, text=candidate.text, candidates=(candidate,))
 
     def report(self) -> dict[str, Any]:
-        """Return what `tts run --json` prints: stable keys, without the candidates."""
+        """Return what `tts run --json` prints: stable keys, without the candidates.
+
+        `graph` is one of them where the strategy plans calls.
+        """
         own = ("answer", "text", "status", "exhausted", "strategy", "stopped_by")
         values = self.model_dump(mode="json", exclude={"candidates", "notes"})
+        graph = {} if self.graph is None else {"graph": self.graph.report()}
         return {
             **{key: values[key] for key in own},
             "samples": self.samples,
@@ -141,6 +154,7 @@ class Solution(Frozen):
             "failed_calls": self.failed_calls,
             "failed_by_role": self.failed_by_role,
             "trace_id": self.trace_id,
+            **graph,
         }
 
     @property

@@ -16,15 +16,15 @@ from tts.calls import make_call
 from tts.draws import Drawing
 from tts.errors import BackendError, BudgetExceeded, NoQuorum
 from tts.findings import Findings
-from tts.layers import Spending
-from tts.ledger import Clock, Ledger
+from tts.ledger import Ledger
 from tts.messages import Completion, Message, Request
 from tts.pieces import stream
 from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt, Prompts
+from tts.reports import Reports
 from tts.requests import as_prompt, as_prompts
 from tts.samples import Plan, Samples
-from tts.session import CallOptions, Options, Session, Update
+from tts.session import CallOptions, Options, Session
 from tts.spans import Span
 from tts.stopping import StoppingRule
 from tts.tasks import for_each
@@ -54,7 +54,7 @@ class Solves(Protocol):
         ...
 
 
-class Run:
+class Run(Reports):
     """A strategy's view of the world while it solves one problem.
 
     Concurrent work starts only through `sample`, `map` and `solve`: there, clocks fork and join,
@@ -62,14 +62,9 @@ class Run:
     """
 
     def __init__(self, session: Session, problem: Problem, prompts: Prompts, span: Span) -> None:
+        super().__init__(session, span, Findings(problem))
         self.problem = problem
-        self._session, self._prompts, self._span = session, prompts, span
-        self._findings = Findings(problem)
-
-    @property
-    def remaining(self) -> Spending:
-        """What the budget has left: tokens, calls, dollars; infinite where there is no limit."""
-        return self._session.account.remaining
+        self._prompts = prompts
 
     @property
     def rng(self) -> Random:
@@ -296,11 +291,6 @@ class Run:
         finally:
             self._write_span(span.path, start, span.clock.since(before))
 
-    def _report(self, plan: Plan) -> None:
-        if self._session.on_update is not None:
-            tokens = self._span.ledger.total_tokens
-            self._session.on_update(Update(len(self._findings), plan.n, plan.votes, tokens))
-
     async def _attempt(self, strategy: Solves) -> Solution:
         """Let the strategy solve; if that is cut short, answer with what it had seen."""
         try:
@@ -311,6 +301,3 @@ class Run:
                 raise
             solution = self._findings.vote()
         return self._findings.complete(solution, exhausted=self._session.exhausted)
-
-    def _write_span(self, path: str, start: float, elapsed: Clock) -> None:
-        self._session.trace.write_span(path, start, elapsed.tokens)

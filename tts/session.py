@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TypedDict
 
 from tts.backends.base import Backend
+from tts.executed import Step
 from tts.layers import Account, Groups, Trace
 from tts.messages import Sampling
 from tts.problem import Exhausted
@@ -57,7 +58,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Progress of a sample, for whoever watches."""
+    """Progress of a sample or a plan, for whoever watches."""
 
     samples: int
     """Candidates consumed."""
@@ -65,6 +66,10 @@ class Update:
     """Most candidates that may be drawn."""
     votes: Tally | None
     total_tokens: int
+    steps: tuple[Step, ...] = ()
+    """How the calls of a plan stand, where the strategy makes one."""
+    note: str = ""
+    """What the strategy does at the moment."""
 
 
 @dataclass(slots=True)

@@ -1,14 +1,15 @@
 """Fakes for tests of strategies, rules and pipelines: no mock, no network, no waiting.
 
-`ScriptedBackend` answers from a list or a function, `FlakyBackend` fails on a script,
-`virtual_run` runs a coroutine on a clock that jumps over every wait.
+`ScriptedBackend` answers from a list or a function, `SpeakingBackend` streams its answers,
+`FlakyBackend` fails on a script, `virtual_run` runs a coroutine on a clock that jumps over every
+wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import anyio
@@ -19,7 +20,14 @@ from tts.layers import Layer
 from tts.messages import Completion, Request, TokenLogprob, Usage
 from tts.problem import Candidate
 
-__all__ = ["FlakyBackend", "ScriptedBackend", "candidate", "completion", "virtual_run"]
+__all__ = [
+    "FlakyBackend",
+    "ScriptedBackend",
+    "SpeakingBackend",
+    "candidate",
+    "completion",
+    "virtual_run",
+]
 
 _T = TypeVar("_T")
 
@@ -139,6 +147,81 @@ def _reader(script: Iterable[str | Completion]) -> Callable[[Request], str | Com
         raise LookupError(f"the script has no answer left for role {request.role!r}")
 
     return answer
+
+
+class SpeakingBackend:
+    """A model that streams: each role has its own lines, said piece by piece.
+
+    Args:
+        lines: By role, the answers in order of the calls: texts, or texts in pieces. The last one
+            is said again and again.
+        pause: Seconds before each piece.
+        dies_after: By role, the pieces after which a call fails.
+        error: What it then fails with.
+
+    Attributes:
+        requests: Every request, in order of arrival.
+        spoken: Every piece that was said.
+        active: Calls under way.
+    """
+
+    def __init__(
+        self,
+        lines: Mapping[str, Iterable[str | Sequence[str]]],
+        *,
+        pause: float = 0.0,
+        dies_after: Mapping[str, int] | None = None,
+        error: Callable[[], Exception] = lambda: BackendUnavailable("gone"),
+    ) -> None:
+        self.name = "speaking"
+        self.capabilities = Capabilities(seed=True, stream=True)
+        self.price: Price | None = Price(input=0.0, output=0.0)
+        self._lines = {role: list(said) for role, said in lines.items()}
+        self._pause, self._dies_after, self._error = pause, dies_after or {}, error
+        self.requests: list[Request] = []
+        self.spoken: list[str] = []
+        self.active = 0
+
+    def prompt_tokens(self, request: Request) -> int:
+        """Return the words of all messages."""
+        return sum(len(message.content.split()) for message in request.messages)
+
+    def asked(self, role: str) -> list[str]:
+        """Return the prompts of a role."""
+        return [one.messages[-1].content for one in self.requests if one.role == role]
+
+    def _next(self, role: str) -> Sequence[str]:
+        script = self._lines.get(role) or ["nothing to say"]
+        line = script.pop(0) if len(script) > 1 else script[0]
+        return [line] if isinstance(line, str) else line
+
+    async def generate(self, request: Request, meter: Meter) -> Completion:
+        """Say the role's next line.
+
+        Raises:
+            BackendError: If it dies of it.
+        """
+        self.requests.append(request)
+        meter.start()
+        meter.prompt_tokens = self.prompt_tokens(request)
+        self.active += 1
+        try:
+            return await self._say(request, meter)
+        finally:
+            self.active -= 1
+
+    async def _say(self, request: Request, meter: Meter) -> Completion:
+        said: list[str] = []
+        for number, piece in enumerate(self._next(request.role)):
+            if number == self._dies_after.get(request.role):
+                raise self._error()
+            await anyio.sleep(self._pause)
+            said.append(piece)
+            self.spoken.append(piece)
+            meter.completion_tokens += max(1, len(piece.split()))
+            meter.hear(piece)
+        usage = Usage(prompt_tokens=meter.prompt_tokens, completion_tokens=meter.completion_tokens)
+        return Completion(text="".join(said), usage=usage, model=self.name)
 
 
 class FlakyBackend(Layer):

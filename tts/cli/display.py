@@ -7,11 +7,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from tts.cli.plans import step_lines, steps_table
+from tts.cli.words import plain
 from tts.problem import Solution
 from tts.session import Update
 from tts.votes import Tally
 
-__all__ = ["Display", "plain"]
+__all__ = ["Display"]
 
 _WIDTH = 32
 
@@ -36,6 +38,9 @@ class Display:
 
     def update(self, update: Update) -> None:
         """Show the samples that are in, who leads, and the cost so far."""
+        if update.steps:
+            self._update_steps(update)
+            return
         self._votes = update.votes
         if self.console.is_terminal:
             head = Text(f"{self._title}   {update.samples} of {update.planned} samples   ")
@@ -43,11 +48,23 @@ class Display:
             body = _bars(update) if update.votes else Text("")
             self._live.update(Group(head, body), refresh=True)
 
+    def _update_steps(self, update: Update) -> None:
+        if self.console.is_terminal:
+            done = sum(step.state == "succeeded" for step in update.steps)
+            head = Text(f"{self._title}   {done} of {len(update.steps)} calls   {update.note}")
+            head.append(f"   {update.total_tokens} tokens", style="dim")
+            self._live.update(Group(head, steps_table(update.steps)), refresh=True)
+
     def finish(self, solution: Solution, *, interrupted: bool = False) -> None:
         """Print the result: the answer, why it stopped, both costs, and what went wrong."""
         usage = solution.usage
-        plural = "" if solution.samples == 1 else "s"
-        self._print(f"{self._title}: {solution.samples} sample{plural}")
+        if solution.graph is None:
+            plural = "" if solution.samples == 1 else "s"
+            self._print(f"{self._title}: {solution.samples} sample{plural}")
+        else:
+            self._print(f"{self._title}: {len(solution.graph.steps)} calls planned")
+            for line in step_lines(solution.graph):
+                self._print(line)
         votes = self._votes or Tally.of(solution.candidates)
         for standing in votes.standings[:5]:
             bar = "#" * min(standing.count, _WIDTH)
@@ -106,11 +123,6 @@ def _bars(update: Update) -> Table:
         bar = Text("█" * length, style="green" if standing is top[0] else "dim")
         table.add_row(f"  {_short(standing.answer)}", bar, f"{standing.weight:.3g}")
     return table
-
-
-def plain(text: str) -> str:
-    """Return a model's words as one line that cannot steer a terminal."""
-    return " ".join("".join(c for c in text if c.isprintable() or c.isspace()).split())
 
 
 def _short(answer: str) -> str:

@@ -16,6 +16,7 @@ from tts.frozen import Frozen
 from tts.registry import Component
 from tts.stopping import StoppingRule
 from tts.strategy import Strategy
+from tts.toolboxes import Toolbox
 from tts.verifiers import Verifier
 from tts.votes import Vote
 from tts.workspaces import Workspace
@@ -29,6 +30,7 @@ _FAMILIES: dict[str, tuple[type[Component], str]] = {
     "votes": (Vote, "How candidates are weighed."),
     "verifiers": (Verifier, "How candidates are scored."),
     "workspaces": (Workspace, "What one round of drafts hands to the next."),
+    "tools": (Toolbox, "Functions that strategies may call."),
 }
 
 

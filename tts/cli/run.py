@@ -24,6 +24,7 @@ from tts.solver import Solver, open_solver
 from tts.spans import seed_of
 from tts.stopping import StoppingRule
 from tts.tasks import task_scope
+from tts.toolboxes import allow_tools as allowing
 
 __all__ = ["ManyProblems", "OneProblem", "run"]
 
@@ -48,9 +49,14 @@ def run(
     concurrency: Annotated[
         int, typer.Option(min=1, help="Problems of a file under way at once.")
     ] = 8,
+    allow_tools: Annotated[
+        list[str] | None,
+        typer.Option(help="Let the pipeline run this function, module or program; repeatable."),
+    ] = None,
 ) -> None:
     """Solve a problem with a pipeline."""
-    loaded = Pipeline.load(pipeline)
+    with allowing(*(allow_tools or ())):
+        loaded = Pipeline.load(pipeline)
     if (text is None) == (input_file is None):
         raise ConfigError("give the problem with --input TEXT, --input -, or --input-file FILE")
     if trace_texts and trace is None:

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
-from tts.cli.display import plain
+from tts.cli.plans import chart, event_line
+from tts.cli.words import plain
 from tts.errors import ConfigError
 from tts.pipeline import read_text
 
@@ -76,9 +77,17 @@ def _tree(trace_id: str, records: list[_Record]) -> Tree:
     for path in sorted(_paths(records), key=_natural):
         nodes[path] = _parent(nodes, path, tree).add(_span_line(path, records))
         inner = [r for r in records if r.get("span") == path]
-        for record in sorted(inner, key=lambda r: (r["event"] == "stop", r.get("ticket", 0))):
-            nodes[path].add(_line(record))
+        for record in sorted(inner, key=_place):
+            for line in _lines(record):
+                nodes[path].add(line)
     return tree
+
+
+def _place(record: _Record) -> tuple[int, float]:
+    """Sort key within a span: calls by ticket, a plan's events in time, then stops and charts."""
+    late = {"call": 0, "stop": 2, "graph": 3}.get(record["event"], 1)
+    when = next((record[key] for key in ("ticket", "at", "start") if key in record), 0)
+    return late, float(when)
 
 
 def _paths(records: list[_Record]) -> set[str]:
@@ -114,6 +123,12 @@ def _span_line(path: str, records: list[_Record]) -> str:
     critical = f"  critical path {span['critical_tokens']}" if span else "  [red]unfinished[/]"
     count = sum(call.get("n", 1) for call in calls)
     return f"[cyan]{_safe(path)}[/]  {count} calls  total {total}{critical}"
+
+
+def _lines(record: _Record) -> list[str]:
+    if record["event"] == "graph":
+        return chart(record)
+    return [_line(record) if record["event"] in {"call", "stop"} else event_line(record)]
 
 
 def _line(record: _Record) -> str:

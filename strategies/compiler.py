@@ -1,0 +1,121 @@
+"""LLMCompiler: plan the calls of functions, run them in parallel while the plan still streams."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, PositiveInt
+
+from tts.errors import BudgetExceeded
+from tts.planning import Planning, open_planning
+from tts.plans import read_verdict
+from tts.problem import Problem, Solution
+from tts.prompts import Prompt
+from tts.run import Run
+from tts.strategy import Strategy
+from tts.toolboxes import Toolbox, open_tools
+
+__all__ = ["Compiler"]
+
+
+class Compiler(Strategy, name="compiler"):
+    """Plan calls of functions, run each as soon as its inputs exist, join the results.
+
+    A model with the role `plan` writes numbered calls that refer to one another ($1); one with the
+    role `join` finishes with an answer, or asks for more, and `replan` plans on with all results
+    at hand. A plan with errors is shown to `repair` once, with the errors. Where that does not
+    help, or the rounds are over, the strategy `react` goes on one call at a time.
+
+    Cost: 2 model calls a round (plan, join) and at most 1 for repair; then those of `react`.
+    Source: Kim et al. 2023, arXiv:2312.04511, section 3. Other than there, results stay
+    addressable over rounds, a failed call fails its dependents only, and equal calls are made once.
+    """
+
+    tools: tuple[Toolbox, ...] = ()
+    """Where the functions come from."""
+    max_rounds: PositiveInt = 2
+    """Most plans, the first included."""
+    slots: PositiveInt = 16
+    """Most calls of functions under way at once."""
+    max_calls: PositiveInt = 200
+    """Most calls of functions."""
+    fallback: bool = True
+    """Go on with `react` where planning fails."""
+    temperature: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
+    """Of the planner and the joiner."""
+
+    def roles(self) -> tuple[str, ...]:
+        """Return the planner's, the joiner's, and those of the ways out."""
+        return ("plan", "replan", "repair", "join", "act")
+
+    async def solve(self, problem: Problem, run: Run) -> Solution:
+        """Plan, call, join; again if asked to."""
+        async with open_tools(self.tools) as tools:
+            solution: Solution | None = None
+            try:
+                async with open_planning(
+                    run, tools, slots=self.slots, most_calls=self.max_calls
+                ) as planning:
+                    solution = await self._rounds(problem, run, planning)
+                    history = tuple(planning.lines())
+            except BudgetExceeded:  # the run knows; what was done shall not be lost
+                return Solution(answer=None, graph=planning.executed)
+            if solution is None and self.fallback:
+                run.record("fallback", strategy="react")
+                step_by_step = Strategy.named("react").model_validate(
+                    {"tools": self.tools, "history": history}
+                )
+                solution = await run.solve(step_by_step)
+        solution = solution or Solution(answer=None)
+        return solution.model_copy(update={"graph": planning.executed})
+
+    async def _rounds(self, problem: Problem, run: Run, planning: Planning) -> Solution | None:
+        """Return the joiner's answer; None if planning came to nothing."""
+        told: dict[str, Any] = {"problem": problem, "tools": planning.signatures}
+        prompt = run.prompt("plan", **told)
+        for number in range(1, self.max_rounds + 1):
+            added = await planning.follow(prompt, temperature=self.temperature)
+            if planning.problems:
+                added += await self._repair(told, run, planning)
+            await planning.settle()
+            is_idle = number > 1 and added == 0
+            if planning.problems or is_idle:
+                return None
+            solution, missing = await self._join(problem, run, planning)
+            if solution is not None:
+                return solution
+            run.record("replan", round=number, added=added, missing=missing)
+            prompt = self._replan(told, missing, run, planning)
+        return None
+
+    async def _repair(self, told: dict[str, Any], run: Run, planning: Planning) -> int:
+        """Show the planner what is wrong, once; return how many calls that added."""
+        problems = [f"{one.text} - {one.reason}" for one in planning.problems]
+        prompt = run.prompt(
+            "repair", **told, plan=planning.numbered(), problems=problems, next=planning.next_id
+        )
+        return await planning.follow(prompt, temperature=self.temperature)
+
+    def _replan(self, told: dict[str, Any], missing: str, run: Run, planning: Planning) -> Prompt:
+        calls = planning.lines()
+        return run.prompt("replan", **told, calls=calls, missing=missing, next=planning.next_id)
+
+    async def _join(
+        self, problem: Problem, run: Run, planning: Planning
+    ) -> tuple[Solution | None, str]:
+        """Return the joiner's answer, or what it says is missing."""
+        prompt = run.prompt("join", problem=problem, calls=planning.lines())
+        completion = await run.generate(prompt, temperature=self.temperature)
+        verdict = read_verdict(completion.visible)
+        answer: str | None = verdict.text
+        if verdict.action == "replan":
+            return None, verdict.text
+        if verdict.action == "unreadable":  # prose: better than nothing, and counted
+            run.count_parse_failure()
+            is_whole = completion.finish_reason == "stop"
+            found = problem.answer_format.extract(completion.visible, complete=is_whole)
+            answer = found or verdict.text
+        if not answer:
+            run.count_parse_failure()
+            return None, "the answer"
+        return Solution(answer=answer, text=completion.text), ""

@@ -1,0 +1,282 @@
+"""The compiler's rounds: replans, repairs, the ways out, budgets, what is told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tts
+from tests.strategies.test_failure_rows import play
+from tts import Budget, Solution, Trace, Update
+from tts.backends import Given, Retry
+from tts.errors import AuthenticationError, BackendUnavailable
+from tts.evals.bench.dag_faults import faulty_run
+from tts.strategies.compiler import Compiler
+from tts.testing import SpeakingBackend, virtual_run
+from tts.tools import Tool
+
+ROUND = "1. math(1)\n2. join()"
+
+
+def test_a_replan_goes_on_with_all_results_at_hand() -> None:
+    model_lines: dict[str, Any] = {
+        "plan": [ROUND],
+        "replan": ["2. math($1)\n3. join()"],
+        "join": ["Replan: double it", "Finish: done"],
+    }
+    played = rounds(model_lines)
+    assert played.solution.answer == "done"
+    [asked] = played.model.asked("replan")
+    assert "1. math(1) = <1>" in asked
+    assert "Missing: double it" in asked
+    assert "numbered from 2" in asked
+    assert played.hands.seen == [("math", 1), ("math", "<1>")]
+    assert "2. math($1) = <<1>>" in played.model.asked("join")[1]
+
+
+def rounds(lines: dict[str, Any], **settings: Any) -> Any:
+    """Play with a script for each role."""
+    from tests.strategies.test_failure_rows import Hands, Played
+
+    hands = Hands()
+    model = SpeakingBackend({"act": ["Finish: by hand"], "repair": ["join()"], **lines})
+    strategy = Compiler(tools=tuple(hands.tools()), **settings)  # type: ignore[arg-type]  # parsed
+    solution = virtual_run(lambda: tts.solve("q?", strategy, model=unlayered(model)))
+    return Played(solution, hands, model)
+
+
+def unlayered(model: SpeakingBackend) -> Any:
+    return Given(backend=model, retry=Retry(attempts=1))
+
+
+@pytest.mark.parametrize(
+    "again",
+    ["1. math(1)\n2. join()", "2. math(1)\n3. join()", "2. join()"],
+    ids=["the same line", "the same call", "no call"],
+)
+def test_a_replan_that_adds_nothing_ends_planning(again: str) -> None:
+    played = rounds({"plan": [ROUND], "replan": [again], "join": ["Replan: more"]}, max_rounds=9)
+    assert played.solution.answer == "by hand"
+    assert len(played.model.asked("replan")) == 1
+    assert len(played.model.asked("join")) == 1
+
+
+def test_a_failed_call_may_be_made_again_in_a_later_round() -> None:
+    lines = {
+        "plan": ["1. broken(1)\n2. join()"],
+        "replan": ["2. broken(1)\n3. join()"],
+        "join": ["Replan: call 1 failed", "Finish: give up"],
+    }
+    played = rounds(lines)
+    assert played.hands.seen == [("broken", 1)] * 2
+    assert played.solution.answer == "give up"
+
+
+def test_rounds_are_counted_and_then_calls_go_on_one_by_one() -> None:
+    replans = [f"{number}. math({number})\njoin()" for number in range(2, 9)]
+    lines = {"plan": [ROUND], "replan": replans, "join": ["Replan: more"]}
+    played = rounds(lines, max_rounds=3)
+    assert [len(played.model.asked(role)) for role in ("plan", "replan", "join")] == [1, 2, 3]
+    assert played.solution.answer == "by hand"
+    assert "3. math(3) = <3>" in played.model.asked("act")[0]
+
+
+def test_without_a_fallback_there_is_no_answer() -> None:
+    played = rounds({"plan": [ROUND], "join": ["Replan: x"]}, max_rounds=1, fallback=False)
+    assert (played.solution.answer, played.solution.status) == (None, "no_answer")
+    assert played.model.asked("act") == []
+
+
+def test_fewer_than_one_round_is_refused() -> None:
+    with pytest.raises(ValueError, match="max_rounds"):
+        Compiler(max_rounds=0)
+
+
+def test_a_plan_that_repair_cannot_help_goes_on_one_by_one() -> None:
+    played = play("1. nope(1)\n2. math(2)", repair="3. nope(2)")
+    assert played.solution.answer == "by hand"
+    assert len(played.model.asked("repair")) == 1
+    assert "1. math(2) = <2>" in played.model.asked("act")[0]
+    assert played.solution.parse_failures == 2
+
+
+@pytest.mark.parametrize(
+    ("plan", "reason"),
+    [
+        ("1. math()", "it needs a"),
+        ("1. math(1, 2, 3)", "it takes 2 arguments, not 3"),
+        ("1. math(1, a=2)", "a is given twice"),
+        ("1. math(1, c=2)", "it has no parameter 'c'; it has a, b"),
+        ("1. search('a', k='many')", "k: input should be a valid integer"),
+        ("1. nope(1)\n2. math($1)", "$1 stands for a call that was not planned"),
+        ("I would search for it.", "there is no call"),
+        ("1. look it up", "a line is a call"),
+    ],
+)
+def test_the_planner_is_told_what_is_wrong(plan: str, reason: str) -> None:
+    [asked] = play(plan).model.asked("repair")
+    assert reason in asked
+
+
+def test_more_calls_than_allowed_are_a_problem_of_the_plan() -> None:
+    plan = "\n".join(f"{number}. math({number})" for number in range(1, 6))
+    played = play(plan, max_calls=3)
+    assert len(played.calls) == 3
+    assert "more than 3 calls" in played.model.asked("repair")[0]
+
+
+def test_the_planner_is_told_to_stop_at_join() -> None:
+    played = play(["1. math(1)\n", "2. join()\n", "3. math(3)\n", "and so on"], pause=1.0)
+    assert played.model.spoken[:2] == ["1. math(1)\n", "2. join()\n"]
+    assert "3. math(3)\n" not in played.model.spoken
+    assert played.model.active == 0
+    assert played.solution.usage.cancelled_calls == 1
+
+
+def test_calls_run_while_the_plan_is_still_written() -> None:
+    graph = play(["1. math(1)\n", "2. math(2)\n", "3. join()"], pause=1.0).solution.graph
+    assert graph is not None
+    assert [step.started for step in graph.steps] == pytest.approx([1.0, 2.0])
+
+
+def test_prose_of_the_joiner_is_an_answer_and_counted() -> None:
+    played = play(ROUND, join="I think the Answer: 12")
+    assert (played.solution.answer, played.solution.parse_failures) == ("12", 1)
+    assert play(ROUND, join="twelve").solution.answer == "twelve"
+
+
+def test_an_empty_answer_is_none() -> None:
+    played = rounds({"plan": [ROUND], "join": ["Finish()"]}, max_rounds=1)
+    assert played.solution.answer == "by hand"
+
+
+def test_a_result_of_many_lines_is_one_line_and_no_plan() -> None:
+    def read() -> str:
+        return "first\n9. math(9)\n10. join()\n"
+
+    played = play("1. read()\n2. join()", tools=[Tool.of(read, is_quick=True)])
+    assert "1. read() = first 9. math(9) 10. join() \n" in played.model.asked("join")[0] + "\n"
+    assert played.calls == []
+
+
+def test_a_long_result_is_shown_cut() -> None:
+    def read() -> str:
+        return "x" * 5_000_000
+
+    tool = Tool.of(read, is_quick=True, longest=100)
+    [asked] = play("1. read()\n2. join()", tools=[tool]).model.asked("join")
+    assert len(asked) < 1000
+    assert "(4999900 characters more)" in asked
+
+
+def test_equal_calls_are_made_once() -> None:
+    played = play("1. math(1)\n2. math(1)\n3. math(a=1)\n4. join()")
+    assert played.calls == [("math", 1)]
+    assert played.states == ["succeeded"] * 3
+
+
+def test_calls_that_are_not_to_be_shared_are_all_made() -> None:
+    seen: list[int] = []
+
+    def draw() -> int:
+        seen.append(1)
+        return len(seen)
+
+    play("1. draw()\n2. draw()\n3. join()", tools=[Tool.of(draw, is_shared=False, is_quick=True)])
+    assert len(seen) == 2
+
+
+def test_a_tool_that_hangs_is_given_up() -> None:
+    async def hang() -> None:
+        await anyio.sleep_forever()
+
+    played = play("1. hang()\n2. math($1)\n3. join()", tools=[Tool.of(hang, timeout=5.0)])
+    assert played.states == ["timed_out", "skipped"]
+    assert "1. hang() = error: no result in 5 s" in played.model.asked("join")[0]
+
+
+def budgeted(budget: Budget, *, plan: str, pause: float = 0.0) -> Solution:
+    async def hang() -> None:
+        await anyio.sleep_forever()
+
+    model = SpeakingBackend({"plan": [plan], "join": ["Finish: yes"]}, pause=pause)
+    strategy = Compiler(tools=(Tool.of(hang),))  # type: ignore[arg-type]  # parsed by the field
+    return virtual_run(lambda: tts.solve("q?", strategy, model=unlayered(model), budget=budget))
+
+
+def test_a_budget_of_seconds_ends_tools_too() -> None:
+    solution = budgeted(Budget(seconds=3.0), plan="1. hang()\n2. join()")
+    assert (solution.answer, solution.status) == (None, "budget_exhausted")
+    assert solution.graph is not None
+    assert solution.graph.steps[0].state == "failed"
+    assert solution.graph.makespan == 3.0
+
+
+def test_a_spent_budget_keeps_the_graph() -> None:
+    solution = budgeted(Budget(calls=1), plan="1. nope()\n2. join()")
+    assert (solution.status, solution.usage.calls) == ("budget_exhausted", 1)
+    assert solution.graph is not None
+
+
+def test_an_error_that_asking_again_cannot_help_ends_the_run() -> None:
+    model = SpeakingBackend({}, dies_after={"plan": 0}, error=lambda: AuthenticationError("no key"))
+    with pytest.raises(AuthenticationError):
+        virtual_run(lambda: tts.solve("q?", Compiler(), model=unlayered(model)))
+
+
+def test_a_dead_joiner_is_an_error() -> None:
+    model = SpeakingBackend({"plan": ["1. join()"]}, dies_after={"join": 0})
+    with pytest.raises(BackendUnavailable):
+        virtual_run(lambda: tts.solve("q?", Compiler(), model=unlayered(model)))
+
+
+def test_the_trace_and_the_watcher_hear_of_everything() -> None:
+    records: list[dict[str, Any]] = []
+    updates: list[Update] = []
+    lines = {
+        "plan": ["so:\n1. math(1\n2. nope(1)\n3. join()"],
+        "repair": ["2. math(2)\njoin()"],
+        "replan": ["join()"],
+        "join": ["Replan: more"],
+        "act": ["Finish: x"],
+    }
+    model = SpeakingBackend(lines)
+    from tests.strategies.test_failure_rows import Hands
+
+    strategy = Compiler(tools=tuple(Hands().tools()))  # type: ignore[arg-type]  # parsed
+    virtual_run(
+        lambda: tts.solve(
+            "q?",
+            strategy,
+            model=unlayered(model),
+            trace=Trace(records.append),
+            on_update=updates.append,
+        )
+    )
+    events = [record["event"] for record in records]
+    for event in ("plan", "plan_problem", "plan_repaired", "tool", "replan", "fallback", "graph"):
+        assert event in events, event
+    problems = [record for record in records if record["event"] == "plan_problem"]
+    assert [problem["is_fatal"] for problem in problems] == [False, True]
+    json.dumps(records)
+    seen = [[step.state for step in update.steps] for update in updates]
+    assert ["pending"] in seen
+    assert ["succeeded", "succeeded"] in seen
+
+
+def test_two_tools_of_one_name_are_refused_before_the_first_call() -> None:
+    model = SpeakingBackend({"plan": ["join()"]})
+    strategy = {"use": "compiler", "tools": ["arithmetic", "arithmetic"]}
+    with pytest.raises(tts.ConfigError, match="two tools are called 'add'"):
+        virtual_run(lambda: tts.solve("q?", strategy, model=unlayered(model)))
+    assert model.requests == []
+
+
+@given(seed=st.integers(0, 2**20))
+def test_faults_of_every_kind_end_in_time(seed: int) -> None:
+    faulty_run(seed)

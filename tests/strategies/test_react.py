@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import tts
+from tests.strategies.test_compiler import unlayered
+from tests.strategies.test_failure_rows import Hands
+from tts import Solution
+from tts.errors import AuthenticationError, BackendUnavailable
+from tts.strategies.react import React
+from tts.testing import SpeakingBackend, virtual_run
+
+
+def play(said: list[str], **settings: Any) -> tuple[Solution, Hands, SpeakingBackend]:
+    hands, model = Hands(), SpeakingBackend({"act": said})
+    strategy = React(tools=tuple(hands.tools()), **settings)  # type: ignore[arg-type]  # parsed
+    solution = virtual_run(lambda: tts.solve("q?", strategy, model=unlayered(model)))
+    return solution, hands, model
+
+
+def test_calls_follow_one_another_until_it_finishes() -> None:
+    solution, hands, model = play(["search(a)", "2. math(3, 4)", "Finish: <7>"])
+    assert solution.answer == "<7>"
+    assert hands.seen == [("search", "a"), ("math", (3, 4))]
+    assert "1. search(a) = <a>\n2. math(3, 4) = <(3, 4)>" in model.asked("act")[2]
+
+
+def test_an_answer_in_the_problems_format_is_one() -> None:
+    assert play(["Answer: 12"])[0].answer == "12"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("nope(1)", "nope(1) = error: there is no function 'nope'"),
+        ("broken(1)", "broken(1) = error: RuntimeError: no luck"),
+        ("math()", "math() = error: 1. math(): it needs a"),
+        ("well well", "well well = error: neither a call nor Finish"),
+        ("", " = error: neither a call nor Finish"),
+    ],
+)
+def test_mistakes_are_shown(said: str, shown: str) -> None:
+    assert shown in play([said, "Finish: 1"])[2].asked("act")[1]
+
+
+def test_steps_are_counted() -> None:
+    solution, _, model = play(["math(1)"], max_steps=3)
+    assert (solution.answer, solution.status) == (None, "no_answer")
+    assert len(model.requests) == 3
+
+
+def test_earlier_calls_are_shown() -> None:
+    assert "1. math(1) = 2" in play(["Finish: 1"], history=("math(1) = 2",))[2].asked("act")[0]
+
+
+@pytest.mark.parametrize("error", [BackendUnavailable("gone"), AuthenticationError("no key")])
+def test_when_every_call_fails_the_error_comes_out(error: Exception) -> None:
+    model = SpeakingBackend({}, dies_after={"act": 0}, error=lambda: error)
+    with pytest.raises(type(error)):
+        virtual_run(lambda: tts.solve("q?", React(max_steps=3), model=unlayered(model)))
+    assert len(model.requests) == (3 if error.retryable else 1)  # type: ignore[attr-defined]  # ours

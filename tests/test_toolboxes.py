@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tts import Pipeline
+from tts.errors import ConfigError, ToolError
+from tts.strategies.compiler import Compiler
+from tts.testing import virtual_run
+from tts.toolboxes import Toolbox, allow_tools, open_tools
+from tts.tools import Tool, tool
+
+
+def call(toolbox: object, name: str, **arguments: Any) -> Any:
+    async def main() -> Any:
+        async with open_tools([Toolbox.parse(toolbox)]) as tools:
+            return await tools[name].call(arguments)
+
+    return virtual_run(main)
+
+
+@pytest.mark.parametrize(("name", "value"), [("add", 10), ("sub", 4), ("mul", 21)])
+def test_arithmetic_is_exact_and_written_as_the_bundled_model_knows_it(
+    name: str, value: int
+) -> None:
+    assert call("arithmetic", name, a=7, b="3") == value
+
+    async def signatures() -> list[str]:
+        async with open_tools([Toolbox.parse("arithmetic")]) as tools:
+            return [one.signature for one in tools.values()]
+
+    assert virtual_run(signatures) == [
+        "add(a, b): Return a plus b.",
+        "sub(a, b): Return a minus b.",
+        "mul(a, b): Return a times b.",
+    ]
+
+
+def test_calculator_calculates() -> None:
+    assert call("calculator", "calculator", expression="2 * (3 + 4)") == 14
+    assert call("calculator", "calculator", expression=5) == 5
+    with pytest.raises(ToolError, match="no arithmetic"):
+        call("calculator", "calculator", expression="os.system")
+
+
+def test_lookup_finds_and_says_when_it_does_not() -> None:
+    table = {"use": "lookup", "tool": "capital", "table": {"France": "Paris"}}
+    assert call(table, "capital", key=" france ") == "Paris"
+    with pytest.raises(ToolError, match="no entry 'Spain'"):
+        call(table, "capital", key="Spain")
+
+
+@pytest.mark.parametrize("settings", [{"table": {}}, {"table": {"a": 1}, "tool": "a b"}])
+def test_lookups_that_cannot_be_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises((ValidationError, ConfigError)):
+        Toolbox.parse({"use": "lookup", **settings})
+
+
+PYTHON = {"use": "python", "path": "tts.arithmetic.calculate"}
+
+
+def test_a_pipeline_alone_can_run_no_code(tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    (tmp_path / "evil_module.py").write_text(f"open({str(marker)!r}, 'w')\ndef f(): ...\n")
+    file = tmp_path / "p.yaml"
+    file.write_text(
+        "models: {m: reference}\n"
+        "strategy:\n  use: compiler\n  tools:\n    - {use: python, path: evil_module.f}\n"
+    )
+    with pytest.raises(ConfigError, match=r"p.yaml:5:\d+: .*--allow-tools evil_module.f"):
+        Pipeline.load(file)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("allowed", ["tts.arithmetic.calculate", "tts.arithmetic", "tts"])
+def test_what_is_allowed_runs(allowed: str) -> None:
+    with allow_tools(allowed):
+        toolbox = Toolbox.parse(PYTHON)
+    assert call(toolbox, "calculate", expression="1 + 1") == 2
+
+
+@pytest.mark.parametrize("allowed", ["tts.arith", "tts.arithmetic.calculate.x", "t"])
+def test_an_allowed_name_covers_whole_words_only(allowed: str) -> None:
+    with allow_tools(allowed), pytest.raises(ValidationError, match="allow-tools"):
+        Toolbox.parse(PYTHON)
+
+
+@pytest.mark.parametrize(
+    "path", ["tts.nothing.f", "tts.arithmetic.nothing", "tts.arithmetic.re", "tts"]
+)
+def test_what_cannot_be_imported_or_called_is_refused(path: str) -> None:
+    with allow_tools("tts"), pytest.raises(ValidationError):
+        Toolbox.parse({"use": "python", "path": path})
+
+
+def test_functions_and_tools_stand_where_toolboxes_do() -> None:
+    @tool(is_quick=True)
+    def one() -> int:
+        return 1
+
+    def two() -> int:
+        return 2
+
+    strategy = Compiler(tools=(one, two))  # type: ignore[arg-type]  # parsed by the field
+
+    async def names() -> list[str]:
+        async with open_tools(strategy.tools) as tools:
+            return list(tools)
+
+    assert virtual_run(names) == ["one", "two"]
+    assert strategy.settings()["tools"] == [
+        {"use": "given", "tool": "one"},
+        {"use": "given", "tool": "two"},
+    ]
+
+
+def test_a_function_that_is_no_tool_says_why() -> None:
+    def many(*items: int) -> None: ...
+
+    with pytest.raises(ValidationError, match="cannot be given by name"):
+        Compiler(tools=(many,))  # type: ignore[arg-type]  # parsed by the field
+
+
+def test_two_tools_of_a_name_are_refused() -> None:
+    async def main() -> None:
+        async with open_tools([Toolbox.parse(Tool.of(len_of)), Toolbox.parse(len_of)]):
+            pass
+
+    with pytest.raises(ConfigError, match="two tools are called 'len_of'"):
+        virtual_run(main)
+
+
+def len_of(x: str) -> int:
+    return len(x)

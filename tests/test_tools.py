@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import threading
+from typing import Annotated, Any, Literal
+
+import anyio
+import pytest
+from pydantic import BaseModel, Field
+
+from tts.errors import BudgetExceeded, ConfigError, ToolError
+from tts.testing import virtual_run
+from tts.threads import in_thread
+from tts.tools import Tool, tool
+
+
+class Place(BaseModel):
+    name: str
+
+
+async def search(
+    query: str, k: Annotated[int, Field(ge=1)] = 3, *, kind: Literal["a", "b"] = "a"
+) -> str:
+    """Find pages.
+
+    The rest of this is not for the model.
+    """
+    return f"{query} {k} {kind}"
+
+
+SEARCH = Tool.of(search)
+
+
+def call(one: Tool, **arguments: Any) -> Any:
+    return virtual_run(lambda: one.call(arguments))
+
+
+def test_a_function_describes_its_tool() -> None:
+    assert SEARCH.name == "search"
+    assert SEARCH.description == "Find pages."
+    assert SEARCH.signature.startswith("search(query: str, k: ")
+    assert SEARCH.definition["parameters"]["required"] == ["query"]
+    assert SEARCH.definition["parameters"]["properties"]["kind"]["enum"] == ["a", "b"]
+
+
+def test_arguments_are_checked_and_made_to_fit() -> None:
+    assert call(SEARCH, query="x", k="2") == "x 2 a"
+
+
+def test_a_pydantic_model_is_a_type_like_any_other() -> None:
+    def name_of(place: Place) -> str:
+        return place.name
+
+    one = Tool.of(name_of, is_quick=True)
+    assert call(one, place={"name": "Rome"}) == "Rome"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({}, "it needs query"),
+        ({"query": "x", "n": 1}, "it has no parameter 'n'; it has query, k, kind"),
+        ({"query": ["x"]}, r"query: input should be a valid string, got \['x'\]"),
+        ({"query": "x", "k": 0}, "k: input should be greater than or equal to 1, got 0"),
+        ({"query": "x", "kind": "c"}, "kind: input should be 'a' or 'b', got 'c'"),
+    ],
+)
+def test_wrong_arguments_are_told_and_not_tried_again(
+    arguments: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(ToolError, match=reason) as caught:
+        call(SEARCH, **arguments)
+    assert not caught.value.retryable
+
+
+def test_what_a_function_raises_is_a_tool_error_with_its_cause() -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("oh\nno")
+
+    with pytest.raises(ToolError, match="fail: ZeroDivisionError: oh no") as caught:
+        call(Tool.of(fail, is_quick=True))
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_errors_of_the_library_pass_as_they_are() -> None:
+    async def spend() -> None:
+        raise BudgetExceeded("calls", spent=1, limit=1)
+
+    with pytest.raises(BudgetExceeded):
+        call(Tool.of(spend))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"name": "a b"}, {"name": "join"}, {"timeout": 0.0}, {"attempts": 0}]
+)
+def test_settings_that_cannot_be_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        Tool.of(search, **settings)
+
+
+def test_functions_whose_arguments_have_no_names_are_refused() -> None:
+    def many(*items: int) -> int:
+        return len(items)
+
+    def unknown(x: "Nothing") -> None:  # type: ignore[name-defined]  # noqa: F821, UP037  # the point
+        del x
+
+    for function in (many, unknown):
+        with pytest.raises(ConfigError):
+            Tool.of(function)
+
+
+def test_the_decorator_takes_settings_or_none() -> None:
+    @tool
+    def one() -> int:
+        return 1
+
+    @tool(timeout=2.0, name="zwei")
+    def two() -> int:
+        return 2
+
+    assert (one.name, two.name, two.timeout) == ("one", "zwei", 2.0)
+
+
+DEFINITION = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "Tell the\n weather.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "days": {"type": "integer", "default": 1},
+                "place": {
+                    "type": "object",
+                    "properties": {"name": {"type": "string"}},
+                    "required": ["name"],
+                },
+                "units": {"type": ["string", "null"], "enum": ["C", "F", None]},
+                "tags": {"type": "array", "items": {"type": "string"}},
+            },
+            "required": ["place"],
+        },
+    },
+}
+
+
+async def weather(**arguments: Any) -> Any:
+    return arguments
+
+
+WEATHER = Tool.from_definition(DEFINITION, weather)
+
+
+def test_a_definition_describes_its_tool() -> None:
+    assert WEATHER.signature == (
+        "weather(place: object, days: integer = 1, units: string or null, tags: array): "
+        "Tell the weather."
+    )
+    assert WEATHER.definition["parameters"]["required"] == ["place"]
+    mcp = {"name": "weather", "inputSchema": DEFINITION["function"]["parameters"]}  # type: ignore[index]
+    assert Tool.from_definition(mcp, weather).parameters[0].name == "place"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"place": "Rome"}, "place: must be object, got 'Rome'"),
+        ({"place": {}}, "place: needs name"),
+        ({"place": {"name": 3}}, "place: must be string"),
+        ({"place": {"name": "Rome"}, "days": True}, "days: must be integer"),
+        ({"place": {"name": "Rome"}, "days": 1.5}, "days: must be integer"),
+        ({"place": {"name": "Rome"}, "units": "K"}, "units: must be one of"),
+        ({"place": {"name": "Rome"}, "tags": [1]}, "tags: must be string"),
+    ],
+)
+def test_arguments_are_checked_by_their_schema(arguments: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ToolError, match=reason):
+        call(WEATHER, **arguments)
+
+
+def test_arguments_that_fit_their_schema_pass() -> None:
+    arguments = {"place": {"name": "Rome"}, "days": 2.0, "units": None, "tags": ["a"]}
+    assert call(WEATHER, **arguments) == arguments
+
+
+@pytest.mark.parametrize(
+    "definition", [{}, {"name": 3}, {"name": "f", "parameters": {"type": "array"}}]
+)
+def test_what_is_no_definition_is_refused(definition: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        Tool.from_definition(definition, weather)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("a", "a"),
+        (1.5, "1.5"),
+        ({"é": [None]}, '{"é": [null]}'),
+        ({1}, "{1}"),
+        ("x" * 12, "x" * 10),
+    ],
+)
+def test_results_are_shown_as_text_or_json_and_cut(value: Any, shown: str) -> None:
+    one = Tool(name="t", function=search, longest=10 if shown.startswith("x") else 100)
+    assert one.show(value).startswith(shown)
+
+
+def test_a_function_that_blocks_runs_in_a_thread_that_nobody_waits_for() -> None:
+    release, entered = threading.Event(), threading.Event()
+
+    def block() -> bool:
+        entered.set()
+        return release.wait(60.0)
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+
+            async def cancel_when_entered() -> None:
+                await in_thread(lambda: entered.wait(60.0))
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(cancel_when_entered)
+            await Tool.of(block).call({})
+
+    anyio.run(main)
+    workers = [one for one in threading.enumerate() if one.name == "tts block"]
+    assert [one.daemon for one in workers] == [True]
+    release.set()
+    workers[0].join()
+
+
+def test_what_a_thread_raises_comes_out() -> None:
+    def fail() -> None:
+        raise KeyError("k")
+
+    with pytest.raises(KeyError):
+        anyio.run(in_thread, fail)

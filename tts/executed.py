@@ -1,0 +1,119 @@
+"""What became of a graph of tasks, as a value, and how far that is from what was possible."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field
+
+from tts.frozen import Frozen
+
+__all__ = ["Executed", "State", "Step"]
+
+State: TypeAlias = Literal[
+    "pending", "ready", "running", "succeeded", "failed", "skipped", "cancelled", "timed_out"
+]
+
+
+class Step(Frozen):
+    """One node of an executed graph. Times are seconds since the graph was opened."""
+
+    id: int
+    name: str = ""
+    """What it calls: the name of a tool."""
+    text: str = ""
+    """The call as it was written."""
+    after: tuple[int, ...] = ()
+    """The steps whose results it takes."""
+    state: State
+    emitted: float
+    """When it was added to the graph."""
+    ready: float | None = None
+    """When the last of its inputs existed; None if that never was."""
+    started: float | None = None
+    finished: float | None = None
+    attempts: Annotated[int, Field(ge=0)] = 0
+    same_as: int | None = None
+    """The step whose identical call answered this one too."""
+    held: Annotated[float, Field(ge=0.0)] = 0.0
+    """The longest time it kept the event loop to itself: an async tool that blocks shows here."""
+    result: str = ""
+    """What came out, as a model is shown it."""
+    error: str = ""
+    """What went wrong, or why it was not run."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it ran; 0 if it never did."""
+        if self.started is None or self.finished is None:
+            return 0.0
+        return self.finished - self.started
+
+
+class Executed(Frozen):
+    """A graph of tasks after its end.
+
+    Bounds take the observed durations as given: what is left is the executor's own.
+    """
+
+    steps: tuple[Step, ...] = ()
+    """In the order in which they were added."""
+    slots: Annotated[int, Field(ge=1)] | None = None
+    """Most steps that could run at once; None is no limit."""
+
+    @property
+    def work(self) -> float:
+        """The seconds of all steps, those that shared another's call left out."""
+        return sum(step.seconds for step in self.steps if step.same_as is None)
+
+    @property
+    def makespan(self) -> float:
+        """Seconds from the opening to the end of the last step."""
+        return max((step.finished for step in self.steps if step.finished is not None), default=0.0)
+
+    @property
+    def streamed_ideal(self) -> float:
+        """When the last step could have ended with a slot for each: max over paths of e_k + sum d.
+
+        Source: the latency model of Kim et al. 2023, arXiv:2312.04511, section 3, with each step
+        released when it was added.
+        """
+        return max(self._ends().values(), default=0.0)
+
+    @property
+    def critical_path(self) -> float:
+        """The longest chain of dependent steps, all released at once."""
+        return max(self._ends(released=False).values(), default=0.0)
+
+    @property
+    def lower_bound(self) -> float:
+        """What no schedule on these slots can beat: max(streamed ideal, first release + work / p).
+
+        Source: Graham 1969, with release times.
+        """
+        if self.slots is None or not self.steps:
+            return self.streamed_ideal
+        first = min(step.emitted for step in self.steps)
+        return max(self.streamed_ideal, first + self.work / self.slots)
+
+    @property
+    def overhead(self) -> float:
+        """Seconds that the makespan lies above the lower bound."""
+        return max(0.0, self.makespan - self.lower_bound)
+
+    def report(self) -> dict[str, Any]:
+        """Return the steps and what is computed of them, as JSON."""
+        computed = ("work", "critical_path", "makespan", "streamed_ideal", "lower_bound")
+        return {
+            "slots": self.slots,
+            **{name: round(getattr(self, name), 6) for name in (*computed, "overhead")},
+            "steps": [step.model_dump(mode="json") for step in self.steps],
+        }
+
+    def _ends(self, *, released: bool = True) -> dict[int, float]:
+        ends: dict[int, float] = {}
+        for step in self.steps:  # a step stands after those that it waits for
+            release = step.emitted if released else 0.0
+            start = max([release, *(ends[one] for one in step.after if one in ends)])
+            ends[step.id] = start + (0.0 if step.same_as is not None else step.seconds)
+        return ends

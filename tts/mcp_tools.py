@@ -1,0 +1,133 @@
+"""Tools of MCP servers, over standard input and output or HTTP; needs the extra `mcp`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from tts.errors import ConfigError, ToolError
+from tts.registry import mistake
+from tts.tasks import first_error
+from tts.toolboxes import Toolbox, check_allowed
+from tts.tools import Tool
+
+__all__ = ["MCP"]
+
+_MOST_PAGES = 100
+
+
+class MCP(Toolbox, name="mcp"):
+    """The tools of an MCP server: a program that is started, or a URL.
+
+    The program must be on the allow-list. The server lives as long as the solve that uses it.
+    """
+
+    command: tuple[str, ...] = ()
+    """The program and its arguments; it speaks over standard input and output."""
+    url: str | None = None
+    """Where a server listens (streamable HTTP)."""
+    environment: tuple[str, ...] = ()
+    """Names of environment variables that the program shall see."""
+    only: tuple[str, ...] = ()
+    """Names of the tools that are wanted; none is all."""
+    timeout: Annotated[float, Field(gt=0.0)] = 60.0
+    """Seconds that an answer of the server may take."""
+
+    @model_validator(mode="after")
+    def _is_one_place(self) -> Self:
+        if bool(self.command) == bool(self.url):
+            raise mistake(MCP, (), "give either command or url", None)
+        if self.command:
+            try:
+                check_allowed(self.command[0])
+            except ConfigError as error:
+                raise mistake(MCP, ("command",), error.message, self.command) from error
+        return self
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Sequence[Tool]]:
+        """Start or reach the server and yield its tools.
+
+        Raises:
+            ConfigError: If the extra is missing, or there is no server in time.
+        """
+        client = _mcp().Client(self._server(), read_timeout_seconds=self.timeout)
+        is_open = False
+        try:
+            with first_error():  # the client's task group wraps what the solve raises
+                async with client:
+                    tools = await self._tools(client)
+                    is_open = True
+                    yield tools
+        except ConfigError:
+            raise
+        except Exception as error:  # of the client, the system or the server
+            if is_open:  # the solve's own
+                raise
+            raise ConfigError(f"MCP server {self._name}: {error!r}") from error
+
+    @property
+    def _name(self) -> str:
+        return self.url or self.command[0]
+
+    def _server(self) -> Any:
+        if self.url:
+            return self.url
+        missing = [name for name in self.environment if name not in os.environ]
+        if missing:
+            raise ConfigError(f"the environment variable {missing[0]} is not set: export it")
+        passed = {name: os.environ[name] for name in self.environment}
+        return _mcp().StdioServerParameters(
+            command=self.command[0], args=list(self.command[1:]), env=passed
+        )
+
+    async def _tools(self, client: Any) -> tuple[Tool, ...]:
+        described: list[Any] = []
+        cursor = None
+        for _ in range(_MOST_PAGES):
+            page = await client.list_tools(cursor=cursor)
+            described += page.tools
+            cursor = page.next_cursor
+            if not cursor:
+                break
+        found = {one.name: one for one in described}
+        absent = [name for name in self.only if name not in found]
+        if absent:
+            known = ", ".join(found) or "none"
+            raise ConfigError(f"MCP server {self._name} has no tool {absent[0]!r}; it has {known}")
+        return tuple(
+            Tool.from_definition(
+                {"name": name, "description": one.description, "parameters": one.input_schema},
+                partial(_call, client, name),
+                timeout=self.timeout,
+            )
+            for name, one in found.items()
+            if not self.only or name in self.only
+        )
+
+
+async def _call(client: Any, name: str, **arguments: Any) -> Any:
+    """Call a tool of a server; values as they are where it gives them, else its texts."""
+    result = await client.call_tool(name, arguments)
+    text = "\n".join(part.text for part in result.content if hasattr(part, "text"))
+    if result.is_error:
+        raise ToolError(name, text or "the server says that it failed")
+    values = result.structured_content
+    if values is None:
+        return text
+    return values["result"] if set(values) == {"result"} else values
+
+
+def _mcp() -> Any:
+    try:
+        import mcp
+    except ImportError as error:
+        raise ConfigError(
+            "toolbox 'mcp' needs the extra mcp: pip install 'tts-orchestrator[mcp]'"
+        ) from error
+    return mcp

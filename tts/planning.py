@@ -1,0 +1,231 @@
+"""The calls of one solve: planned by a model, run as a graph, shown to the next model.
+
+Earlier rounds stay in the same graph, so their results can be referred to. What a result says is
+data: it is shown and handed on, and never read as a plan.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tts.errors import BackendError, PlanError, ToolError
+from tts.executed import Executed, Step
+from tts.graph import Node, TaskGraph, open_graph
+from tts.plans import Bound, Call, Item, Join, PlanReader, Problem, bind
+from tts.prompts import Prompt
+from tts.run import Run
+from tts.tools import Tool
+
+__all__ = ["Planning", "open_planning"]
+
+_LINES = re.compile(r"\s*[\r\n]+\s*")
+
+
+class Planning:
+    """The plan of one solve as it grows. Made by `open_planning`.
+
+    Attributes:
+        problems: What of the present round's plan could not be carried out.
+        executed: How all calls stand; after the scope was left, how they ended.
+    """
+
+    def __init__(self, run: Run, tools: Mapping[str, Tool], most_calls: int) -> None:
+        self._run, self._tools, self._most = run, tools, most_calls
+        self._bound: dict[int, Bound] = {}
+        self._steps: dict[int, Step] = {}
+        self._graph: TaskGraph
+        self.problems: list[Problem] = []
+        self.executed = Executed()
+
+    @property
+    def next_id(self) -> int:
+        """The number that the next call should have."""
+        return max(self._bound, default=0) + 1
+
+    @property
+    def signatures(self) -> tuple[str, ...]:
+        """The tools as they stand in a prompt."""
+        return tuple(tool.signature for tool in self._tools.values())
+
+    async def follow(self, prompt: Prompt, **options: Any) -> int:
+        """Ask for a plan and start each call the moment its text is complete. One call.
+
+        The planner is told to stop once its plan has ended. What it wrote before it failed is
+        carried out; the failure is a problem of the plan.
+
+        Args:
+            prompt: Asks for the plan.
+            options: As `run.generate`.
+
+        Returns:
+            How many calls were new: not of an earlier round in other words.
+
+        Raises:
+            BackendError: If the model refuses for good, so that asking again is no help.
+            BudgetExceeded: If the budget does not allow the call.
+        """
+        before, self.problems = self._done(), []
+        known = {number: bound.call.text for number, bound in self._bound.items()}
+        reader = PlanReader(known)
+        try:
+            async with self._run.stream(prompt, **options) as pieces:
+                async for piece in pieces:
+                    self._take(reader.feed(piece))
+                    if reader.is_over:
+                        break
+                said = pieces.completion
+            self._take(reader.close(is_cut=said is not None and said.finish_reason == "length"))
+        except BackendError as error:
+            if not error.retryable:
+                raise
+            self._take(reader.close(is_cut=True))
+            self._refuse(Problem(0, f"the planner failed: {error}", ""))
+        new = {_made(bound) for number, bound in self._bound.items() if number not in known}
+        added = len(new - before)
+        if not (added or reader.has_join or self.problems):
+            self._refuse(Problem(1, "there is no call and no join()", ""))
+        return added
+
+    async def settle(self) -> None:
+        """Wait until every call has come to its end."""
+        await self._graph.settle()
+
+    def lines(self) -> list[str]:
+        """Return the calls with their results, one a line, as a model is shown them."""
+        return [
+            f"{_one_line(bound.call.text)} = {self._result(number)}"
+            for number, bound in self._bound.items()
+        ]
+
+    def numbered(self) -> list[str]:
+        """Return the calls with their numbers, without results."""
+        return [f"{bound.call.id}. {_one_line(bound.call.text)}" for bound in self._bound.values()]
+
+    def _done(self) -> set[str]:
+        """Return the calls that need not be made again: those that have not failed."""
+        return {
+            _made(bound)
+            for number, bound in self._bound.items()
+            if not isinstance(self._graph.outcome(number), Exception)
+        }
+
+    def _result(self, number: int) -> str:
+        result = self._graph.outcome(number)
+        if isinstance(result, ToolError):
+            return _one_line(f"error: {result.reason}")
+        if isinstance(result, Exception):
+            return _one_line(f"error: {result}")
+        return _one_line(self._bound[number].tool.show(result))
+
+    def _take(self, items: Sequence[Item]) -> None:
+        for item in items:
+            if isinstance(item, Call):
+                self._add(item)
+            elif isinstance(item, Problem):
+                self._refuse(item)
+            elif isinstance(item, Join):
+                self._run.record("plan", calls=len(self._bound), line=item.line)
+
+    def _add(self, call: Call) -> None:
+        try:
+            bound = bind(call, self._tools)
+            lost = [one for one in bound.after if one not in self._graph]
+            if lost:
+                raise PlanError(call.line, f"${lost[0]} stands for a call that was not planned")
+            if len(self._bound) >= self._most:
+                raise PlanError(call.line, f"more than {self._most} calls")
+        except PlanError as error:
+            self._refuse(Problem(error.line, error.reason, f"{call.id}. {call.text}"))
+            return
+        if call.is_repaired:
+            self._run.record("plan_repaired", line=call.line, text=call.text)
+        self._bound[call.id] = bound
+        self._graph.add(self._node(bound))
+
+    def _refuse(self, problem: Problem) -> None:
+        self._run.record(
+            "plan_problem",
+            line=problem.line,
+            reason=problem.reason,
+            text=problem.text,
+            is_fatal=problem.is_fatal,
+        )
+        if problem.is_fatal:
+            self.problems.append(problem)
+            self._run.count_parse_failure()
+
+    def _node(self, bound: Bound) -> Node:
+        tool = bound.tool
+
+        async def work(results: Mapping[int, Any]) -> Any:
+            return await self._run.call(tool, bound.filled(results))
+
+        def key(results: Mapping[int, Any]) -> Hashable | None:
+            try:
+                return bound.key(bound.filled(results))
+            except ToolError:  # the work will say so
+                return None
+
+        return Node(
+            id=bound.call.id,
+            work=work,
+            after=bound.after,
+            name=tool.name,
+            text=bound.call.text,
+            lanes=tool.lanes,
+            key=key,
+            is_pure=tool.is_pure,
+            attempts=tool.attempts,
+        )
+
+    def _on_change(self, step: Step) -> None:
+        self._steps[step.id] = step
+        self._run.show(self._steps.values())
+
+
+@asynccontextmanager
+async def open_planning(
+    run: Run, tools: Mapping[str, Tool], *, slots: int = 16, most_calls: int = 200
+) -> AsyncIterator[Planning]:
+    """Open the plan of a solve; leaving the block cancels calls that still run.
+
+    Args:
+        run: Asks the models and calls the tools.
+        tools: By name.
+        slots: Most calls under way at once.
+        most_calls: Most calls that may be planned.
+    """
+    planning = Planning(run, tools, most_calls)
+    limits = {lane: tool.concurrency or 1 for tool in tools.values() for lane in tool.lanes}
+    graph: TaskGraph | None = None
+    opened = run.now
+    try:
+        async with open_graph(
+            slots=slots,
+            limits=limits,
+            on_change=planning._on_change if run.is_watched else None,
+            shown=_shown,
+        ) as graph:
+            planning._graph = graph
+            yield planning
+    finally:
+        if graph is not None:
+            planning.executed = graph.executed
+            run.record("graph", opened=opened, **planning.executed.report())
+
+
+def _made(bound: Bound) -> str:
+    """Return what a call comes to, whatever its number."""
+    return f"{bound.tool.name} {bound.arguments!r}"
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _one_line(text: str) -> str:
+    return _LINES.sub(" ", text)

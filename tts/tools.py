@@ -1,0 +1,223 @@
+"""Tools: functions that a model may call, with arguments that are checked before they run."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, overload
+
+from tts.errors import ConfigError, ToolError, TTSError
+from tts.threads import in_thread
+from tts.tool_parameters import Parameter, from_schema, from_signature
+
+__all__ = ["Tool", "tool"]
+
+_NAME = re.compile(r"[A-Za-z_]\w*(?:[.-][A-Za-z_]\w*)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A function that a model may call. Made by `tool`, `Tool.of` or `Tool.from_definition`.
+
+    Attributes:
+        name: What a plan calls it: letters, digits and underscores, dots and hyphens between them.
+        function: Takes the arguments by name. A plain function runs in a thread of its own.
+        parameters: Its arguments in order.
+        description: One line for the model.
+        usage: How it stands in a prompt; empty for `name(parameters): description`.
+        is_pure: Same arguments, same result: a call that was made is not made again.
+        is_shared: Equal calls under way at once are made once.
+        is_quick: A plain function that returns at once, and needs no thread.
+        timeout: Seconds that a call may take.
+        attempts: Most times that a failing call is made.
+        concurrency: Most calls under way at once; None is no limit of its own.
+        longest: Most characters of a result that a model is shown.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    parameters: tuple[Parameter, ...] = ()
+    description: str = ""
+    usage: str = ""
+    is_pure: bool = False
+    is_shared: bool = True
+    is_quick: bool = False
+    timeout: float = 60.0
+    attempts: int = 1
+    concurrency: int | None = None
+    longest: int = 2000
+    _by_name: dict[str, Parameter] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name) or self.name == "join":
+            raise ConfigError(
+                f"{self.name!r} cannot be a tool's name: letters, digits and underscores, not join"
+            )
+        if self.timeout <= 0 or self.attempts < 1 or self.longest < 1:
+            raise ConfigError(f"{self.name}: timeout, attempts and longest must be positive")
+        object.__setattr__(self, "_by_name", {one.name: one for one in self.parameters})
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], **settings: Any) -> Tool:
+        """Make a tool from a typed function; its docstring's first line is the description.
+
+        Args:
+            function: A function or coroutine function with a named parameter for each argument.
+            settings: Attributes of the tool that are not to be taken from the function.
+
+        Raises:
+            ConfigError: If it takes `*args`, `**kwargs` or parameters by position only, or a
+                setting is wrong.
+        """
+        name = settings.pop("name", getattr(function, "__name__", type(function).__name__))
+        lines = (inspect.getdoc(function) or "").strip().splitlines()
+        settings.setdefault("description", lines[0] if lines else "")
+        return cls(
+            name=name, function=function, parameters=from_signature(name, function), **settings
+        )
+
+    @classmethod
+    def from_definition(
+        cls, definition: Mapping[str, Any], function: Callable[..., Any], **settings: Any
+    ) -> Tool:
+        """Make a tool from a function definition as OpenAI and MCP write it.
+
+        Args:
+            definition: `{"name", "description", "parameters"}`, also inside `{"function": ...}`,
+                also with `inputSchema`.
+            function: Takes the arguments by name.
+            settings: Further attributes of the tool.
+
+        Raises:
+            ConfigError: If the definition has no name, or its parameters are no object schema.
+        """
+        inner = definition.get("function", definition)
+        name = inner.get("name")
+        if not isinstance(name, str):
+            raise ConfigError("a function definition needs a name")
+        schema = inner.get("parameters") or inner.get("inputSchema") or {}
+        text = " ".join(str(inner.get("description") or "").split())
+        return cls(
+            name=name,
+            function=function,
+            parameters=from_schema(name, schema),
+            description=text,
+            **settings,
+        )
+
+    @property
+    def signature(self) -> str:
+        """How it stands in a prompt."""
+        if self.usage:
+            return self.usage
+        listed = ", ".join(str(parameter) for parameter in self.parameters)
+        return f"{self.name}({listed})" + (f": {self.description}" if self.description else "")
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """The function definition, with a JSON Schema of the arguments."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "parameters": {
+                "type": "object",
+                "properties": {one.name: dict(one.schema) for one in self.parameters},
+                "required": [one.name for one in self.parameters if one.is_required],
+            },
+        }
+
+    @property
+    def lanes(self) -> tuple[str, ...]:
+        """The limits of a graph under which it runs."""
+        return () if self.concurrency is None else (f"tool:{self.name}",)
+
+    def check_names(self, arguments: Iterable[str]) -> None:
+        """Make sure that these are arguments, and enough of them.
+
+        Raises:
+            ToolError: If one is unknown or missing; a model can repair it.
+        """
+        given = set(arguments)
+        unknown = sorted(given - set(self._by_name))
+        if unknown:
+            known = ", ".join(self._by_name) or "none"
+            raise self._refusal(f"it has no parameter {unknown[0]!r}; it has {known}")
+        required = [one.name for one in self.parameters if one.is_required]
+        missing = [name for name in required if name not in given]
+        if missing:
+            raise self._refusal(f"it needs {', '.join(missing)}")
+
+    def check_values(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return arguments that it knows as the function takes them; some may still be to come.
+
+        Raises:
+            ToolError: If one is of another type; a model can repair it.
+        """
+        checked = {}
+        for name, value in arguments.items():
+            try:
+                checked[name] = self._by_name[name].check(value)
+            except ValueError as error:
+                raise self._refusal(f"{name}: {error}") from error
+        return checked
+
+    async def call(self, arguments: Mapping[str, Any]) -> Any:
+        """Check the arguments and call the function. The time limit is the caller's to keep.
+
+        Raises:
+            ToolError: If the arguments do not fit, or the function raised something.
+        """
+        self.check_names(arguments)
+        checked = self.check_values(arguments)
+        try:
+            if self.is_quick or inspect.iscoroutinefunction(self.function):
+                result = self.function(**checked)
+            else:
+                result = await in_thread(partial(self.function, **checked), self.name)
+            return await result if inspect.isawaitable(result) else result
+        except TTSError:
+            raise
+        except Exception as error:  # a user's code: whatever it raises is this call's result
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ToolError(self.name, reason) from error
+
+    def show(self, value: Any) -> str:
+        """Return a result as a model is shown it: text as it is, values as JSON, cut if long."""
+        if isinstance(value, str):
+            text = value
+        else:
+            try:
+                text = json.dumps(value, ensure_ascii=False)
+            except (TypeError, ValueError, RecursionError):
+                text = str(value)
+        if len(text) <= self.longest:
+            return text
+        return f"{text[: self.longest]} ... ({len(text) - self.longest} characters more)"
+
+    def _refusal(self, reason: str) -> ToolError:
+        return ToolError(self.name, reason, retryable=False)
+
+
+@overload
+def tool(function: Callable[..., Any], /) -> Tool: ...
+@overload
+def tool(**settings: Any) -> Callable[[Callable[..., Any]], Tool]: ...
+def tool(
+    function: Callable[..., Any] | None = None, /, **settings: Any
+) -> Tool | Callable[[Callable[..., Any]], Tool]:
+    """Make a tool from a typed function, as a decorator, bare or with attributes of `Tool`.
+
+    >>> @tool(is_pure=True, is_quick=True)
+    ... def double(x: int) -> int:
+    ...     "Return twice x."
+    ...     return 2 * x
+    >>> double.signature
+    'double(x: int): Return twice x.'
+    """
+    if function is not None:
+        return Tool.of(function)
+    return partial(Tool.of, **settings)
