@@ -43,7 +43,7 @@ class PromptBound:
 
     def of(self, request: Request) -> int:
         """Return the most tokens that the prompt may be; those of a given text are part of it."""
-        messages = len(request.messages)
+        messages = len(request.messages) + (request.given is not None)
         template = self._once
         if self._each * messages > template:
             template = self._each * messages
@@ -60,14 +60,15 @@ class PromptBound:
 
     def learn(self, request: Request, counted: int) -> None:
         """Allow for a template that is longer than was thought."""
-        over = counted - self._bytes(request)
+        over, messages = counted - self._bytes(request), len(request.messages)
         if over > self._once:
             self._once = over
-        if over > self._each * len(request.messages):
-            self._each = math.ceil(over / len(request.messages))
+        if over > self._each * messages:
+            self._each = math.ceil(over / messages)
 
     def _bytes(self, request: Request) -> int:
-        size = self.seen(request) - _A_MESSAGE * (len(request.messages) + 1) + self._extra
+        allowed = _A_MESSAGE * (len(request.messages) + 1)  # the given text, too, has its own
+        size = self.seen(request) - allowed + self._extra
         if request.json_schema is not None:
             size += len(request.json_schema.encode()) + self.SCHEMA
         return size
