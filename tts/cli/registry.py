@@ -61,8 +61,9 @@ def _command(family: type[Component]) -> Callable[..., None]:
         elif name:
             _show(members[0])
         else:
+            width = max((len(member.name) for member in members), default=0)
             for member in members:
-                typer.echo(f"{member.name:<20} {_summary(member)}")
+                typer.echo(f"{member.name:<{width}}  {_summary(member)}")
 
     return command
 
