@@ -15,7 +15,7 @@ import math
 import random
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ def _tools(rng: random.Random, taken: list[float]) -> tuple[Tool, ...]:
     async def compare(items: list[str]) -> str:
         return await work()
 
-    named = {"search": search, "math": math_, "compare": compare}
+    named: dict[str, Callable[..., Any]] = {"search": search, "math": math_, "compare": compare}
     return tuple(Tool.of(each, name=name, is_pure=True) for name, each in named.items())
 
 
