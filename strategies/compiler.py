@@ -63,7 +63,7 @@ class Compiler(Strategy, name="compiler"):
             if solution is None and self.fallback:
                 run.record("fallback", strategy="react")
                 step_by_step = Strategy.named("react").model_validate(
-                    {"tools": self.tools, "history": history}
+                    {"tools": tuple(tools.values()), "history": history}
                 )
                 solution = await run.solve(step_by_step)
         solution = solution or Solution(answer=None)

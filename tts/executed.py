@@ -8,11 +8,19 @@ from pydantic import Field
 
 from tts.frozen import Frozen
 
-__all__ = ["Executed", "State", "Step"]
+__all__ = ["Executed", "State", "Step", "as_text"]
 
 State: TypeAlias = Literal[
     "pending", "ready", "running", "succeeded", "failed", "skipped", "cancelled", "timed_out"
 ]
+
+
+def as_text(value: object) -> str:
+    """Return a value as text, whatever its class makes of that."""
+    try:
+        return str(value)
+    except Exception:  # a user's class: its bug must not cost the run
+        return f"<{type(value).__name__}>"
 
 
 class Step(Frozen):

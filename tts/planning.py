@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tts.errors import BackendError, PlanError, ToolError
-from tts.executed import Executed, Step
+from tts.executed import Executed, Step, as_text
 from tts.graph import Node, TaskGraph, open_graph
 from tts.plans import Bound, Call, Item, Join, PlanReader, Problem, bind
 from tts.prompts import Prompt
@@ -117,7 +117,7 @@ class Planning:
         if isinstance(result, ToolError):
             return _one_line(f"error: {result.reason}")
         if isinstance(result, Exception):
-            return _one_line(f"error: {result}")
+            return _one_line(f"error: {as_text(result)}")
         return _one_line(self._bound[number].tool.show(result))
 
     def _take(self, items: Sequence[Item]) -> None:
@@ -223,7 +223,7 @@ def _made(bound: Bound) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else repr(value)
+    text = as_text(value)
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 

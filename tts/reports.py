@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tts.executed import Step
 from tts.findings import Findings
@@ -13,7 +13,9 @@ from tts.samples import Plan
 from tts.session import Session, Update
 from tts.spans import Span
 from tts.tool_calls import call_tool
-from tts.tools import Tool
+
+if TYPE_CHECKING:  # `import tts` does without it
+    from tts.tools import Tool
 
 __all__ = ["Reports"]
 

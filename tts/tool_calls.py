@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tts.errors import ToolError
 from tts.layers import Spending
 from tts.problem import Exhausted
 from tts.session import Session
-from tts.tools import Tool
+
+if TYPE_CHECKING:  # `import tts` does without it
+    from tts.tools import Tool
 
 __all__ = ["call_tool"]
 

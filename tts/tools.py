@@ -11,11 +11,13 @@ from functools import partial
 from typing import Any, overload
 
 from tts.errors import ConfigError, ToolError, TTSError
+from tts.executed import as_text
 from tts.threads import in_thread
 from tts.tool_parameters import Parameter, from_schema, from_signature
 
 __all__ = ["Tool", "tool"]
 
+_LONGEST_REASON = 500
 _NAME = re.compile(r"[A-Za-z_]\w*(?:[.-][A-Za-z_]\w*)*")
 
 
@@ -182,24 +184,25 @@ class Tool:
         except TTSError:
             raise
         except Exception as error:  # a user's code: whatever it raises is this call's result
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise ToolError(self.name, reason) from error
+            reason = " ".join(f"{type(error).__name__}: {as_text(error)}".split())
+            raise ToolError(self.name, reason[:_LONGEST_REASON]) from error
 
     def show(self, value: Any) -> str:
         """Return a result as a model is shown it: text as it is, values as JSON, cut if long."""
-        if isinstance(value, str):
-            text = value
-        else:
-            try:
-                text = json.dumps(value, ensure_ascii=False)
-            except (TypeError, ValueError, RecursionError):
-                text = str(value)
+        text = value if isinstance(value, str) else _as_text(value)
         if len(text) <= self.longest:
             return text
         return f"{text[: self.longest]} ... ({len(text) - self.longest} characters more)"
 
     def _refusal(self, reason: str) -> ToolError:
         return ToolError(self.name, reason, retryable=False)
+
+
+def _as_text(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return as_text(value)
 
 
 @overload

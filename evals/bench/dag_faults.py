@@ -28,12 +28,21 @@ TOOL_SECONDS = 4.0
 STATES = {"succeeded", "failed", "skipped", "cancelled", "timed_out"}
 
 
+class _Odd(Exception):
+    """An error, and a result, of which no text can be had."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text either")
+
+
 def _tools(rng: random.Random) -> tuple[Tool, ...]:
     async def work(x: Any = None) -> Any:
         fate = rng.random()
         await anyio.sleep(rng.choice([0.0, 0.1, 2.0]))
         if fate < 0.1:
-            raise rng.choice([ValueError("bad"), TimeoutError(), KeyError(), RateLimited("slow")])
+            raise rng.choice(
+                [ValueError("bad"), TimeoutError(), KeyError(), RateLimited("slow"), _Odd()]
+            )
         if fate < 0.2:
             await anyio.sleep_forever()
         if fate < 0.25:
@@ -41,7 +50,7 @@ def _tools(rng: random.Random) -> tuple[Tool, ...]:
         if fate < 0.27:
             return "x" * 5_000_000
         if fate < 0.3:
-            return object()
+            return rng.choice([object(), _Odd()])
         return rng.choice([None, 7, "text", {"a": [1]}, [], ""])
 
     async def pure(x: Any = None) -> Any:

@@ -350,3 +350,17 @@ def test_an_outer_cancellation_passes_through() -> None:
         return scope.cancelled_caught
 
     assert virtual_run(main)
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+def test_values_and_errors_without_a_text_cost_nothing() -> None:
+    def build(graph: TaskGraph) -> None:
+        graph.add(Node(id=1, work=raises(Mute())))
+        graph.add(Node(id=2, work=gives(Mute())))
+
+    done = play(build)
+    assert (done.steps[0].error, done.steps[1].result) == ("<Mute>", "<Mute>")

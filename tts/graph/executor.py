@@ -11,7 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from tts.errors import ConfigError, ToolError
-from tts.executed import Executed, State, Step
+from tts.executed import Executed, State, Step, as_text
 from tts.graph.lanes import Lanes
 from tts.graph.nodes import Entry, Node
 from tts.graph.ranking import Durations, Ranking
@@ -281,7 +281,7 @@ async def open_graph(
     limits: Mapping[str, int] | None = None,
     durations: Durations | None = None,
     on_change: Callable[[Step], None] | None = None,
-    shown: Callable[[Any], str] = repr,
+    shown: Callable[[Any], str] = as_text,
 ) -> AsyncIterator[TaskGraph]:
     """Open a graph. Leaving the block cancels what still runs; call `settle` to wait for it.
 

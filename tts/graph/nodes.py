@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 
-from tts.executed import State, Step
+from tts.executed import State, Step, as_text
 
 __all__ = ["Entry", "Node"]
 
@@ -127,5 +127,5 @@ class Entry:
             same_as=self.same_as,
             held=self.held,
             result=shown(self.value) if self.state == "succeeded" else "",
-            error="" if self.error is None else str(self.error) or repr(self.error),
+            error="" if self.error is None else as_text(self.error) or type(self.error).__name__,
         )
