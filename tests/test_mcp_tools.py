@@ -1,8 +1,7 @@
-"""Tools of MCP servers. What needs the extra is tried where it is installed."""
+"""Tools of MCP servers."""
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -14,9 +13,6 @@ from tts.errors import ConfigError, ToolError
 from tts.mcp_tools import MCP
 from tts.toolboxes import Toolbox, allow_tools, open_tools
 
-needs_extra = pytest.mark.skipif(
-    importlib.util.find_spec("mcp") is None, reason="needs the extra mcp"
-)
 SERVER = '''
 from mcp.server.mcpserver import MCPServer
 
@@ -74,7 +70,6 @@ def program(tmp_path: Path, **settings: object) -> MCP:
         return MCP.model_validate({"command": [sys.executable, str(file)], **settings})
 
 
-@needs_extra
 def test_tools_of_a_program(tmp_path: Path) -> None:
     async def main() -> object:
         async with open_tools([program(tmp_path)]) as tools:
@@ -86,7 +81,6 @@ def test_tools_of_a_program(tmp_path: Path) -> None:
     assert anyio.run(main) == 7
 
 
-@needs_extra
 def test_only_some_tools_of_a_program(tmp_path: Path) -> None:
     async def names(toolbox: MCP) -> list[str]:
         async with open_tools([toolbox]) as tools:
@@ -97,7 +91,6 @@ def test_only_some_tools_of_a_program(tmp_path: Path) -> None:
         anyio.run(names, program(tmp_path, only=["minus"]))
 
 
-@needs_extra
 def test_a_program_that_does_not_start_is_said() -> None:
     with allow_tools("no-such-program"):
         toolbox = MCP(command=("no-such-program",), timeout=10.0)

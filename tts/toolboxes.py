@@ -16,6 +16,7 @@ from contextlib import (
     contextmanager,
 )
 from contextvars import ContextVar
+from functools import lru_cache
 from importlib import import_module
 from typing import Annotated, Any, Self
 
@@ -217,6 +218,7 @@ class Python(Toolbox, name="python"):
         yield (self._tool,)
 
 
+@lru_cache(maxsize=256)  # the same path is the same tool, so that equal toolboxes are equal
 def _imported(path: str) -> Tool:
     module, _, name = path.rpartition(".")
     try:
