@@ -126,7 +126,7 @@ def is_valid_decomposition(problem: Problem, text: str) -> bool:
     names: dict[str, str] = {}
     for line in text.split("\n"):
         found = re.fullmatch(r"(\d+)\. ([a-z]+) from [a-z ]+ \[([\d, ]*)\]", line)
-        if not found or found[1] != str(len(names) + 1):
+        if not found or found[1] != str(len(names) + 1) or found[2] not in problem.needed:
             return False
         solved = {names.get(number) for number in re.findall(r"\d+", found[3])}
         if solved != {need for need in problem.needs(found[2]) if problem.needs(need)}:
