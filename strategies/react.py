@@ -80,8 +80,9 @@ class React(Strategy, name="react"):
         try:
             bound = bind(call, tools)
             result = await run.call(bound.tool, bound.filled({}))
-        except (PlanError, ToolError) as error:
-            return f"{written} = error: {' '.join(error.reason.split())}"
+        except (BackendError, PlanError, ToolError) as error:  # of the call; a tool may ask models
+            reason = error.reason if isinstance(error, PlanError | ToolError) else str(error)
+            return f"{written} = error: {' '.join(reason.split())}"
         return f"{written} = {' '.join(bound.tool.show(result).split())}"
 
 

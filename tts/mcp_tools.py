@@ -55,21 +55,31 @@ class MCP(Toolbox, name="mcp"):
 
         Raises:
             ConfigError: If the extra is missing, or there is no server in time.
+            ToolError: On the way out, if the server went away while it was needed.
         """
         client = _mcp().Client(self._server(), read_timeout_seconds=self.timeout)
-        is_open = False
+        state, raised = "opening", None
         try:
             with first_error():  # the client's task group wraps what the solve raises
                 async with client:
                     tools = await self._tools(client)
-                    is_open = True
-                    yield tools
+                    state = "open"
+                    try:
+                        yield tools
+                    except BaseException as error:
+                        raised = error
+                        raise
+                    state = "done"
         except ConfigError:
             raise
-        except Exception as error:  # of the client, the system or the server
-            if is_open:  # the solve's own
+        except Exception as error:  # of the client, the system, the server, or the solve itself
+            if error is raised:
                 raise
-            raise ConfigError(f"MCP server {self._name}: {error!r}") from error
+            if state == "opening":
+                raise ConfigError(f"MCP server {self._name}: {error!r}") from error
+            if state == "open":
+                raise ToolError(self._name, f"the server went away: {error!r}") from error
+            # It went away after its last answer, and nobody needs it any more.
 
     @property
     def _name(self) -> str:

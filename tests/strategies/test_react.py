@@ -61,3 +61,14 @@ def test_when_every_call_fails_the_error_comes_out(error: Exception) -> None:
     with pytest.raises(type(error)):
         virtual_run(lambda: tts.solve("q?", React(max_steps=3), model=unlayered(model)))
     assert len(model.requests) == (3 if error.retryable else 1)  # type: ignore[attr-defined]  # ours
+
+
+def test_a_tool_that_asks_a_model_in_vain_is_a_result_like_any_other() -> None:
+    async def expert() -> str:
+        raise BackendUnavailable("the expert is gone")
+
+    model = SpeakingBackend({"act": ["expert()", "Finish: 1"]})
+    strategy = React(tools=(expert,))  # type: ignore[arg-type]  # parsed by the field
+    solution = virtual_run(lambda: tts.solve("q?", strategy, model=unlayered(model)))
+    assert solution.answer == "1"
+    assert "expert() = error: the expert is gone" in model.asked("act")[1]
