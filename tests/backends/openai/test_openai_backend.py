@@ -41,6 +41,9 @@ def chat(content: Any = "7!", **fields: Any) -> dict[str, Any]:
     return {"choices": [{"finish_reason": "stop"} | choice], "usage": usage}
 
 
+WHOLE = {"top_k": -1, "top_p": 1.0, "min_p": 0.0}
+
+
 async def test_a_request_says_no_more_than_was_asked() -> None:
     server = Canned(chat())
     await server.ask(provider(), seed=5, temperature=0.5)
@@ -54,7 +57,24 @@ async def test_a_request_says_no_more_than_was_asked() -> None:
         "temperature": 0.5,
         "max_tokens": 64,
         "seed": 5,
+        **WHOLE,
     }
+
+
+@pytest.mark.parametrize("server", ["vllm", "sglang", "llamacpp", "ollama", "lmstudio"])
+async def test_a_server_with_defaults_of_its_own_is_told_to_sample_from_everything(
+    server: str,
+) -> None:
+    canned = Canned(chat())
+    await canned.ask(provider(server=server), top_p=0.9)
+    assert canned.bodies[0]["top_p"] == 0.9
+    await canned.ask(provider(server=server))
+    assert canned.bodies[1]["top_p"] == 1.0
+    whole = {"top_k": 0 if server == "llamacpp" else -1, "min_p": 0.0}
+    told = server in ("vllm", "sglang", "llamacpp")
+    assert {key: canned.bodies[1].get(key) for key in whole} == (
+        whole if told else dict.fromkeys(whole)
+    )
 
 
 async def test_every_setting_is_spelled() -> None:

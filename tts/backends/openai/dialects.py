@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -34,9 +35,15 @@ class Dialect(Frozen):
     """An answer begins with the assistant's words that it continues."""
     least_alternatives: Annotated[int, Field(ge=0)] = 0
     """Alternatives that must be asked for to be given log-probabilities at all."""
+    whole: Mapping[str, int | float] = Field(default_factory=dict)
+    """Fields without which it samples by defaults of its own, or of the model's author, and not
+    from all that the model says: votes over its samples would be flattered."""
     usage_is_of_one: bool = False
     """With n > 1, the usage counts one choice only."""
 
+
+_LLAMA: Final = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
+_VLLM: Final = {"top_k": -1, "top_p": 1.0, "min_p": 0.0}
 
 DIALECTS: dict[Server, Dialect] = {
     "openai": Dialect(
@@ -61,6 +68,7 @@ DIALECTS: dict[Server, Dialect] = {
         seeds_each_draw=True,
         takes_top_k=True,
         continues_by_flag=True,
+        whole=_VLLM,
     ),
     "sglang": Dialect(
         capabilities=Capabilities(
@@ -74,6 +82,7 @@ DIALECTS: dict[Server, Dialect] = {
         ),
         takes_top_k=True,
         continues_by_flag=True,
+        whole=_VLLM,
     ),
     "llamacpp": Dialect(
         capabilities=Capabilities(
@@ -91,15 +100,18 @@ DIALECTS: dict[Server, Dialect] = {
         repeats_prefill=True,
         least_alternatives=1,
         usage_is_of_one=True,
+        whole=_LLAMA,
     ),
     "ollama": Dialect(
         capabilities=Capabilities(
             seed=True, logprobs=True, top_logprobs=20, fork=True, stream=True, json_schema=True
-        )
+        ),
+        whole={"top_p": 1.0},
     ),
     "lmstudio": Dialect(
         capabilities=Capabilities(seed=True, fork=True, stream=True, json_schema=True),
         takes_top_k=True,
+        whole={"top_p": 1.0},
     ),
     "tgi": Dialect(
         capabilities=Capabilities(seed=True, logprobs=True, top_logprobs=5, stream=True)

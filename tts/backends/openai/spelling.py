@@ -69,6 +69,7 @@ class OpenAISpelling:
         chat = self._is_chat
         name = self._dialect.max_tokens_field if chat else "max_tokens"
         fields: dict[str, Any] = {"temperature": request.temperature, name: request.max_tokens}
+        fields |= self._dialect.whole
         if request.top_p != 1.0:
             fields["top_p"] = request.top_p
         if request.top_k is not None:
