@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import PositiveInt
 
-from tts.drafts import as_drafts, digest
+from tts.drafts import as_draft, as_drafts, digest
 from tts.problem import Candidate, Problem
 from tts.prompts import Prompt
 from tts.registry import Component
 from tts.run import Run
+from tts.selection import choose
 from tts.verifiers import Judge, Verifier
 
 __all__ = ["AllDrafts", "GlobalSummary", "PerSampleTopK", "RandomK", "TopK", "Workspace"]
@@ -101,13 +102,15 @@ class TopK(Workspace, name="top_k"):
         self, problem: Problem, drafts: Sequence[Candidate], run: Run, *, width: int, bound: int
     ) -> list[Prompt]:
         """Choose once."""
-        chosen = await self.choose(problem, drafts, run)
+        chosen = await self.choose(problem, drafts, run, bound)
         return [_merged(problem, chosen, run, bound) for _ in range(width)]
 
     async def choose(
-        self, problem: Problem, drafts: Sequence[Candidate], run: Run
+        self, problem: Problem, drafts: Sequence[Candidate], run: Run, bound: int
     ) -> list[Candidate]:
         """Return the k best drafts, or all if there are no more.
+
+        A judge is shown at most `bound` tokens of each.
 
         Raises:
             BudgetExceeded: If the budget does not allow the calls.
@@ -117,7 +120,7 @@ class TopK(Workspace, name="top_k"):
         if self.verifier is None:
             dealt = run.rng.sample(list(drafts), len(drafts))
             hands = [dealt[place :: self.k] for place in range(self.k)]
-            return await run.map(lambda hand: _best(problem, hand, run), hands)
+            return await run.map(lambda hand: _best(problem, hand, run, bound), hands)
         scores = await self.verifier.scores(problem, drafts, run)
         judged = [(score is not None, score or 0.0) for score in scores]
         ranked = sorted(range(len(drafts)), key=lambda at: judged[at], reverse=True)
@@ -136,7 +139,7 @@ class PerSampleTopK(TopK, name="per_sample_top_k"):
         """Choose `width` times at once."""
 
         async def prompt(_: int) -> Prompt:
-            return _merged(problem, await self.choose(problem, drafts, run), run, bound)
+            return _merged(problem, await self.choose(problem, drafts, run, bound), run, bound)
 
         return await run.map(prompt, range(width))
 
@@ -174,8 +177,8 @@ def _merged(problem: Problem, drafts: Sequence[Candidate], run: Run, bound: int)
     return run.prompt("merge", problem=problem, attempts=as_drafts(run, drafts, bound))
 
 
-async def _best(problem: Problem, hand: Sequence[Candidate], run: Run) -> Candidate:
+async def _best(problem: Problem, hand: Sequence[Candidate], run: Run, bound: int) -> Candidate:
     if len(hand) == 1:
         return hand[0]
-    scores = await Judge().scores(problem, hand, run)
-    return max(zip(scores, hand, strict=True), key=lambda pair: pair[0] or 0.0)[1]
+    chosen = await choose(run, problem, [as_draft(run, draft, bound) for draft in hand])
+    return hand[chosen or 0]
