@@ -11,7 +11,7 @@ from pydantic import Field, PositiveInt
 
 from tts.diversity import distinct_answers, effective_samples
 from tts.drafts import as_drafts
-from tts.errors import BackendError
+from tts.errors import BackendError, BudgetExceeded
 from tts.lists import items
 from tts.problem import Candidate, Problem, Solution
 from tts.run import Run
@@ -122,7 +122,7 @@ class OutlineGuided(Strategy, name="outline"):
             return votes.solution()
         try:
             merged = await run.candidate(run.prompt("merge", problem=problem, attempts=attempts))
-        except BackendError:
+        except (BackendError, BudgetExceeded):  # the run knows of the budget's end
             return votes.solution()
         return votes.solution() if merged.answer is None else Tally.of([merged]).solution()
 

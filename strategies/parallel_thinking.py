@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 
 from tts.drafts import as_drafts, digest
-from tts.errors import BackendError, ConfigError
+from tts.errors import BackendError, BudgetExceeded, ConfigError
 from tts.messages import Message
 from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt
@@ -114,12 +114,12 @@ class ParallelThinking(Strategy, name="parallel_thinking"):
         self, problem: Problem, run: Run, paths: Sequence[Candidate]
     ) -> Candidate | None:
         """Let the role `merge` reconcile the paths; None if there is nothing to, or it fails."""
-        attempts = await self._compact(problem, run, paths)
-        if len(attempts) < 2:
-            return None
         try:
+            attempts = await self._compact(problem, run, paths)
+            if len(attempts) < 2:
+                return None
             return await run.candidate(run.prompt("merge", problem=problem, attempts=attempts))
-        except BackendError:
+        except (BackendError, BudgetExceeded):  # the run knows of the budget's end
             return None
 
     async def _compact(self, problem: Problem, run: Run, paths: Sequence[Candidate]) -> list[str]:

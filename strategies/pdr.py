@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, PositiveInt
 
+from tts.errors import BudgetExceeded
 from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt
 from tts.run import Run
@@ -65,9 +66,12 @@ class ParallelDistillRefine(Strategy, name="pdr"):
                 break
             prompts = [free] * width
             if drafts:
-                prompts = await self.workspace.prompts(
-                    problem, drafts, run, width=width, bound=self.bound
-                )
+                try:
+                    prompts = await self.workspace.prompts(
+                        problem, drafts, run, width=width, bound=self.bound
+                    )
+                except BudgetExceeded:  # the run knows; the best round stands
+                    break
             if agree and later < len(self.rounds):
                 prompts.append(free)  # one that no workspace can anchor
             drafts = await self._draft(prompts, run)

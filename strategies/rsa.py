@@ -57,7 +57,8 @@ class RecursiveSelfAggregation(Strategy, name="rsa"):
             answered = [member for member in merged if member and member.answer is not None]
             if not answered:
                 break
-            members = answered
+            # A round cut short by failures or the budget does not outvote the one before it.
+            members = answered if len(answered) >= len(members) else [*answered, *members]
         if self.final == "random" and members:
             members = [run.rng.choice(members)]
         return Tally.of(members).solution()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import PositiveInt
 
 from tts.drafts import as_draft, clip
-from tts.errors import BackendError
+from tts.errors import BackendError, BudgetExceeded
 from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt
 from tts.run import Run
@@ -44,12 +44,17 @@ class SequentialRefine(Strategy, name="sequential_refine"):
 
         Raises:
             BackendError: If every round failed.
+            BudgetExceeded: If the budget ended before there was a solution.
         """
         last: Candidate | None = None
         failure: BackendError | None = None
         for _ in range(self.rounds):
             try:
                 draft = await run.candidate(await self._prompt(problem, last, run))
+            except BudgetExceeded:  # the run knows; the solution so far stands
+                if last is None:
+                    raise
+                break
             except BackendError as error:
                 failure = error
                 continue

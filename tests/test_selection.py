@@ -170,3 +170,18 @@ def test_prompts_come_from_the_role_that_is_asked() -> None:
     play(backend, work)
     assert backend.requests[0].role == "referee"
     assert backend.requests[0].messages[0].content == "Of 2 name one."
+
+
+@pytest.mark.parametrize(
+    ("reply", "named"),
+    [
+        ("Solution 2 is correct. The answer is 3.", 1),
+        ("Solution 2\nAnswer: 4", 1),
+        ("Solution 1 is wrong. Solution 2 is correct.", 1),
+        ("1. is wrong\n2. is right", None),
+        ("2 + 2 = 4, so solution 3", 2),
+        ("Solution 2 is wrong", None),
+    ],
+)
+def test_an_answer_or_a_rejected_one_is_not_the_choice(reply: str, named: int | None) -> None:
+    assert named_index(reply, 4) == named

@@ -21,37 +21,44 @@ __all__ = ["choose", "named_index", "select", "tournament"]
 _NAMED = r"(?:solution|plan|response|candidate|attempt|option)"
 _NUMBER = r"(?<![\d.,-])(\d{1,6})(?![\d%]|[.,]\d)"  # a whole number
 _GAP = r"[^\w\n-]{0,20}"
+_WRONG = r"\W{0,4}(?:(?:is|are|looks|seems)\s)?\s?(?:wrong|incorrect|not\b)"
 _MARKED = re.compile(
-    rf"\b(?:judge?ment|answer|choice|(?:best|correct)(?:[ ]{_NAMED})?)\b[ ]?(?:is\b)?{_GAP}"
-    rf"(?:{_NAMED}[ ]?)?{_GAP}{_NUMBER}",
+    rf"\b(?:judge?ment|(?:answer|choice)(?=[ ]?(?:is\b)?{_GAP}{_NAMED})|"
+    rf"(?:best|correct)(?:[ ]{_NAMED})?)\b[ ]?(?:is\b)?{_GAP}(?:{_NAMED}[ ]?)?{_GAP}{_NUMBER}",
     re.IGNORECASE,
 )
+_LABELLED = re.compile(rf"\b{_NAMED}[\W_]{{0,4}}?{_NUMBER}(?!{_WRONG})", re.IGNORECASE)
 _FIRST = re.compile(
-    rf"[\W_]{{0,20}}?(?:{_NAMED}\W{{0,20}}?)?{_NUMBER}(?!\s*(?:[,/&]|or\b|and\b)\s*\d)",
+    rf"[\W_]{{0,20}}?{_NUMBER}(?!\s*(?:[,/&+*=]|-\s*\d|or\b|and\b)\s*\d?)(?!{_WRONG})",
     re.IGNORECASE,
 )
+_LAST = re.compile(rf"(?:^|\n)\W{{0,20}}(?:answer|choice){_GAP}{_NUMBER}\W*\Z", re.IGNORECASE)
 _ANY = re.compile(_NUMBER)
 
 
 def named_index(reply: str, count: int) -> int | None:
     """Return the place, from 0, of the one among `count` solutions that a reply names.
 
-    That is the last one announced ("Judgment: 2"), else the one the reply begins with, else the
-    only one it mentions. Prose that names several, none, or one out of range gives None.
+    That is the last one announced ("Judgment: 2"), else the only one called a solution and not
+    called wrong, else the answer it ends with, else the one it begins with, else the only number
+    it mentions. Prose that names several, none, or one out of range gives None.
 
     >>> named_index("Solution 2 is right, since 3 are left", 4)
     1
     >>> named_index("Both 1 and 2 look wrong.", 4) is None
     True
     """
-    marked = _MARKED.findall(reply)
-    first = _FIRST.match(reply)
-    mentioned = set(_ANY.findall(reply))
+    marked, labelled = _MARKED.findall(reply), set(_LABELLED.findall(reply))
+    first, last, mentioned = _FIRST.match(reply), _LAST.search(reply), set(_ANY.findall(reply))
     if marked:
         number = int(marked[-1])
-    elif first is not None:
+    elif labelled:
+        number = int(labelled.pop()) if len(labelled) == 1 else 0
+    elif last is not None:
+        number = int(last[1])
+    elif first is not None and not re.search(rf"\b{_NAMED}\b", reply, re.IGNORECASE):
         number = int(first[1])
-    elif len(mentioned) == 1:
+    elif len(mentioned) == 1 and not re.search(_WRONG, reply, re.IGNORECASE):
         number = int(mentioned.pop())
     else:
         return None

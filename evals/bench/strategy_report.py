@@ -43,12 +43,17 @@ class Result:
 _MEANS = ("samples", "calls", "total_tokens", "critical_tokens", "parse_failures", "failed_calls")
 
 
+def _mean(values: Sequence[float]) -> float:
+    """What failed altogether has no cost, and must not make the rest look cheap."""
+    return float(np.mean(values)) if values else float("nan")
+
+
 def result_of(entry: Entry, tasks: Sequence[Task], baseline: Curves) -> Result:
     """Compare an entry on the problems of one level."""
     rows = [entry.store.rows[task.id] for task in tasks]
     pairs = zip(rows, tasks, strict=True)
     right = np.array([float(row["answer"] == task.right) for row, task in pairs])
-    means = {name: float(np.mean([row.get(name, 0) for row in rows])) for name in _MEANS}
+    means = {name: _mean([row[name] for row in rows if name in row]) for name in _MEANS}
 
     def against(costs: np.ndarray[Any, Any], cost: float) -> Against:
         match: Matched = matched(costs.mean(0), cost)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies.scripts import acting, answering_in_turn, asked, roles, solved
+from tts import Budget
 from tts.errors import BackendUnavailable
 from tts.testing import FlakyBackend
 
@@ -68,3 +69,9 @@ def test_bound_holds_for_the_solution_that_is_shown() -> None:
     backend = acting(solve="step " * 30 + "Answer: 1", merge="Answer: 2")
     solved(backend, "sequential_refine", rounds=2, bound=4)
     assert "Attempt 1:\n[...] step Answer: 1\n" in asked(backend, "merge")[0]
+
+
+def test_the_refined_solution_stands_when_the_budget_ends() -> None:
+    backend = acting(solve="Answer: 1", merge=answering_in_turn("2", "3"))
+    solution = solved(backend, "sequential_refine", rounds=3, budget=Budget(calls=2))
+    assert (solution.answer, solution.status) == ("2", "budget_exhausted")
