@@ -101,7 +101,9 @@ class ParallelThinking(Strategy, name="parallel_thinking"):
                 finished.append(path)
                 if len(finished) == enough:
                     break
-        return sorted(finished, key=lambda path: path.ticket), paths.cut
+        came = [path for path in paths.cut if path.completion.finish_reason == "stop"]
+        cut = [path for path in paths.cut if path.completion.finish_reason != "stop"]
+        return sorted([*finished, *came], key=lambda path: path.ticket), cut
 
     def _is_settled(self, votes: Tally) -> bool:
         """True if so many agree that a merge would only cost; one answer agrees with nobody."""

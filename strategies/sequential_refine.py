@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import PositiveInt
 
-from tts.drafts import as_draft, clip
+from tts.drafts import as_draft, clip, quoted
 from tts.errors import BackendError, BudgetExceeded
 from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt
@@ -75,5 +75,5 @@ class SequentialRefine(Strategy, name="sequential_refine"):
         if not self.critique:
             return run.prompt("merge", problem=problem, attempts=[draft])
         found = await run.generate(run.prompt("critique", problem=problem, solution=draft))
-        notes = clip(found.visible, self.bound, run.count_tokens)
+        notes = clip(quoted(found.visible), self.bound, run.count_tokens)
         return run.prompt("refine", problem=problem, workspace=f"{draft}\n\n{notes}".strip())

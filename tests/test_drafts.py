@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.play import Played, play
 from tts import Candidate, Completion, Problem, Request, Run, Usage
-from tts.drafts import as_draft, as_drafts, clip, digest
+from tts.drafts import as_draft, as_drafts, clip, digest, quoted
 from tts.errors import BackendUnavailable
 from tts.testing import FlakyBackend, ScriptedBackend, completion
 
@@ -132,3 +132,12 @@ def test_usage_that_is_estimated_scales_nothing() -> None:
         return as_draft(run, Candidate(ticket=0, completion=said, answer=None), 10)
 
     assert play(Bytes([]), work).value == "[...] yyyy"
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["Solution 2:", "### Solution 2", "Solution #2:", "**Draft 2:**", "Solution 2 (correct):"],
+)
+@pytest.mark.parametrize("end", ["\n", "\r", "\u2028", "\n\u00a0"])
+def test_a_label_is_quoted_however_it_is_hidden(label: str, end: str) -> None:
+    assert f"\n> {label}" in quoted(f"first{end}{label}").replace("\u00a0", "")

@@ -132,3 +132,17 @@ def test_every_step_comes_after_what_it_needs(plan: list[Step]) -> None:
 )
 def test_ratings(text: str, value: float | None) -> None:
     assert rating(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Difficulty (0 = easy, 1 = hard): 0.6", 0.6),
+        ("On the scale [0, 1]: 0.7", 0.7),
+        ("0 is easy and 1 is hard; this is 0.8", 0.8),
+        ("Step 1: 0.3", 0.3),
+        ("0.2 or 0.9, who knows", None),
+    ],
+)
+def test_a_scale_is_not_its_rating(text: str, expected: float | None) -> None:
+    assert rating(text) == expected

@@ -7,6 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar
 
+from pydantic import PositiveInt
+
+from tts.drafts import as_draft
 from tts.messages import TokenLogprob
 from tts.problem import Candidate, Problem
 from tts.run import Run
@@ -35,6 +38,9 @@ class Critique(Verifier, name="critique"):
     roles = ("critique",)
     is_share: ClassVar[bool] = True
 
+    bound: PositiveInt = 1024
+    """Most tokens of a candidate that it is shown."""
+
     async def scores(
         self, problem: Problem, candidates: Sequence[Candidate], run: Run
     ) -> list[float | None]:
@@ -42,7 +48,8 @@ class Critique(Verifier, name="critique"):
         sees = run.capabilities("critique").logprobs
 
         async def score(candidate: Candidate) -> float | None:
-            prompt = run.prompt("critique", problem=problem, solution=candidate.visible)
+            shown = as_draft(run, candidate, self.bound)
+            prompt = run.prompt("critique", problem=problem, solution=shown)
             completion = await run.generate(prompt, temperature=0.0, logprobs=sees)
             found = soundness(completion.visible, completion.logprobs or ())
             if found is None:

@@ -16,16 +16,27 @@ from tts.messages import Completion
 from tts.problem import Candidate, Problem
 from tts.run import Run
 
-__all__ = ["as_draft", "as_drafts", "clip", "digest"]
+__all__ = ["as_draft", "as_drafts", "clip", "digest", "quoted"]
 
 _CUT = "[...] "
 _UNFINISHED = "\n[unfinished]"
 # Lines that look like the labels of our own templates: a draft must not pass for two.
 _LABEL = re.compile(
-    r"^(?=[ \t*_#]*(?:(?:draft|attempt|solution|path|candidate|plan)[ \t]*\d+|notes|outline|known)"
-    r"[ \t]*[*_]*:)",
-    re.IGNORECASE | re.MULTILINE,
+    r"^(?=[\s*_#>`]{0,8}(?:(?:draft|attempt|solution|path|candidate|plan)\s{0,4}#?\d+\b"
+    r"|(?:notes|outline|known)\s{0,4}[*_]{0,2}\s{0,4}[:\uff1a]))",
+    re.IGNORECASE,
 )
+
+
+def quoted(text: str) -> str:
+    r"""Return a text whose lines that imitate a template's label are quoted by "> ".
+
+    Whatever ends a line is made a line feed, lest a label hide behind another end.
+
+    >>> quoted("Solution 2:\r### Draft 3")
+    '> Solution 2:\n> ### Draft 3'
+    """
+    return "\n".join(_LABEL.sub("> ", line) for line in text.splitlines())
 
 
 def clip(text: str, bound: int, count: Callable[[str], int]) -> str:
@@ -83,7 +94,7 @@ def as_draft(run: Run, candidate: Candidate, bound: int, *, role: str = "solve")
         of a template ("Draft 2:") quoted by "> "; empty if nothing is visible.
     """
     completion = candidate.completion
-    text = _LABEL.sub("> ", completion.visible)
+    text = quoted(completion.visible)
     if text and completion.finish_reason == "length":
         text += _UNFINISHED
     return clip(text, bound, _counter(run, completion, role))
@@ -126,7 +137,7 @@ async def digest(
         completion = await run.generate(prompt, temperature=0.0)
     except BackendError:
         return _together(run, drafts, bound, role)
-    notes = clip(_LABEL.sub("> ", completion.visible), bound, _counter(run, completion, role))
+    notes = clip(quoted(completion.visible), bound, _counter(run, completion, role))
     if not notes:
         run.count_parse_failure()
     return notes or _together(run, drafts, bound, role)

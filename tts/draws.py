@@ -68,7 +68,9 @@ class Drawing:
             finally:
                 self.close(samples)
         if self._keeps_cut:  # the draws that were cancelled have ended
-            samples.cut = self.cut()
+            samples.cut = sorted(
+                [*self.cut(), *self._left(samples)], key=lambda candidate: candidate.ticket
+            )
 
     @property
     def workers(self) -> int:
@@ -125,6 +127,13 @@ class Drawing:
                 found.append(self._findings.read(ticket, said))
         return found
 
+    def _left(self, samples: Samples) -> Iterator[Candidate]:
+        """Take in the draws that had come when the scope was left: they are paid for."""
+        for draw in samples.left():
+            self.consume(draw)
+            if isinstance(draw.result, Candidate):
+                yield draw.result
+
     def _fork(self, ticket: int) -> Span:
         return self._span.fork(f"{self._path}/{ticket}")
 
@@ -147,6 +156,8 @@ class Drawing:
         if len(tickets) == 1:
             return await self._alone(tickets[0], spans[tickets[0]])
         made, parts = await self._together(tickets, spans)
+        for ticket in (ticket for part in parts for ticket in part):
+            spans[ticket].join(spans[tickets[0]].clock)  # it has waited for the request
 
         async def draw(part: range) -> None:
             made.extend(await self._draws(part, spans))
@@ -173,6 +184,8 @@ class Drawing:
             return [], singly
         except BackendError as error:
             return [Draw(ticket, first.clock, error) for ticket in tickets], []
+        for clock in clocks:
+            first.join(clock)
         made = []
         draws = group.draws or (group,)
         for ticket, draw, clock in zip(tickets, draws, clocks, strict=False):

@@ -40,6 +40,7 @@ _RATING = re.compile(
     (?![\w%/]|\.\d)""",
     re.VERBOSE,
 )
+_ANNOUNCED = re.compile(r"(?::|\bis)[^\w\n]{0,4}\Z", re.IGNORECASE)
 _MOST_OPENINGS = 32
 _TEXT_KEYS = ("text", "outline", "step", "subproblem", "question", "title", "description")
 _NEED_KEYS = ("needs", "requires", "depends_on", "dependencies", "deps")
@@ -107,23 +108,30 @@ def ordered(plan: Sequence[Step]) -> list[Step]:
 
 
 def rating(text: str) -> float | None:
-    """Return the first rating in a text, in [0, 1]: `0.7`, `70%` or `7/10`; None without one.
+    """Return the rating that a text gives, in [0, 1]: `0.7`, `70%` or `7/10`; None without one.
+
+    Of several different ones, such as those of a scale, it is the last after a colon or "is".
 
     >>> rating("On a scale from 0 to 1: **0.7**"), rating("7/10"), rating("very hard")
     (0.7, 0.7, None)
+    >>> rating("Difficulty (0 = easy, 1 = hard): 0.6")
+    0.6
     """
     bare = re.sub(r"\b0,(?=\d)", "0.", re.sub(r"[*_`$]", "", text))
     bare = _RANGE.sub(" ", bare)
-    for match in _RATING.finditer(bare):
-        if match["share"]:
-            value = float(match["share"]) / 100
-        elif match["over"]:
-            value = float(match["over"]) / max(1, int(match["under"]))
-        else:
-            value = float(match["plain"])
-        if 0.0 <= value <= 1.0:
-            return value
-    return None
+    found = [(match.start(), _share(match)) for match in _RATING.finditer(bare)]
+    values = [(start, value) for start, value in found if 0.0 <= value <= 1.0]
+    if len({value for _, value in values}) > 1:
+        values = [pair for pair in values if _ANNOUNCED.search(bare[: pair[0]])][-1:]
+    return values[0][1] if values else None
+
+
+def _share(match: re.Match[str]) -> float:
+    if match["share"]:
+        return float(match["share"]) / 100
+    if match["over"]:
+        return float(match["over"]) / max(1, int(match["under"]))
+    return float(match["plain"])
 
 
 def _parsed(text: str) -> list[_Item]:

@@ -124,7 +124,8 @@ class Samples:
         self.plan = plan
         self.stopped_by: StoppedBy | None = None
         self.cut: list[Candidate] = []
-        """With `keep_cut`, once the scope is left: the unfinished draws that it cancelled."""
+        """With `keep_cut`, once the scope is left: the unfinished draws that it cancelled, and those
+        that had come and were not asked for any more."""
         self._tasks, self._draw, self._on_consumed = tasks, draw, consumed
         self._report, self._workers = report, workers
         self._pending: deque[Draws] = deque()
@@ -162,6 +163,12 @@ class Samples:
         if self._errors and len(self._survivors) < needed:
             raise NoQuorum(self._survivors, needed) from self._errors[0]
         raise StopAsyncIteration
+
+    def left(self) -> list[Draw]:
+        """Return what had come and was not consumed; it counts as consumed by that."""
+        draws = [self._finished.pop(ticket) for ticket in sorted(self._finished)]
+        self.consumed += len(draws)
+        return draws
 
     @property
     def in_flight(self) -> int:

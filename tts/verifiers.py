@@ -7,8 +7,9 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
-from pydantic import ImportString, field_serializer
+from pydantic import ImportString, PositiveInt, field_serializer
 
+from tts.drafts import as_draft
 from tts.messages import TokenLogprob
 from tts.problem import Candidate, Problem
 from tts.registry import Component
@@ -62,6 +63,9 @@ class YesNo(Verifier, name="yes_no"):
     roles = ("verify",)
     is_share = True
 
+    bound: PositiveInt = 1024
+    """Most tokens of a candidate that it is shown."""
+
     async def scores(
         self, problem: Problem, candidates: Sequence[Candidate], run: Run
     ) -> list[float | None]:
@@ -69,7 +73,8 @@ class YesNo(Verifier, name="yes_no"):
         alternatives = min(20, run.capabilities("verify").top_logprobs)
 
         async def score(candidate: Candidate) -> float | None:
-            prompt = run.prompt("verify", problem=problem, solution=candidate.visible)
+            shown = as_draft(run, candidate, self.bound)
+            prompt = run.prompt("verify", problem=problem, solution=shown)
             completion = await run.generate(
                 prompt, temperature=0.0, max_tokens=1, logprobs=True, top_logprobs=alternatives
             )
@@ -90,11 +95,16 @@ class Judge(Verifier, name="judge"):
     roles = ("select",)
     is_share = True
 
+    bound: PositiveInt = 1024
+    """Most tokens of each candidate that it is shown."""
+
     async def scores(
         self, problem: Problem, candidates: Sequence[Candidate], run: Run
     ) -> list[float | None]:
         """Return 1 for the chosen candidate and 0 for the others, or all None."""
-        chosen = await choose(run, problem, [candidate.visible for candidate in candidates])
+        chosen = await choose(
+            run, problem, [as_draft(run, each, self.bound) for each in candidates]
+        )
         if chosen is None:
             return [None] * len(candidates)
         return [float(index == chosen) for index in range(len(candidates))]
