@@ -311,3 +311,10 @@ def test_groups_cover_the_tickets_and_begin_at_multiples(start: int, n: int, mos
     assert [ticket for part in parts for ticket in part] == list(range(start, start + n))
     assert all(len(part) <= groups.most <= most for part in parts)
     assert all(later.start % groups.most == 0 for _, later in pairwise(parts))
+
+
+def test_what_a_group_did_not_bring_waits_for_it_on_the_clock() -> None:
+    backend = Several(gives=1)
+    usage = sampled(backend, 4).solution.usage
+    assert sizes(backend) == [4, 1, 1, 1]
+    assert usage.critical_tokens == 2 * 3  # the request, and after it the slowest of the others

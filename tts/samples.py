@@ -124,8 +124,8 @@ class Samples:
         self.plan = plan
         self.stopped_by: StoppedBy | None = None
         self.cut: list[Candidate] = []
-        """With `keep_cut`, once the scope is left: the unfinished draws that it cancelled, and those
-        that had come and were not asked for any more."""
+        """With `keep_cut`, once the scope is left: the unfinished draws that it cancelled, and
+        those that had come and were not asked for any more."""
         self._tasks, self._draw, self._on_consumed = tasks, draw, consumed
         self._report, self._workers = report, workers
         self._pending: deque[Draws] = deque()

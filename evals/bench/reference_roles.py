@@ -57,6 +57,7 @@ class Model:
         config = load_config(folder / "config.json")
         tensors = load_tensors(folder / "model.safetensors", config)
         self._model = Transformer(config, tensors, exact=False)
+        self._context = config.max_position_embeddings
         self._tokenizer = Tokenizer(folder / "tokenizer.json")
         self._renderer = Renderer(self._tokenizer)
         self._yes, self._no = (self._tokenizer.encode(word)[0] for word in ("Yes", "No"))
@@ -66,16 +67,19 @@ class Model:
     ) -> list[list[Text]]:
         """Return `count` completions of each prompt."""
         engine = Engine(self._model, max_batch=192)
+        asked = [
+            self._renderer.prompt([Message(role="user", content=prompt)]) for prompt in prompts
+        ]
         rows = [
             Row(
-                prompt=self._renderer.prompt([Message(role="user", content=prompt)]),
+                prompt=tokens,
                 settings=Settings(temperature),
                 seed=place * count + sample,
-                limit=limit,
+                limit=min(limit, self._context - len(tokens)),
                 stops=frozenset({self._renderer.end}),
                 tops=20 if limit == 1 else 0,
             )
-            for place, prompt in enumerate(prompts)
+            for place, tokens in enumerate(asked)
             for sample in range(count)
         ]
         engine.run(rows)
