@@ -5,6 +5,7 @@ PROBLEM := pipelines/quickstart.txt
 LLAMA_SERVER ?= .live/llama-server
 LLAMA_MODEL ?= .live/model.gguf
 BUNDLED_MODEL ?= main
+PARALLEL ?= -n auto --dist worksteal
 
 .PHONY: help run test check format lint types layers coverage train-test transformers-test oracle-test test-live test-live-small bench clean
 
@@ -19,7 +20,7 @@ run: .venv/run  ## Solve a problem on the bundled model, with 1 sample and with 
 	@$(BIN)/tts run pipelines/quickstart.yaml --input - < $(PROBLEM)
 
 test: .venv/test  ## Run the tests.
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q $(PARALLEL)
 
 check: lint types layers coverage train-test transformers-test  ## All that CI checks: format, lint, types, layers, coverage, docs, training.
 
@@ -38,7 +39,7 @@ layers: .venv/dev  ## Check that nothing imports upwards.
 	$(BIN)/lint-imports
 
 coverage: .venv/dev  ## Run the tests and the docs' code with branch coverage.
-	$(BIN)/pytest -q --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/pytest -q $(PARALLEL) --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 train-test: .venv/train  ## Run the tests of the training recipe, which need PyTorch.
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/backends/reference/training/check_train.py

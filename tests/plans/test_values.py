@@ -44,7 +44,11 @@ def test_a_result_that_is_json_text_has_parts_too() -> None:
     assert filled("${1.a[0]}", {1: '{"a": [7]}'}) == 7
 
 
-@pytest.mark.parametrize("result", [{}, "plain", 7, [], type("Secret", (), {"a": 1})()], ids=repr)
+@pytest.mark.parametrize(
+    "result",
+    [{}, "plain", 7, [], type("Secret", (), {"a": 1})()],
+    ids=lambda each: type(each).__name__,
+)
 def test_a_part_that_is_not_there_says_so(result: object) -> None:
     with pytest.raises(LookupError, match="step 1"):
         filled("${1.a}", {1: result})

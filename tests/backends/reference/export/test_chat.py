@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer as HuggingFaceTokenizer
@@ -85,7 +85,9 @@ def test_for_llama_cpp_lines_lose_a_space_that_they_begin_with(messages: list[Me
     ]
     found = ids(SPACED, without_normalizer(), bare)
     assert tuple(found) == ours().prompt(bare)
-    # What the runtime wrote has the spaces, and is asked about as if it had not.
+    # What the runtime wrote has the spaces, and is asked about as if it had not; but for a text
+    # that begins with an empty line, after another of the same turn.
+    assume(not any(each.content.startswith("\n") for each in bare))
     written = [each.model_copy(update={"content": spaced(each.content)}) for each in bare]
     assert ids(SPACED, without_normalizer(), written) == found
 
