@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import PositiveInt
 
 from tts.drafts import as_draft, clip
-from tts.errors import BackendError
+from tts.errors import BackendError, BudgetExceeded
 from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt
 from tts.run import Run
@@ -20,7 +20,7 @@ class SequentialRefine(Strategy, name="sequential_refine"):
 
     The model sees its last readable solution only, never the history: parallel-distill-refine
     with one draft a round. A round that fails or cannot be read is lost; the solution before it
-    stands.
+    stands, as it does when the budget ends.
 
     Cost: at most `rounds` completions, with `critique` one more between two of them, all in a row.
     Source: Madaan et al. 2025, arXiv:2510.01123 (SR, and SR with error analysis).
@@ -44,6 +44,7 @@ class SequentialRefine(Strategy, name="sequential_refine"):
 
         Raises:
             BackendError: If every round failed.
+            BudgetExceeded: If the budget ended before any solution.
         """
         last: Candidate | None = None
         failure: BackendError | None = None
@@ -53,6 +54,10 @@ class SequentialRefine(Strategy, name="sequential_refine"):
             except BackendError as error:
                 failure = error
                 continue
+            except BudgetExceeded:
+                if last is None:
+                    raise
+                break
             if draft.answer is None:
                 continue
             repeated = last is not None and len(Tally.of([last, draft]).standings) == 1
