@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 
 from tts.drafts import as_drafts, digest
-from tts.errors import BackendError, ConfigError
+from tts.errors import BackendError, BudgetExceeded, ConfigError
 from tts.messages import Message
 from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt
@@ -26,8 +26,8 @@ class ParallelThinking(Strategy, name="parallel_thinking"):
     """Think along P independent paths, then let the same model reconcile their conclusions.
 
     A merge call sees every path's visible text, or a digest of it, at most `bound` tokens each, in
-    random order; never raw reasoning. Where the paths agree it is not made; where it fails or its
-    answer cannot be read, the paths vote.
+    random order; never raw reasoning. Where the paths agree it is not made; where it fails, the
+    budget refuses it, or its answer cannot be read, the paths vote.
 
     Cost: `paths` completions and one merge, two deep; with digests `paths` more calls, three deep.
     Source: ParaThinker, arXiv:2509.04475: its native form shares keys and values and is trained.
@@ -114,12 +114,12 @@ class ParallelThinking(Strategy, name="parallel_thinking"):
         self, problem: Problem, run: Run, paths: Sequence[Candidate]
     ) -> Candidate | None:
         """Let the role `merge` reconcile the paths; None if there is nothing to, or it fails."""
-        attempts = await self._compact(problem, run, paths)
-        if len(attempts) < 2:
-            return None
         try:
+            attempts = await self._compact(problem, run, paths)
+            if len(attempts) < 2:
+                return None
             return await run.candidate(run.prompt("merge", problem=problem, attempts=attempts))
-        except BackendError:
+        except (BackendError, BudgetExceeded):
             return None
 
     async def _compact(self, problem: Problem, run: Run, paths: Sequence[Candidate]) -> list[str]:

@@ -134,6 +134,22 @@ def test_a_budget_that_ends_before_the_merge_leaves_the_vote() -> None:
     assert (solution.answer, solution.status) == ("2", "budget_exhausted")
 
 
+@pytest.mark.parametrize("calls", [3, 4])
+@pytest.mark.parametrize("compaction", ["conclusion", "digest"])
+def test_the_configured_vote_decides_when_the_budget_refuses_digest_or_merge(
+    calls: int, compaction: str
+) -> None:
+    def script(request: Request) -> tts.Completion:
+        if request.role == "solve":
+            sure = request.ticket == 2
+            return completion(path("2" if sure else "1"), logprob=-0.01 if sure else -2.0)
+        return completion("no")
+
+    settings = {"paths": 3, "vote": "confidence", "compaction": compaction}
+    solution = think(ScriptedBackend(script), budget={"calls": calls}, **settings)
+    assert (solution.answer, solution.usage.calls) == ("2", calls)
+
+
 def test_raw_reasoning_never_reaches_the_merge() -> None:
     backend = ScriptedBackend(lambda r: f"<think>secret</think>Answer: {r.ticket}")
     think(backend)
