@@ -68,7 +68,7 @@ class Drawing:
             finally:
                 self.close(samples)
         if self._keeps_cut:  # the draws that were cancelled have ended
-            samples.cut = self.cut()
+            samples.cut = self.cut(samples)
 
     @property
     def workers(self) -> int:
@@ -107,13 +107,18 @@ class Drawing:
         elapsed = self._span.clock.since(self._before)
         trace.write_span(self._path, self._start, elapsed.tokens)
 
-    def cut(self) -> list[Candidate]:
-        """Return what the draws that were cancelled had said, by ticket, and join their clocks.
+    def cut(self, samples: Samples) -> list[Candidate]:
+        """Return what the draws have said that nobody consumed, by ticket, and join their clocks.
 
-        To be called when they have ended. Their tokens are counted by the pieces that were heard.
+        To be called when all have ended. What was finished is whole; the tokens of what was
+        cancelled are counted by the pieces that were heard.
         """
         found = []
-        for ticket, (span, pieces) in sorted(self._unfinished.items()):
+        for draw in samples.unconsumed:
+            self._span.join(draw.clock)
+            if isinstance(draw.result, Candidate):
+                found.append(draw.result)
+        for ticket, (span, pieces) in self._unfinished.items():
             if pieces:
                 self._span.join(span.clock)
                 said = Completion(
@@ -123,7 +128,7 @@ class Drawing:
                     model=self._model.backend.name,
                 )
                 found.append(self._findings.read(ticket, said))
-        return found
+        return sorted(found, key=lambda candidate: candidate.ticket)
 
     def _fork(self, ticket: int) -> Span:
         return self._span.fork(f"{self._path}/{ticket}")

@@ -124,7 +124,8 @@ class Samples:
         self.plan = plan
         self.stopped_by: StoppedBy | None = None
         self.cut: list[Candidate] = []
-        """With `keep_cut`, once the scope is left: the unfinished draws that it cancelled."""
+        """With `keep_cut`, once the scope is left: the unfinished draws that it cancelled, and
+        whole ones that were finished and not consumed."""
         self._tasks, self._draw, self._on_consumed = tasks, draw, consumed
         self._report, self._workers = report, workers
         self._pending: deque[Draws] = deque()
@@ -167,6 +168,11 @@ class Samples:
     def in_flight(self) -> int:
         """Tickets that are launched and not yet consumed."""
         return self._launched - self.consumed
+
+    @property
+    def unconsumed(self) -> list[Draw]:
+        """Draws that are finished and not consumed."""
+        return list(self._finished.values())
 
     @property
     def _remaining(self) -> int:

@@ -220,6 +220,14 @@ def test_the_rest_is_cut_off_and_kept_as_unfinished_evidence(ratio: float, finis
     assert solution.usage.cancelled_calls == 4 - finished
 
 
+def test_the_merge_sees_whole_paths_that_nobody_waited_for() -> None:
+    backend = model(["1", "2", "3", "4"])
+    think(backend, paths=4, finish_ratio=0.5)
+    (asked,) = merges(backend)
+    assert all(f"so Answer: {answer}" in asked for answer in "1234")
+    assert "[unfinished]" not in asked
+
+
 def test_first_finish_of_a_model_that_does_not_stream_needs_no_merge() -> None:
     backend = ScriptedBackend(lambda r: path("7"), latency=lambda r: 1.0 + r.ticket)
     solution = think(backend, finish_ratio=0.25)
