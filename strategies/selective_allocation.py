@@ -44,8 +44,8 @@ class SelectiveAllocation(Strategy, name="selective_allocation"):
     """
 
     tau: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
-    """Threshold of difficulty, in [0, 1]: at 1 nothing is hard. There is no default: it depends on
-    model and problems. Give it, or `calibrate`."""
+    """Threshold of difficulty, in [0, 1]: at 1 nothing is hard but for the last step, if it is
+    forced. There is no default: it depends on model and problems. Give it, or `calibrate`."""
     calibrate: bool = False
     """Leave tau open, for `python -m tts.evals.thresholds` to find on labelled problems."""
     candidates: PositiveInt = 8
