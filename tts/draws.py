@@ -152,6 +152,10 @@ class Drawing:
         if len(tickets) == 1:
             return await self._alone(tickets[0], spans[tickets[0]])
         made, parts = await self._together(tickets, spans)
+        ended = max([spans[tickets[0]].clock, *(draw.clock for draw in made)])
+        for part in parts:  # they begin when the request has ended
+            for ticket in part:
+                spans[ticket].join(ended)
 
         async def draw(part: range) -> None:
             made.extend(await self._draws(part, spans))
