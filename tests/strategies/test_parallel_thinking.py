@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -145,7 +146,7 @@ def test_the_configured_vote_decides_when_the_budget_refuses_digest_or_merge(
             return completion(path("2" if sure else "1"), logprob=-0.01 if sure else -2.0)
         return completion("no")
 
-    settings = {"paths": 3, "vote": "confidence", "compaction": compaction}
+    settings: dict[str, Any] = {"paths": 3, "vote": "confidence", "compaction": compaction}
     solution = think(ScriptedBackend(script), budget={"calls": calls}, **settings)
     assert (solution.answer, solution.usage.calls) == ("2", calls)
 
