@@ -115,14 +115,14 @@ class OutlineGuided(Strategy, name="outline"):
         return await run.candidate(prompt, **self.vote.reading(run.capabilities(prompt.role)))
 
     async def _merge(self, problem: Problem, found: list[Candidate], run: Run) -> Solution:
-        """Let one call compare the paths; their vote stands in where that cannot be read."""
+        """Let one call compare the paths; their vote stands in where that gives nothing."""
         votes = await run.count(found, self.vote)
         attempts = as_drafts(run, found, self.bound)
         if len(votes.standings) < 2 or not attempts:
             return votes.solution()
         try:
             merged = await run.candidate(run.prompt("merge", problem=problem, attempts=attempts))
-        except (BackendError, BudgetExceeded):  # the run knows of the budget's end
+        except (BackendError, BudgetExceeded):
             return votes.solution()
         return votes.solution() if merged.answer is None else Tally.of([merged]).solution()
 

@@ -26,8 +26,8 @@ class ParallelThinking(Strategy, name="parallel_thinking"):
     """Think along P independent paths, then let the same model reconcile their conclusions.
 
     A merge call sees every path's visible text, or a digest of it, at most `bound` tokens each, in
-    random order; never raw reasoning. Where the paths agree it is not made; where it fails or its
-    answer cannot be read, the paths vote.
+    random order; never raw reasoning. Where the paths agree it is not made; where it fails, the
+    budget refuses it, or its answer cannot be read, the paths vote.
 
     Cost: `paths` completions and one merge, two deep; with digests `paths` more calls, three deep.
     Source: ParaThinker, arXiv:2509.04475: its native form shares keys and values and is trained.
@@ -101,9 +101,7 @@ class ParallelThinking(Strategy, name="parallel_thinking"):
                 finished.append(path)
                 if len(finished) == enough:
                     break
-        came = [path for path in paths.cut if path.completion.finish_reason == "stop"]
-        cut = [path for path in paths.cut if path.completion.finish_reason != "stop"]
-        return sorted([*finished, *came], key=lambda path: path.ticket), cut
+        return sorted(finished, key=lambda path: path.ticket), paths.cut
 
     def _is_settled(self, votes: Tally) -> bool:
         """True if so many agree that a merge would only cost; one answer agrees with nobody."""
@@ -121,7 +119,7 @@ class ParallelThinking(Strategy, name="parallel_thinking"):
             if len(attempts) < 2:
                 return None
             return await run.candidate(run.prompt("merge", problem=problem, attempts=attempts))
-        except (BackendError, BudgetExceeded):  # the run knows of the budget's end
+        except (BackendError, BudgetExceeded):
             return None
 
     async def _compact(self, problem: Problem, run: Run, paths: Sequence[Candidate]) -> list[str]:

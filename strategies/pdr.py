@@ -24,7 +24,7 @@ class ParallelDistillRefine(Strategy, name="pdr"):
 
     S_r = {M(x, C_{r-1})} of M_r drafts, C_r = D(x, S_r) with |C_r| <= kappa, made anew each round;
     the last round's answer, or its vote, is the answer. A round without a readable answer changes
-    nothing: the best round before it stands.
+    nothing: the best round before it stands, as it does when the budget ends.
 
     Cost: at most sum(rounds) completions and the workspace's calls; 2 len(rounds) - 1 calls deep,
     len(rounds) where the workspace asks nobody.
@@ -70,7 +70,7 @@ class ParallelDistillRefine(Strategy, name="pdr"):
                     prompts = await self.workspace.prompts(
                         problem, drafts, run, width=width, bound=self.bound
                     )
-                except BudgetExceeded:  # the run knows; the best round stands
+                except BudgetExceeded:
                     break
             if agree and later < len(self.rounds):
                 prompts.append(free)  # one that no workspace can anchor

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import PositiveInt
 
 from tts.drafts import as_drafts
+from tts.errors import BudgetExceeded
 from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt
 from tts.run import Run
@@ -21,6 +22,7 @@ class RecursiveSelfAggregation(Strategy, name="rsa"):
 
     P_1 = N samples; P_{t+1} = {M(x, S_i)}, each S_i of K members of P_t drawn without replacement,
     i = 1 .. N. K = 1 refines each solution alone. Members without an answer leave the population.
+    When the budget ends within a loop, what the loop has brought joins the population before it.
 
     Cost: at most `population * loops` completions, `loops` calls deep.
     Source: arXiv:2509.26626; the defaults are its code's, the early exit is ours.
@@ -52,16 +54,34 @@ class RecursiveSelfAggregation(Strategy, name="rsa"):
             agree = len(members) > 1 and len(Tally.of(members).standings) == 1
             if not members or (agree and self.early_exit):
                 break
-            prompts = [self._merge(problem, members, run) for _ in range(self.population)]
-            merged = await run.map(run.candidate, prompts, failures="skip")
-            answered = [member for member in merged if member and member.answer is not None]
+            answered, is_whole = await self._next(problem, members, run)
+            if not is_whole:
+                members += answered
+                break
             if not answered:
                 break
-            # A round cut short by failures or the budget does not outvote the one before it.
-            members = answered if len(answered) >= len(members) else [*answered, *members]
+            members = answered
         if self.final == "random" and members:
             members = [run.rng.choice(members)]
         return Tally.of(members).solution()
+
+    async def _next(
+        self, problem: Problem, members: list[Candidate], run: Run
+    ) -> tuple[list[Candidate], bool]:
+        """Return the next population, and whether the budget allowed all of it."""
+        is_whole = True
+
+        async def merge(prompt: Prompt) -> Candidate:
+            nonlocal is_whole
+            try:
+                return await run.candidate(prompt)
+            except BudgetExceeded:
+                is_whole = False
+                raise
+
+        prompts = [self._merge(problem, members, run) for _ in range(self.population)]
+        merged = await run.map(merge, prompts, failures="skip")
+        return [one for one in merged if one and one.answer is not None], is_whole
 
     def _merge(self, problem: Problem, members: list[Candidate], run: Run) -> Prompt:
         some = run.rng.sample(members, min(self.subset, len(members)))

@@ -44,8 +44,8 @@ class SelectiveAllocation(Strategy, name="selective_allocation"):
     """
 
     tau: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
-    """Threshold of difficulty, in [0, 1]: at 1 nothing is hard but a forced last step. There is no
-    default: it depends on model and problems. Give it, or `calibrate`."""
+    """Threshold of difficulty, in [0, 1]: at 1 nothing is hard but for the last step, if it is
+    forced. There is no default: it depends on model and problems. Give it, or `calibrate`."""
     calibrate: bool = False
     """Leave tau open, for `python -m tts.evals.thresholds` to find on labelled problems."""
     candidates: PositiveInt = 8
@@ -70,7 +70,7 @@ class SelectiveAllocation(Strategy, name="selective_allocation"):
     @model_validator(mode="after")
     def _has_threshold(self) -> Self:
         if (self.tau is None) is not self.calibrate:
-            raise ValueError("give either tau, above which a step is hard, or calibrate: true")
+            raise ValueError("give tau, above which a step is hard, or calibrate: true, not both")
         return self
 
     def roles(self) -> tuple[str, ...]:

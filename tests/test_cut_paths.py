@@ -56,6 +56,18 @@ def test_cut_draws_are_charged_and_on_the_critical_path() -> None:
     assert usage.critical_tokens == 1 + 4
 
 
+def test_draws_that_finish_unconsumed_are_kept_whole() -> None:
+    backend = ScriptedBackend(lambda request: f"Answer: {request.ticket}")
+    played = play(backend, lambda run: first(run, 4, 2))
+    cut: list[Candidate] = played.value
+    assert [(one.answer, one.completion.finish_reason) for one in cut] == [
+        ("2", "stop"),
+        ("3", "stop"),
+    ]
+    usage = played.solution.usage
+    assert (usage.calls, usage.cancelled_calls) == (4, 0)
+
+
 @pytest.mark.parametrize("keep_cut", [True, False])
 def test_nothing_is_cut_when_all_are_waited_for(keep_cut: bool) -> None:
     played = play(speaking(4, 3, 6), lambda run: first(run, 3, 3, keep_cut=keep_cut))

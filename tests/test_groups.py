@@ -193,6 +193,13 @@ def test_what_does_not_come_is_drawn_one_by_one(gives: int) -> None:
     assert played.solution.usage.calls == played.rig.account.spent.calls == 8
 
 
+def test_what_is_drawn_later_begins_when_the_group_has_ended() -> None:
+    backend = Several(gives=1, texts=lambda ticket: "so " * 108 + "Answer: 7")
+    usage = sampled(backend, n=4).solution.usage
+    assert (usage.calls, usage.completion_tokens) == (4, 4 * 110)
+    assert (usage.critical_tokens, usage.critical_completion_tokens) == (222, 220)
+
+
 def test_a_server_that_breaks_costs_no_draw() -> None:
     backend = Several(fails=lambda r: BackendUnavailable("oops") if r.n > 1 else None)
     played = sampled(backend)

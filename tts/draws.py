@@ -68,9 +68,7 @@ class Drawing:
             finally:
                 self.close(samples)
         if self._keeps_cut:  # the draws that were cancelled have ended
-            samples.cut = sorted(
-                [*self.cut(), *self._left(samples)], key=lambda candidate: candidate.ticket
-            )
+            samples.cut = self.cut(samples)
 
     @property
     def workers(self) -> int:
@@ -109,13 +107,18 @@ class Drawing:
         elapsed = self._span.clock.since(self._before)
         trace.write_span(self._path, self._start, elapsed.tokens)
 
-    def cut(self) -> list[Candidate]:
-        """Return what the draws that were cancelled had said, by ticket, and join their clocks.
+    def cut(self, samples: Samples) -> list[Candidate]:
+        """Return what the draws have said that nobody consumed, by ticket, and join their clocks.
 
-        To be called when they have ended. Their tokens are counted by the pieces that were heard.
+        To be called when all have ended. What was finished is whole; the tokens of what was
+        cancelled are counted by the pieces that were heard.
         """
         found = []
-        for ticket, (span, pieces) in sorted(self._unfinished.items()):
+        for draw in samples.unconsumed:
+            self._span.join(draw.clock)
+            if isinstance(draw.result, Candidate):
+                found.append(draw.result)
+        for ticket, (span, pieces) in self._unfinished.items():
             if pieces:
                 self._span.join(span.clock)
                 said = Completion(
@@ -125,14 +128,7 @@ class Drawing:
                     model=self._model.backend.name,
                 )
                 found.append(self._findings.read(ticket, said))
-        return found
-
-    def _left(self, samples: Samples) -> Iterator[Candidate]:
-        """Take in the draws that had come when the scope was left: they are paid for."""
-        for draw in samples.left():
-            self.consume(draw)
-            if isinstance(draw.result, Candidate):
-                yield draw.result
+        return sorted(found, key=lambda candidate: candidate.ticket)
 
     def _fork(self, ticket: int) -> Span:
         return self._span.fork(f"{self._path}/{ticket}")
@@ -156,8 +152,10 @@ class Drawing:
         if len(tickets) == 1:
             return await self._alone(tickets[0], spans[tickets[0]])
         made, parts = await self._together(tickets, spans)
-        for ticket in (ticket for part in parts for ticket in part):
-            spans[ticket].join(spans[tickets[0]].clock)  # it has waited for the request
+        ended = max([spans[tickets[0]].clock, *(draw.clock for draw in made)])
+        for part in parts:  # they begin when the request has ended
+            for ticket in part:
+                spans[ticket].join(ended)
 
         async def draw(part: range) -> None:
             made.extend(await self._draws(part, spans))
@@ -184,8 +182,6 @@ class Drawing:
             return [], singly
         except BackendError as error:
             return [Draw(ticket, first.clock, error) for ticket in tickets], []
-        for clock in clocks:
-            first.join(clock)
         made = []
         draws = group.draws or (group,)
         for ticket, draw, clock in zip(tickets, draws, clocks, strict=False):

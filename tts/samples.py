@@ -125,7 +125,7 @@ class Samples:
         self.stopped_by: StoppedBy | None = None
         self.cut: list[Candidate] = []
         """With `keep_cut`, once the scope is left: the unfinished draws that it cancelled, and
-        those that had come and were not asked for any more."""
+        whole ones that were finished and not consumed."""
         self._tasks, self._draw, self._on_consumed = tasks, draw, consumed
         self._report, self._workers = report, workers
         self._pending: deque[Draws] = deque()
@@ -164,16 +164,15 @@ class Samples:
             raise NoQuorum(self._survivors, needed) from self._errors[0]
         raise StopAsyncIteration
 
-    def left(self) -> list[Draw]:
-        """Return what had come and was not consumed; it counts as consumed by that."""
-        draws = [self._finished.pop(ticket) for ticket in sorted(self._finished)]
-        self.consumed += len(draws)
-        return draws
-
     @property
     def in_flight(self) -> int:
         """Tickets that are launched and not yet consumed."""
         return self._launched - self.consumed
+
+    @property
+    def unconsumed(self) -> list[Draw]:
+        """Draws that are finished and not consumed."""
+        return list(self._finished.values())
 
     @property
     def _remaining(self) -> int:

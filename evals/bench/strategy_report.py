@@ -27,11 +27,16 @@ class Against:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A strategy on the problems of a level; costs, counts and failures are means a problem."""
+    """A strategy on the problems of a level; costs, counts and failures are means a problem.
+
+    Problems on which it failed count on neither side: nobody knows what they cost.
+    """
 
     level: int
     name: str
     problems: int
+    failed: int
+    """Problems that are left out."""
     accuracy: Interval
     oracle: float
     """Share of problems that any candidate solved: what a perfect choice would reach."""
@@ -43,17 +48,14 @@ class Result:
 _MEANS = ("samples", "calls", "total_tokens", "critical_tokens", "parse_failures", "failed_calls")
 
 
-def _mean(values: Sequence[float]) -> float:
-    """What failed altogether has no cost, and must not make the rest look cheap."""
-    return float(np.mean(values)) if values else float("nan")
-
-
 def result_of(entry: Entry, tasks: Sequence[Task], baseline: Curves) -> Result:
-    """Compare an entry on the problems of one level."""
-    rows = [entry.store.rows[task.id] for task in tasks]
-    pairs = zip(rows, tasks, strict=True)
-    right = np.array([float(row["answer"] == task.right) for row, task in pairs])
-    means = {name: _mean([row[name] for row in rows if name in row]) for name in _MEANS}
+    """Compare an entry on those problems of one level on which it did not fail."""
+    kept = [at for at, task in enumerate(tasks) if not _has_failed(entry, task)]
+    baseline = Curves(baseline.accuracy[kept], baseline.total[kept], baseline.critical[kept])
+    rows = [entry.store.rows[tasks[at].id] for at in kept]
+    pairs = zip(rows, kept, strict=True)
+    right = np.array([float(row["answer"] == tasks[at].right) for row, at in pairs])
+    means = {name: float(np.mean([row.get(name, 0) for row in rows])) for name in _MEANS}
 
     def against(costs: np.ndarray[Any, Any], cost: float) -> Against:
         match: Matched = matched(costs.mean(0), cost)
@@ -62,7 +64,8 @@ def result_of(entry: Entry, tasks: Sequence[Task], baseline: Curves) -> Result:
     return Result(
         tasks[0].level,
         entry.name,
-        len(tasks),
+        len(kept),
+        len(tasks) - len(kept),
         bootstrap(right),
         float(np.mean([row.get("oracle", False) for row in rows])),
         means,
@@ -72,7 +75,10 @@ def result_of(entry: Entry, tasks: Sequence[Task], baseline: Curves) -> Result:
 
 
 def report(tasks: Sequence[Task], entries: Sequence[Entry]) -> tuple[list[Result], dict[int, Any]]:
-    """Return all results, and self-consistency's accuracy by samples for each level."""
+    """Return all results, and self-consistency's accuracy by samples for each level.
+
+    An entry that failed on all problems of a level has no result there.
+    """
     pool = next(entry for entry in entries if entry.name == POOL)
     results: list[Result] = []
     alone: dict[int, Any] = {}
@@ -94,7 +100,11 @@ def report(tasks: Sequence[Task], entries: Sequence[Entry]) -> tuple[list[Result
             }
             for n in sizes
         }
-        results += [result_of(entry, own, baseline) for entry in entries if entry.name != POOL]
+        results += [
+            result_of(entry, own, baseline)
+            for entry in entries
+            if entry.name != POOL and not all(_has_failed(entry, task) for task in own)
+        ]
     return results, alone
 
 
@@ -103,19 +113,24 @@ def _is_lost(pool: Entry, task: Task) -> bool:
     return len(drawn) < int(pool.strategy.model_dump()["samples"])
 
 
+def _has_failed(entry: Entry, task: Task) -> bool:
+    return bool(entry.store.rows[task.id].get("failed"))
+
+
 def show(results: Sequence[Result], alone: Mapping[int, Any]) -> None:
     """Print Markdown: accuracies and gains in percent."""
     for level, curve in alone.items():
         print(f"\nLevel {level}. Self-consistency alone: ", end="")
         print(", ".join(f"{n}: {100 * at['accuracy']['mean']:.1f}" for n, at in curve.items()))
-        print(f"\n| strategy | accuracy | oracle | calls | total | critical | unread | {_HEADS}")
-        print("|" + " --- |" * 11)
+        print("\n| strategy | accuracy | oracle | calls | total | critical ", end="")
+        print(f"| unread | failed | {_HEADS}")
+        print("|" + " --- |" * 12)
         for each in (each for each in results if each.level == level):
             means = each.means
             print(
                 f"| {each.name} | {100 * each.accuracy.mean:.1f} | {100 * each.oracle:.1f} "
                 f"| {means['calls']:.1f} | {means['total_tokens']:.0f} "
-                f"| {means['critical_tokens']:.0f} | {means['parse_failures']:.1f} "
+                f"| {means['critical_tokens']:.0f} | {means['parse_failures']:.1f} | {each.failed} "
                 f"| {_told(each.equal_total)} | {_told(each.equal_critical)} |"
             )
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from tests.strategies.scripts import acting, answering_in_turn, asked, roles, so
 from tts import Request
 from tts.errors import BackendUnavailable
 from tts.strategies.outline import deduplicated
-from tts.testing import FlakyBackend
+from tts.testing import FlakyBackend, completion
 
 FOUR = "1. work backward\n2. small cases\n3. set up equations\n4. draw it"
 
@@ -109,6 +111,17 @@ def test_budget_that_ends_among_the_paths_returns_the_best_so_far(calls: int) ->
     solution = solved(backend, "outline", budget={"calls": calls})
     assert solution.status == "budget_exhausted"
     assert solution.answer == ("7" if calls > 1 else None)
+
+
+def test_the_configured_vote_decides_when_the_budget_refuses_the_merge() -> None:
+    backend = acting(
+        outline="1. work backward\n2. small cases",
+        guided=lambda request: completion("Answer: 1", logprob=-2.0),
+        solve=lambda request: completion("Answer: 2", logprob=-0.01),
+    )
+    strategy: dict[str, Any] = {"outlines": 2, "aggregate": "merge", "vote": "confidence"}
+    solution = solved(backend, "outline", **strategy, budget={"calls": 4})
+    assert (solution.answer, solution.status) == ("2", "budget_exhausted")
 
 
 def test_depth_is_outline_and_path() -> None:

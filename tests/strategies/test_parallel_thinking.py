@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -134,6 +135,22 @@ def test_a_budget_that_ends_before_the_merge_leaves_the_vote() -> None:
     assert (solution.answer, solution.status) == ("2", "budget_exhausted")
 
 
+@pytest.mark.parametrize("calls", [3, 4])
+@pytest.mark.parametrize("compaction", ["conclusion", "digest"])
+def test_the_configured_vote_decides_when_the_budget_refuses_digest_or_merge(
+    calls: int, compaction: str
+) -> None:
+    def script(request: Request) -> tts.Completion:
+        if request.role == "solve":
+            sure = request.ticket == 2
+            return completion(path("2" if sure else "1"), logprob=-0.01 if sure else -2.0)
+        return completion("no")
+
+    settings: dict[str, Any] = {"paths": 3, "vote": "confidence", "compaction": compaction}
+    solution = think(ScriptedBackend(script), budget={"calls": calls}, **settings)
+    assert (solution.answer, solution.usage.calls) == ("2", calls)
+
+
 def test_raw_reasoning_never_reaches_the_merge() -> None:
     backend = ScriptedBackend(lambda r: f"<think>secret</think>Answer: {r.ticket}")
     think(backend)
@@ -202,6 +219,14 @@ def test_the_rest_is_cut_off_and_kept_as_unfinished_evidence(ratio: float, finis
     assert asked.count("Answer: 7") == finished
     assert asked.count("[unfinished]") == 4 - finished
     assert solution.usage.cancelled_calls == 4 - finished
+
+
+def test_the_merge_sees_whole_paths_that_nobody_waited_for() -> None:
+    backend = model(["1", "2", "3", "4"])
+    think(backend, paths=4, finish_ratio=0.5)
+    (asked,) = merges(backend)
+    assert all(f"so Answer: {answer}" in asked for answer in "1234")
+    assert "[unfinished]" not in asked
 
 
 def test_first_finish_of_a_model_that_does_not_stream_needs_no_merge() -> None:

@@ -164,6 +164,14 @@ def test_budget_that_ends_in_any_round_returns_the_best_so_far(calls: int) -> No
     assert solution.usage.calls == calls
 
 
+def test_the_round_before_stands_when_the_budget_refuses_the_workspace() -> None:
+    backend = acting(solve=answering_in_turn(*"11111112"), merge="Answer: 9", select="1")
+    strategy: dict[str, Any] = {"rounds": [8, 3, 1], "workspace": {"use": "top_k", "k": 1}}
+    solution = solved(backend, "pdr", **strategy, early_exit=False, budget={"calls": 12})
+    assert (solution.answer, solution.usage.calls) == ("9", 12)
+    assert roles(backend) == ["solve"] * 8 + ["select"] + ["merge"] * 3
+
+
 def test_selector_that_babbles_is_counted_and_costs_nothing_else() -> None:
     backend = drafter(select="they all look fine")
     solution = solved(backend, "pdr", rounds=[4, 1])

@@ -79,6 +79,12 @@ def test_budget_that_ends_in_a_loop_keeps_the_best_so_far(calls: int) -> None:
     assert solution.status == "budget_exhausted"
 
 
+def test_a_loop_that_the_budget_ends_does_not_replace_the_population() -> None:
+    backend = acting(solve=answering_in_turn("1", "1", "1", "2"), merge="Answer: 2")
+    strategy: dict[str, Any] = {"population": 4, "loops": 3}
+    assert solved(backend, "rsa", **strategy, budget={"calls": 5}).answer == "1"
+
+
 def test_depth_is_one_call_a_loop() -> None:
     backend = acting(solve=differing, merge=differing)
     usage = solved(backend, "rsa", population=4, subset=2, loops=5).usage

@@ -65,6 +65,19 @@ def test_budget_keeps_the_best_so_far(calls: int) -> None:
     assert (solution.answer, solution.status) == ("1", "budget_exhausted")
 
 
+@pytest.mark.parametrize(
+    ("calls", "critique", "answer"),
+    [(1, False, "1"), (2, False, "2"), (2, True, "1"), (3, True, "2"), (4, True, "2")],
+)
+def test_the_last_solution_stands_when_the_budget_ends(
+    calls: int, critique: bool, answer: str
+) -> None:
+    later = answering_in_turn("2", "3")
+    backend = acting(solve="Answer: 1", merge=later, critique="line 1 is wrong", refine=later)
+    solution = solved(backend, "sequential_refine", critique=critique, budget={"calls": calls})
+    assert (solution.answer, solution.status) == (answer, "budget_exhausted")
+
+
 def test_bound_holds_for_the_solution_that_is_shown() -> None:
     backend = acting(solve="step " * 30 + "Answer: 1", merge="Answer: 2")
     solved(backend, "sequential_refine", rounds=2, bound=4)
