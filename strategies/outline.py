@@ -10,13 +10,13 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 
 from tts.diversity import distinct_answers, effective_samples
-from tts.drafts import as_drafts
-from tts.errors import BackendError, BudgetExceeded
+from tts.drafts import as_drafts, reconcile
+from tts.errors import BackendError
 from tts.lists import items
 from tts.problem import Candidate, Problem, Solution
 from tts.run import Run
 from tts.strategy import Strategy
-from tts.votes import Plurality, Tally, Vote
+from tts.votes import Plurality, Vote
 
 __all__ = ["OutlineGuided", "deduplicated"]
 
@@ -117,14 +117,10 @@ class OutlineGuided(Strategy, name="outline"):
     async def _merge(self, problem: Problem, found: list[Candidate], run: Run) -> Solution:
         """Let one call compare the paths; their vote stands in where that gives nothing."""
         votes = await run.count(found, self.vote)
-        attempts = as_drafts(run, found, self.bound)
-        if len(votes.standings) < 2 or not attempts:
+        if len(votes.standings) < 2:
             return votes.solution()
-        try:
-            merged = await run.candidate(run.prompt("merge", problem=problem, attempts=attempts))
-        except (BackendError, BudgetExceeded):
-            return votes.solution()
-        return votes.solution() if merged.answer is None else Tally.of([merged]).solution()
+        merged = await reconcile(run, problem, as_drafts(run, found, self.bound))
+        return Solution.of(merged) if merged else votes.solution()
 
 
 def deduplicated(outlines: list[str], alike: float) -> list[str]:

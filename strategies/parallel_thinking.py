@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from tts.drafts import as_drafts, digest
-from tts.errors import BackendError, BudgetExceeded, ConfigError
+from tts.drafts import as_drafts, digest, reconcile
+from tts.errors import BudgetExceeded, ConfigError
 from tts.messages import Message
 from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt
@@ -79,7 +79,7 @@ class ParallelThinking(Strategy, name="parallel_thinking"):
         if self._is_settled(Tally.of(finished)):
             return (await run.count(finished, self.vote)).solution()
         merged = await self._merge(problem, run, [*finished, *cut])
-        if merged is None or merged.answer is None:
+        if merged is None:
             return (await run.count(finished, self.vote)).solution()
         return Solution.of(merged)
 
@@ -116,11 +116,9 @@ class ParallelThinking(Strategy, name="parallel_thinking"):
         """Let the role `merge` reconcile the paths; None if there is nothing to, or it fails."""
         try:
             attempts = await self._compact(problem, run, paths)
-            if len(attempts) < 2:
-                return None
-            return await run.candidate(run.prompt("merge", problem=problem, attempts=attempts))
-        except (BackendError, BudgetExceeded):
+        except BudgetExceeded:
             return None
+        return await reconcile(run, problem, attempts)
 
     async def _compact(self, problem: Problem, run: Run, paths: Sequence[Candidate]) -> list[str]:
         if self.compaction == "conclusion":

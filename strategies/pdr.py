@@ -74,7 +74,10 @@ class ParallelDistillRefine(Strategy, name="pdr"):
                     break
             if agree and later < len(self.rounds):
                 prompts.append(free)  # one that no workspace can anchor
-            drafts = await self._draft(prompts, run)
+            earlier, drafts = drafts, await self._draft(prompts, run)
+            if run.is_exhausted:  # what is left of a round must not outvote a whole one
+                best = Tally.of([*earlier, *drafts])
+                break
             best = Tally.of(drafts) if drafts else best
         return best.solution()
 

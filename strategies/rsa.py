@@ -7,7 +7,6 @@ from typing import Literal
 from pydantic import PositiveInt
 
 from tts.drafts import as_drafts
-from tts.errors import BudgetExceeded
 from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt
 from tts.run import Run
@@ -54,8 +53,10 @@ class RecursiveSelfAggregation(Strategy, name="rsa"):
             agree = len(members) > 1 and len(Tally.of(members).standings) == 1
             if not members or (agree and self.early_exit):
                 break
-            answered, is_whole = await self._next(problem, members, run)
-            if not is_whole:
+            prompts = [self._merge(problem, members, run) for _ in range(self.population)]
+            merged = await run.map(run.candidate, prompts, failures="skip")
+            answered = [member for member in merged if member and member.answer is not None]
+            if run.is_exhausted:  # what is left of a loop must not outvote a whole population
                 members += answered
                 break
             if not answered:
@@ -64,24 +65,6 @@ class RecursiveSelfAggregation(Strategy, name="rsa"):
         if self.final == "random" and members:
             members = [run.rng.choice(members)]
         return Tally.of(members).solution()
-
-    async def _next(
-        self, problem: Problem, members: list[Candidate], run: Run
-    ) -> tuple[list[Candidate], bool]:
-        """Return the next population, and whether the budget allowed all of it."""
-        is_whole = True
-
-        async def merge(prompt: Prompt) -> Candidate:
-            nonlocal is_whole
-            try:
-                return await run.candidate(prompt)
-            except BudgetExceeded:
-                is_whole = False
-                raise
-
-        prompts = [self._merge(problem, members, run) for _ in range(self.population)]
-        merged = await run.map(merge, prompts, failures="skip")
-        return [one for one in merged if one and one.answer is not None], is_whole
 
     def _merge(self, problem: Problem, members: list[Candidate], run: Run) -> Prompt:
         some = run.rng.sample(members, min(self.subset, len(members)))

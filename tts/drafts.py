@@ -11,18 +11,18 @@ import re
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from tts.errors import BackendError
+from tts.errors import BackendError, BudgetExceeded
 from tts.messages import Completion
 from tts.problem import Candidate, Problem
 from tts.run import Run
 
-__all__ = ["as_draft", "as_drafts", "clip", "digest", "quoted"]
+__all__ = ["as_draft", "as_drafts", "clip", "digest", "quoted", "reconcile"]
 
 _CUT = "[...] "
 _UNFINISHED = "\n[unfinished]"
 # Lines that look like the labels of our own templates: a draft must not pass for two.
 _LABEL = re.compile(
-    r"^(?=[\s*_#>`]{0,8}(?:(?:draft|attempt|solution|path|candidate|plan)\s{0,4}#?\d+\b"
+    r"^(?=[\s\u200b-\u200f\u2060\ufeff*_#>`]{0,8}(?:(?:draft|attempt|solution|path|candidate|plan)\s{0,4}#?\d+\b"
     r"|(?:notes|outline|known)\s{0,4}[*_]{0,2}\s{0,4}[:\uff1a]))",
     re.IGNORECASE,
 )
@@ -119,6 +119,27 @@ def as_drafts(
     drafts = [as_draft(run, candidate, bound, role=role) for candidate in candidates]
     written = [draft for draft in drafts if draft]
     return run.rng.sample(written, len(written))
+
+
+async def reconcile(run: Run, problem: Problem, attempts: Sequence[str]) -> Candidate | None:
+    """Let the role `merge` make one solution of several attempts. One call.
+
+    Args:
+        run: Makes the call.
+        problem: What they answer.
+        attempts: Drafts, in the order in which they are shown.
+
+    Returns:
+        None if there are fewer than two, the call failed or was refused by the budget, or its
+        answer cannot be read; whoever asked falls back to the vote.
+    """
+    if len(attempts) < 2:
+        return None
+    try:
+        merged = await run.candidate(run.prompt("merge", problem=problem, attempts=attempts))
+    except (BackendError, BudgetExceeded):  # both are counted by the run
+        return None
+    return None if merged.answer is None else merged
 
 
 async def digest(

@@ -36,6 +36,11 @@ class Reports:
         """What the budget has left: tokens, calls, dollars; infinite where there is no limit."""
         return self._session.account.remaining
 
+    @property
+    def is_exhausted(self) -> bool:
+        """True once the budget has refused or ended a call: what came since may be incomplete."""
+        return self._session.exhausted is not None
+
     async def call(self, tool: Tool, arguments: Mapping[str, Any]) -> Any:
         """Call a tool within its time limit; the budget's end ends it too. No model call.
 

@@ -14,8 +14,11 @@ from tts.testing import virtual_run
 class Twice:
     """An awaitable of the plain kind: an iterator that knows no `send`."""
 
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
     def __await__(self) -> Any:
-        return iter([None, None])
+        return map(self.steps.append, (1, 2))
 
 
 def test_each_step_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,9 +39,11 @@ def test_each_step_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_awaitables_of_every_kind_are_stepped() -> None:
     async def main() -> None:
-        await Watched(Twice(), lambda seconds: None)
+        await Watched(twice, lambda seconds: None)
 
+    twice = Twice()
     virtual_run(main)
+    assert twice.steps == [1, 2]
 
 
 def test_errors_and_cancellations_reach_the_work() -> None:
