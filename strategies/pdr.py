@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveInt
 
@@ -12,8 +12,8 @@ from tts.errors import BudgetExceeded
 from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt
 from tts.run import Run
-from tts.strategy import Strategy
-from tts.votes import Tally
+from tts.strategy import Strategy, combined
+from tts.votes import Plurality, Tally, Vote
 from tts.workspaces import TopK, Workspace
 
 __all__ = ["ParallelDistillRefine"]
@@ -39,27 +39,29 @@ class ParallelDistillRefine(Strategy, name="pdr"):
     """Kappa: most tokens that a draft brings into the workspace."""
     early_exit: bool = True
     """End with the first round of two or more drafts that all agree."""
+    vote: Vote = Plurality()
+    """What each draft of the last round weighs."""
     confidence: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
     """Agreement of drafts whose mean token probability is below this is not believed. None
     believes it, and asks for no log-probabilities."""
 
     def roles(self) -> tuple[str, ...]:
-        """Return `solve` and the workspace's roles."""
-        return tuple(dict.fromkeys(("solve", *self.workspace.roles())))
+        """Return `solve`, the workspace's roles, and those that the vote asks."""
+        return tuple(dict.fromkeys(("solve", *self.workspace.roles(), *self.vote.roles())))
 
     def needs(self) -> Mapping[str, frozenset[str]]:
-        """Return what the workspace needs, and log-probabilities for `confidence`."""
-        needs = dict(self.workspace.needs())
-        if self.confidence is not None:
-            needs["solve"] = needs.get("solve", frozenset()) | {"logprobs"}
-        return needs
+        """Return what workspace and vote need, and log-probabilities for `confidence`."""
+        votes = self.vote.roles()
+        sure = frozenset({"logprobs"} if self.confidence is not None else ())
+        drafting = {self.workspace.writes: votes["solve"]}
+        return combined(self.workspace.needs(), votes, drafting, {"solve": sure})
 
     async def solve(self, problem: Problem, run: Run) -> Solution:
         """Draft, distil, refine."""
         free = run.prompt("solve", problem=problem)
-        async with run.sample(free, self.rounds[0], logprobs=self._logprobs) as samples:
+        async with run.sample(free, self.rounds[0], **self._reading(free, run)) as samples:
             drafts = [draft async for draft in samples if draft.answer is not None]
-        best = Tally.of(drafts)
+        best = drafts
         for later, width in enumerate(self.rounds[1:], 2):
             agree = len(drafts) > 1 and len(Tally.of(drafts).standings) == 1
             if agree and self.early_exit and self._believes(drafts):
@@ -76,20 +78,24 @@ class ParallelDistillRefine(Strategy, name="pdr"):
                 prompts.append(free)  # one that no workspace can anchor
             earlier, drafts = drafts, await self._draft(prompts, run)
             if run.is_exhausted:  # what is left of a round must not outvote a whole one
-                best = Tally.of([*earlier, *drafts])
+                best = [*earlier, *drafts]
                 break
-            best = Tally.of(drafts) if drafts else best
-        return best.solution()
+            best = drafts or best
+        return (await run.count(best, self.vote)).solution()
 
     async def _draft(self, prompts: Sequence[Prompt], run: Run) -> list[Candidate]:
         drafts = await run.map(
-            lambda prompt: run.candidate(prompt, logprobs=self._logprobs), prompts, failures="skip"
+            lambda prompt: run.candidate(prompt, **self._reading(prompt, run)),
+            prompts,
+            failures="skip",
         )
         return [draft for draft in drafts if draft is not None and draft.answer is not None]
 
-    @property
-    def _logprobs(self) -> bool:
-        return any("logprobs" in abilities for abilities in self.needs().values())
+    def _reading(self, prompt: Prompt, run: Run) -> dict[str, Any]:
+        """Return the options of a draft that workspace, vote and `confidence` shall read."""
+        is_read = any("logprobs" in abilities for abilities in self.needs().values())
+        reading = self.vote.reading(run.capabilities(prompt.role))
+        return {"logprobs": is_read, **reading}
 
     def _believes(self, drafts: Sequence[Candidate]) -> bool:
         if self.confidence is None:

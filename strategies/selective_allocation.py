@@ -14,7 +14,7 @@ from tts.lists import ordered, rating, steps
 from tts.problem import Problem, Solution
 from tts.run import Run
 from tts.selection import choose
-from tts.strategy import Strategy
+from tts.strategy import Strategy, combined
 from tts.votes import Tally
 
 __all__ = ["SelectiveAllocation"]
@@ -82,11 +82,7 @@ class SelectiveAllocation(Strategy, name="selective_allocation"):
 
     def needs(self) -> Mapping[str, frozenset[str]]:
         """Return what both systems need."""
-        needs: dict[str, frozenset[str]] = {}
-        for system in filter(None, (self.system1, self.system2)):
-            for role, abilities in system.needs().items():
-                needs[role] = needs.get(role, frozenset()) | abilities
-        return needs
+        return combined(*(system.needs() for system in (self.system1, self.system2) if system))
 
     async def solve(self, problem: Problem, run: Run) -> Solution:
         """Decompose, rate, solve step by step.

@@ -9,7 +9,7 @@ from pydantic import PositiveInt
 from tts.problem import Problem, Solution
 from tts.run import Run
 from tts.stopping import Dominance, StoppingRule
-from tts.strategy import Strategy
+from tts.strategy import Strategy, combined
 from tts.votes import Plurality, Tally, Vote
 
 __all__ = ["SelfConsistency"]
@@ -38,8 +38,7 @@ class SelfConsistency(Strategy, name="self_consistency"):
 
     def needs(self) -> Mapping[str, frozenset[str]]:
         """Return what the vote needs of each role's model, and the rule of the sampled one."""
-        needs = dict(self.vote.roles())
-        return needs | {"solve": needs.get("solve", frozenset()) | self.stop.needs}
+        return combined(self.vote.roles(), {"solve": self.stop.needs})
 
     async def solve(self, problem: Problem, run: Run) -> Solution:
         """Sample, count, stop, answer."""

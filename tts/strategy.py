@@ -14,7 +14,7 @@ from tts.prompts import Prompts
 from tts.registry import Component
 from tts.run import Run
 
-__all__ = ["Strategy"]
+__all__ = ["Strategy", "combined"]
 
 
 class Strategy(Component, group="tts.strategies", label="strategy"):
@@ -53,6 +53,19 @@ class Strategy(Component, group="tts.strategies", label="strategy"):
         own = [base for base in cls.__mro__ if issubclass(base, Strategy) and base is not Strategy]
         folders = [folder for base in own if (folder := _prompts_beside(base)) is not None]
         return Prompts([*folders, files("tts.strategies") / "prompts"], overrides)
+
+
+def combined(*needs: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    """Return the abilities that each role's model must have to meet all of these needs.
+
+    >>> sorted(combined({"solve": frozenset({"seed"})}, {"solve": frozenset({"n"})})["solve"])
+    ['n', 'seed']
+    """
+    found: dict[str, frozenset[str]] = {}
+    for each in needs:
+        for role, abilities in each.items():
+            found[role] = found.get(role, frozenset()) | abilities
+    return found
 
 
 def _prompts_beside(strategy: type[Strategy]) -> Traversable | None:

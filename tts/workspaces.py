@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from pydantic import PositiveInt
 
@@ -28,9 +29,12 @@ class Workspace(Component, group="tts.workspaces", label="workspace"):
     Source: Madaan et al. 2025, arXiv:2510.01123.
     """
 
+    writes: ClassVar[str] = "merge"
+    """The role that drafts with what it hands on."""
+
     def roles(self) -> tuple[str, ...]:
-        """Return the roles that it asks, and those whose prompts it writes."""
-        return ("merge",)
+        """Return the roles that it asks, and the one that drafts."""
+        return (self.writes,)
 
     def needs(self) -> Mapping[str, frozenset[str]]:
         """Return the abilities that the model of each role must have."""
@@ -62,6 +66,8 @@ class GlobalSummary(Workspace, name="global_summary"):
 
     It has at most `bound` tokens. Cost: one call a round.
     """
+
+    writes: ClassVar[str] = "refine"
 
     def roles(self) -> tuple[str, ...]:
         """Return the role that notes and the role that solves with notes."""

@@ -8,7 +8,7 @@ from typing import Any
 import tts
 from tts.backends import Backend
 from tts.messages import Completion, Request
-from tts.testing import ScriptedBackend, virtual_run
+from tts.testing import ScriptedBackend, completion, virtual_run
 
 Reply = str | Iterable[str] | Callable[[Request], str | Completion]
 
@@ -51,3 +51,18 @@ def roles(backend: ScriptedBackend) -> list[str]:
 def answering_in_turn(*answers: str) -> list[str]:
     """Return completions that give these answers."""
     return [f"Answer: {answer}" for answer in answers]
+
+
+def in_turn(*drafts: tuple[str, float]) -> Any:
+    """Return a role that gives these answers with these mean log-probabilities."""
+    left = iter(drafts)
+
+    def reply(request: Request) -> Completion:
+        answer, logprob = next(left)
+        return completion(f"Answer: {answer}", logprob=logprob)
+
+    return reply
+
+
+SURE = (("1", -2.0), ("1", -2.0), ("2", -0.01))
+"""Two unsure drafts of one answer against a sure one of another."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.strategies.scripts import acting, answering_in_turn, asked, roles, solved
+from tests.strategies.scripts import SURE, acting, answering_in_turn, asked, in_turn, roles, solved
 from tts import Request, Usage
 from tts.testing import FlakyBackend, ScriptedBackend, completion
 from tts.workspaces import Workspace
@@ -258,3 +258,14 @@ def test_wrong_schedules_are_refused() -> None:
     for rounds in ([], [0], [2, -1]):
         with pytest.raises(ValueError, match="rounds"):
             solved(drafter(), "pdr", rounds=rounds)
+
+
+@pytest.mark.parametrize("vote", ["confidence", {"use": "borda", "by": "confidence", "power": 3.0}])
+def test_the_last_round_is_weighed_by_the_vote(vote: Any) -> None:
+    settings: dict[str, Any] = {"rounds": [2, 3], "workspace": "random_k", "early_exit": False}
+    plain = solved(drafter(merge=in_turn(*SURE)), "pdr", **settings)
+    backend = drafter(
+        solve=lambda request: completion("Answer: 5", logprob=-1.0), merge=in_turn(*SURE)
+    )
+    assert (plain.answer, solved(backend, "pdr", **settings, vote=vote).answer) == ("1", "2")
+    assert all(request.logprobs for request in backend.requests)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.strategies.scripts import acting, answering_in_turn, asked, roles, solved
+from tests.strategies.scripts import SURE, acting, answering_in_turn, asked, in_turn, roles, solved
 from tts import Request
 from tts.testing import FlakyBackend
 
@@ -90,3 +90,11 @@ def test_depth_is_one_call_a_loop() -> None:
     usage = solved(backend, "rsa", population=4, subset=2, loops=5).usage
     first, later = (len(asked(backend, role)[0].split()) + 2 for role in ("solve", "merge"))
     assert usage.critical_tokens == first + 4 * later
+
+
+@pytest.mark.parametrize("vote", ["confidence", {"use": "borda", "by": "confidence", "power": 3.0}])
+def test_the_last_population_is_weighed_by_the_vote(vote: Any) -> None:
+    settings: dict[str, Any] = {"population": 3, "loops": 1}
+    plain = solved(acting(solve=in_turn(*SURE)), "rsa", **settings)
+    weighed = solved(acting(solve=in_turn(*SURE)), "rsa", **settings, vote=vote)
+    assert (plain.answer, weighed.answer) == ("1", "2")
