@@ -19,10 +19,10 @@ from pathlib import Path
 import anyio
 
 from tts.answers import canonical, equivalent
-from tts.cli.problems import read_problems
 from tts.errors import ConfigError
 from tts.pipeline import Pipeline, read_text
 from tts.problem import Problem, Solution
+from tts.problem_files import read_problems
 from tts.solver import Solver, open_solver
 from tts.strategies.selective_allocation import SelectiveAllocation
 from tts.tasks import for_each

@@ -11,8 +11,8 @@ from tts import ConfigError, Pipeline
 from tts.backends import Given
 from tts.cli import main
 from tts.cli.calibrate import Recorder
-from tts.cli.problems import read_problems
 from tts.messages import Request
+from tts.problem_files import read_problems
 from tts.solver import open_solver
 from tts.stopping.calibration import Calibration
 from tts.stopping.deepconf import DeepConf

@@ -15,10 +15,10 @@ import typer
 from pydantic import ValidationError
 
 from tts.cli.curve import plot, table
-from tts.cli.problems import read_problems
 from tts.errors import ConfigError
 from tts.pipeline import Pipeline, read_text
 from tts.problem import Candidate, Problem
+from tts.problem_files import read_problems
 from tts.solver import Solver, open_solver
 from tts.spans import seed_of
 from tts.stopping import Never, StoppingRule

@@ -15,11 +15,11 @@ import anyio
 import typer
 
 from tts.cli.display import Display
-from tts.cli.problems import read_problems
 from tts.errors import ConfigError, TTSError
 from tts.layers import Record, Trace, trace_file
 from tts.pipeline import Pipeline
 from tts.problem import Problem, Solution
+from tts.problem_files import read_problems
 from tts.solver import Solver, open_solver
 from tts.spans import seed_of
 from tts.stopping import StoppingRule

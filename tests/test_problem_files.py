@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tts import ConfigError, Pipeline
-from tts.cli.problems import read_problems
+from tts.problem_files import read_problems
 
 PIPELINE = Pipeline.model_validate({"models": {"m": "reference"}, "strategy": "best_of_n"})
 

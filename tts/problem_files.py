@@ -1,4 +1,4 @@
-"""Files of problems for `tts run --input-file`: JSON lines, a problem each."""
+"""Files of problems, as `tts run --input-file` reads them: JSON lines, a problem each."""
 
 from __future__ import annotations
 

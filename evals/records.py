@@ -1,0 +1,89 @@
+"""What the harness keeps of every solved problem, and what reports and statistics read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import Field
+
+from tts.frozen import Frozen
+from tts.ledger import RunUsage
+from tts.problem import StoppedBy
+
+__all__ = ["Cell", "Draw", "Row"]
+
+
+class Cell(Frozen):
+    """A place in the grid of a suite: what is solved, by what, under which budget and seed."""
+
+    task: str
+    """The task's title."""
+    model: str
+    """The suite's name for its models."""
+    strategy: str
+    """The suite's label for the strategy."""
+    budget: str = "none"
+    """The label of the budget or of the equal cost, such as `total=4096`."""
+    seed: int = 0
+    is_baseline: bool = False
+    """Whether it is the self-consistency that the others of its task are compared with."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Task, models, strategy and budget in full, as YAML would have them."""
+
+    @property
+    def key(self) -> str:
+        """A digest of all of it: where it changes, nothing of an earlier run counts."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Draw(Frozen):
+    """One candidate of a solved problem, by ticket."""
+
+    answer: str | None
+    key: str | None
+    """The canonical answer, under which votes count it."""
+    right: bool | None
+    """None: the checker failed."""
+    score: float | None = None
+    mean_logprob: float | None = None
+    """Natural logarithm a token, where the model tells it."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    text: str = ""
+
+
+class Row(Frozen):
+    """A solved problem: one line of the run store."""
+
+    cell: str
+    """The cell's key."""
+    example: str
+    """The example's id."""
+    problem: str
+    """Its text."""
+    right_answer: str
+    extra: dict[str, Any] = Field(default_factory=dict)
+    """The example's own, such as `level`."""
+    status: Literal["ok", "budget_exhausted", "no_answer", "failed"]
+    """`failed`: the run raised an error; `error` tells it. Partial costs are in `usage`."""
+    error: str | None = None
+    answer: str | None = None
+    text: str = ""
+    right: bool | None = None
+    """None: there was an answer and the checker failed. Without an answer it is False."""
+    check_failure: str | None = None
+    """Why the checker failed."""
+    usage: RunUsage = RunUsage.model_construct()
+    """The cost of all calls, those a resumed run found in its own cache included at their
+    first price: what a user without a cache pays."""
+    stopped_by: StoppedBy | None = None
+    parse_failures: int = 0
+    failed_calls: int = 0
+    draws: tuple[Draw, ...] = ()
+    trace: tuple[dict[str, Any], ...] = ()
+    """The records of the trace, prompts and texts included where the suite keeps them."""
+    finished_at: str = ""
+    """UTC, ISO 8601."""
