@@ -1,7 +1,7 @@
 """What the bundled model solves, by the operations a problem takes, and what samples buy.
 
 Held-out problems at fixed seeds, in both forms, with the prompt that the strategies ship. Every
-number has a bootstrap interval over problems; gains over one sample have paired ones.
+number has a bootstrap interval over problems; gains have paired ones.
 """
 
 from __future__ import annotations
@@ -39,6 +39,15 @@ TEMPERATURE: Final = 0.8
 LIMIT: Final = 250
 RESAMPLES: Final = 2000
 BATCH: Final = 192
+_MAJORITY: Final = f"maj@{SAMPLES}"
+_BEST: Final = f"best@{SAMPLES}"
+GAINS: Final = (
+    (_MAJORITY, "pass@1"),
+    (_BEST, "pass@1"),
+    (_MAJORITY, "greedy"),
+    (_BEST, "greedy"),
+    (_BEST, _MAJORITY),
+)
 
 Scores = NDArray[np.float64]
 """One number a problem."""
@@ -167,7 +176,7 @@ class Group:
     problems: int
     scores: dict[str, Interval]
     gains: dict[str, Interval]
-    """Paired differences to pass@1."""
+    """Differences paired over problems, such as `maj@16 - greedy`."""
     tokens: dict[str, float]
     """Prompt and completion tokens a problem: of one sample, of all, and of the longest, which is
     what parallel samples wait for. The prompt counts with every sample."""
@@ -184,8 +193,8 @@ def per_problem(
             "greedy": pass_at_1(one, problem.answer),
             "pass@1": pass_at_1(drawn, problem.answer),
             "maj@4": majority_at(4, drawn, problem.answer),
-            f"maj@{SAMPLES}": majority_at(SAMPLES, drawn, problem.answer),
-            f"best@{SAMPLES}": best_by_logprob(drawn, problem.answer),
+            _MAJORITY: majority_at(SAMPLES, drawn, problem.answer),
+            _BEST: best_by_logprob(drawn, problem.answer),
             f"oracle@{SAMPLES}": oracle(drawn, problem.answer),
             "tokens of one": sum(each.tokens for each in drawn) / len(drawn),
             "total tokens": float(sum(each.tokens for each in drawn)),
@@ -200,8 +209,7 @@ def summary(level: int, form: str, columns: dict[str, Scores]) -> Group:
     """Return the measures of a group with their intervals."""
     scores = {name: bootstrap(each) for name, each in columns.items() if "tokens" not in name}
     gains = {
-        name: bootstrap(columns[name] - columns["pass@1"])
-        for name in (f"maj@{SAMPLES}", f"best@{SAMPLES}")
+        f"{name} - {other}": bootstrap(columns[name] - columns[other]) for name, other in GAINS
     }
     tokens = {name: float(each.mean()) for name, each in columns.items() if "tokens" in name}
     return Group(level, form, len(columns["pass@1"]), scores, gains, tokens)
@@ -227,8 +235,9 @@ def show(group: Group) -> None:
     """Print a group."""
     print(f"\nlevel {group.level}, {group.form}, {group.problems} problems")
     for name, interval in group.scores.items():
-        gain = group.gains.get(name)
-        print(f"  {name:10} {interval}" + (f"   over pass@1 {gain}" if gain else ""))
+        print(f"  {name:18} {interval}")
+    for name, interval in group.gains.items():
+        print(f"  {name:18} {interval}")
     print("  " + ", ".join(f"{name} {each:.0f}" for name, each in group.tokens.items()), flush=True)
 
 

@@ -34,6 +34,8 @@ from tts.evals.bench.reference_levels import WEIGHTS, Interval, bootstrap, major
 from tts.messages import Message, TokenLogprob
 
 _CALL: Final = re.compile(r"(\d+)\. (add|sub|mul)\((\$?\d+), (\$?\d+)\)")
+_ROOM: Final = 64
+"""Tokens of an answer, without which a prompt is not asked."""
 _SIGNS: Final = {"add": "+", "sub": "-", "mul": "*"}
 
 
@@ -61,6 +63,11 @@ class Model:
         self._tokenizer = Tokenizer(folder / "tokenizer.json")
         self._renderer = Renderer(self._tokenizer)
         self._yes, self._no = (self._tokenizer.encode(word)[0] for word in ("Yes", "No"))
+
+    def fits(self, prompt: str) -> bool:
+        """Return whether a prompt leaves room for an answer in the context."""
+        tokens = self._renderer.prompt([Message(role="user", content=prompt)])
+        return len(tokens) + _ROOM <= self._context
 
     def ask(
         self, prompts: Sequence[str], temperature: float = 0.0, count: int = 1, limit: int = 250
@@ -194,23 +201,7 @@ def judging(model: Model, problems: Sequence[Problem]) -> dict[str, Interval | f
     verdicts = [float("Correct: Yes" in one[0].text) for one in checked]
     sound = [0.5 if one[0].sound is None else one[0].sound for one in checked]
     drafts = [[one.text for one in texts] for texts in drawn]
-    votes = [majority([answer_of(text) for text in texts]) for texts in drafts]
-    noted = model.ask(
-        [prompt("distil", p, drafts=d, bound=128) for p, d in zip(problems, drafts, strict=True)]
-    )
-    notes = zip(problems, noted, strict=True)
-    refined = model.ask([prompt("refine", p, workspace=one[0].text) for p, one in notes])
-    merged = model.ask(
-        [prompt("merge", p, attempts=d) for p, d in zip(problems, drafts, strict=True)]
-    )
-
-    def over_vote(texts: Sequence[Sequence[Text]]) -> Interval:
-        rows = zip(problems, texts, votes, strict=True)
-        return _mean(
-            [(answer_of(t[0].text) == p.answer) - float(v == p.answer) for p, t, v in rows]
-        )
-
-    return {
+    found: dict[str, Interval | float] = {
         "AUC of yes/no": auc([one[0].yes for one in yes], right),
         "AUC of the critique's verdict": auc(verdicts, right),
         "AUC of the critique's marks": auc(sound, right),
@@ -218,7 +209,36 @@ def judging(model: Model, problems: Sequence[Problem]) -> dict[str, Interval | f
         "verdict agrees with the truth": _mean(
             [(v > 0.5) == r for v, r in zip(verdicts, right, strict=True)]
         ),
-        "majority of 4": _mean([v == p.answer for v, p in zip(votes, problems, strict=True)]),
+    }
+    return found | joining(model, problems, drafts)
+
+
+def joining(
+    model: Model, problems: Sequence[Problem], drafts: Sequence[Sequence[str]]
+) -> dict[str, Interval | float]:
+    """What distilling and merging four drafts gives, where all of them fit into a prompt."""
+    asked = [
+        (p, d, prompt("distil", p, drafts=d, bound=128), prompt("merge", p, attempts=d))
+        for p, d in zip(problems, drafts, strict=True)
+    ]
+    fitting = [each for each in asked if model.fits(each[2]) and model.fits(each[3])]
+    noted = model.ask([distil for _, _, distil, _ in fitting])
+    refined = model.ask(
+        [
+            prompt("refine", p, workspace=one[0].text)
+            for (p, *_), one in zip(fitting, noted, strict=True)
+        ]
+    )
+    merged = model.ask([merge for *_, merge in fitting])
+    votes = [majority([answer_of(t) for t in d]) == p.answer for p, d, *_ in fitting]
+
+    def over_vote(texts: Sequence[Sequence[Text]]) -> Interval:
+        rows = zip(fitting, texts, votes, strict=True)
+        return _mean([(answer_of(t[0].text) == p.answer) - float(v) for (p, *_), t, v in rows])
+
+    return {
+        "four drafts fit into a prompt": len(fitting) / len(problems),
+        "majority of 4": _mean(votes),
         "distil and refine - majority of 4": over_vote(refined),
         "merge - majority of 4": over_vote(merged),
     }

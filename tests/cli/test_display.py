@@ -43,3 +43,19 @@ def test_a_budget_that_was_overspent_is_told_although_the_work_was_done(
 def test_whose_calls_failed_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     lines = told(capsys, failed_calls=3, failed_by_role={"select": 1, "solve": 2})
     assert "left out: 3 failed calls (select 1, solve 2)" in lines
+
+
+def test_where_scores_choose_they_stand_beside_the_counts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scored = [("7", 0.25), ("7", 0.5), ("8", 0.75)]
+    candidates = tuple(
+        candidate(answer, ticket=place).model_copy(update={"score": score})
+        for place, (answer, score) in enumerate(scored)
+    )
+    Display("best_of_n").finish(Solution(answer="8", candidates=candidates))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-3:] for line in lines[1:3]] == [
+        ["best", "score", "0.5"],
+        ["best", "score", "0.75"],
+    ]

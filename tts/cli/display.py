@@ -66,9 +66,12 @@ class Display:
             for line in step_lines(solution.graph):
                 self._print(line)
         votes = self._votes or Tally.of(solution.candidates)
+        scores = _best_scores(solution)
         for standing in votes.standings[:5]:
             bar = "#" * min(standing.count, _WIDTH)
-            self._print(f"  {_short(standing.answer):<12} {bar} {standing.count}")
+            score = scores.get(standing.best.key)
+            told = "" if score is None else f"   best score {score:.3g}"
+            self._print(f"  {_short(standing.answer):<12} {bar} {standing.count}{told}")
         if solution.stopped_by:
             why = solution.stopped_by
             promise = why.guarantee or "no guarantee"
@@ -97,6 +100,15 @@ class Display:
 
     def _print(self, line: str) -> None:
         self.console.print(Text(line), soft_wrap=True)
+
+
+def _best_scores(solution: Solution) -> dict[str | None, float]:
+    """Return the highest score a verifier gave to each answer: it, not the count, may choose."""
+    found: dict[str | None, float] = {}
+    for each in solution.candidates:
+        if each.score is not None:
+            found[each.key] = max(each.score, found.get(each.key, each.score))
+    return found
 
 
 def _limit(solution: Solution) -> str:

@@ -153,6 +153,22 @@ def test_a_run_learns_from_drafts_of_its_own(
 
 
 @pytest.mark.usefixtures("small")
+def test_a_run_can_go_on_with_fewer_layers_and_draws_no_drafts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "_LATER_ROUNDS", (0.0,))
+    start = tmp_path / "whole"
+    given = Run(Plan(1e-9, 0, start, 5, 32, compiled=False))
+    given.train()
+    cut = Run(Plan(1e-9, 0, tmp_path / "cut", 3, 32, compiled=False, start=start))
+    for name, value in cut.parameters.items():
+        whole = given.parameters[name]
+        assert torch.equal(value, whole[[0, 2, 4]] if len(whole) == 5 else whole)
+    cut.train()
+    assert cut.progress.rounds == 0
+
+
+@pytest.mark.usefixtures("small")
 def test_the_engine_computes_what_was_trained(tmp_path: Path) -> None:
     run = Run(Plan(1e-9, 3, tmp_path, compiled=False))
     run.train()

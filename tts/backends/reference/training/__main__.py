@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=128, help="a multiple of 32")
     parser.add_argument("--adam", action="store_true", help="Adam for the matrices too, not Muon")
     parser.add_argument("--prompt-weight", type=float, default=0.0, help="loss on problem texts")
-    parser.add_argument("--start", type=Path, help="go on from the weights of this earlier run")
+    parser.add_argument("--start", type=Path, help="weights of an earlier run to go on from")
     given = parser.parse_args()
     plan = Plan(
         given.hours,

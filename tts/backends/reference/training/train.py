@@ -19,7 +19,14 @@ from safetensors.torch import load_file, save_file
 from tts.backends.reference.tokenizer import Tokenizer
 from tts.backends.reference.training import export, supply
 from tts.backends.reference.training.corpus import Corpus, Shape
-from tts.backends.reference.training.model import Inputs, Parameters, initial, inputs, loss
+from tts.backends.reference.training.model import (
+    MATRICES,
+    Inputs,
+    Parameters,
+    initial,
+    inputs,
+    loss,
+)
 from tts.backends.reference.training.model import Shape as ModelShape
 from tts.backends.reference.training.optimizer import State, fresh, update
 from tts.backends.reference.training.packing import Batch
@@ -63,7 +70,9 @@ class Plan:
         muon: Whether matrices are Muon's; else Adam's.
         prompt_weight: Of the loss on the problems' own texts.
         compiled: Whether to compile the network: slow to begin, then twice as fast.
-        start: Folder of an earlier run whose weights and tokenizer a new one begins with.
+        start: Folder of an earlier run whose weights and tokenizer a new one begins with. With
+            fewer layers than it has, those kept are spread evenly, and no drafts are sampled: a
+            network cut this way has to learn solving anew.
     """
 
     hours: float
@@ -121,9 +130,12 @@ class Run:
         self.tokenizer = Tokenizer(plan.out / "tokenizer.json")
         self.shape = plan.shape(self.tokenizer.vocab_size)
         self.progress = Progress()
+        self.cut = False
         self.parameters = initial(self.shape, plan.seed)
         if plan.start is not None:
-            self.parameters = _groups(plan.start / "checkpoint.safetensors")["parameters"]
+            given = _groups(plan.start / "checkpoint.safetensors")["parameters"]
+            self.cut = len(given["qkv"]) > plan.layers
+            self.parameters = _cut(given, plan.layers) if self.cut else given
         self.state = fresh(self.parameters, plan.muon)
         if self.checkpoint.exists():
             self._resume()
@@ -225,6 +237,8 @@ class Run:
         """Return the newest drafts, after drawing them if it is time."""
         share = self.progress.seconds / (self.plan.hours * 3600)
         path = self.plan.out / f"drafts{self.progress.rounds}.jsonl"
+        if self.cut:
+            return None
         due = _ROUNDS if self.plan.start is None else _LATER_ROUNDS
         if self.progress.rounds < len(due) and share >= due[self.progress.rounds]:
             began = time.monotonic()
@@ -266,6 +280,15 @@ class Run:
         }
         with (self.plan.out / "curve.jsonl").open("a", encoding="utf-8") as curve:
             curve.write(json.dumps(entry) + "\n")
+
+
+def _cut(parameters: Parameters, layers: int) -> Parameters:
+    """Keep some layers, the first and the last among them."""
+    names = (*MATRICES, "attention_norm", "mlp_norm", "segments")
+    kept = np.linspace(0, len(parameters["qkv"]) - 1, layers).round().astype(int).tolist()
+    return {
+        name: value[kept].clone() if name in names else value for name, value in parameters.items()
+    }
 
 
 def _groups(checkpoint: Path) -> dict[str, Parameters]:
