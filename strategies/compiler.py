@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt
 from tts.errors import BudgetExceeded
 from tts.planning import PlanForm, Planning, open_planning
 from tts.plans import read_verdict
-from tts.problem import Problem, Solution
+from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt
 from tts.run import Run
 from tts.strategy import Strategy
@@ -136,4 +136,4 @@ class Compiler(Strategy, name="compiler"):
         if not answer:
             run.count_parse_failure()
             return None, "the answer"
-        return Solution(answer=answer, text=completion.text), ""
+        return Solution.of(Candidate(ticket=0, completion=completion, answer=answer)), ""
