@@ -39,10 +39,11 @@ class TopologyRouted(Strategy, name="topology"):
     Each sub-task is a vote of its own and starts the moment its inputs exist; the topology decides
     what it is told beside the problem. The question comes last, with all answers. Where the votes
     of some sub-task disagree, the graph is worked once more in another topology, and the round
-    that agreed best answers. Without a usable decomposition the problem is solved whole.
+    that agreed best answers. Without a usable decomposition, or an answer, the problem is solved
+    whole.
 
     Cost: 1 decomposition, then at most `max_rounds` (k worker solves and 1 call of a lead) for k
-    sub-tasks; as deep as the graph's longest chain.
+    sub-tasks, and 1 worker more if no round answers; as deep as the graph's longest chain.
     Source: AdaptOrch, arXiv:2602.16873. Other than there, edges are always honoured and there are
     no layer barriers, consistency is that of redundant answers to the same sub-task instead of the
     similarity of different ones', and rounds end.
@@ -91,7 +92,9 @@ class TopologyRouted(Strategy, name="topology"):
         first = float(TOPOLOGIES.index(tried[0]))
         shape = {name: float(value) for name, value in plan.shape}
         run.note(**shape, topology=first, rounds=len(tried), agreement=best.agreement)
-        return best.solution or await run.solve(self._worker)
+        if best.solution is None or best.solution.answer is None:
+            return await run.solve(self._worker)
+        return best.solution
 
     @property
     def _worker(self) -> Strategy:
@@ -102,7 +105,7 @@ class TopologyRouted(Strategy, name="topology"):
         """Ask for a decomposition; None if there is none that can be worked."""
         role = "decompose_coupled" if self.labels else "decompose"
         try:
-            reply = await run.generate(run.prompt(role, problem=problem))
+            reply = await run.generate(run.prompt(role, problem=problem), temperature=0.0)
         except BackendError:
             return None
         written = ordered(listed := steps(reply.visible))
@@ -135,7 +138,7 @@ class TopologyRouted(Strategy, name="topology"):
         """Let a lead say, for each sub-task but the question, what to mind; () if it does not."""
         prompt = run.prompt("lead", problem=problem, steps=plan.texts[:-1])
         try:
-            briefs = items((await run.generate(prompt)).visible)
+            briefs = items((await run.generate(prompt, temperature=0.0)).visible)
         except BackendError:
             return ()
         if len(briefs) != len(plan.texts) - 1:

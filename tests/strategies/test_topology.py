@@ -251,3 +251,11 @@ def test_the_trace_holds_the_route_and_the_graph() -> None:
     events = {record["event"]: record for record in records}
     assert events["topology"]["chosen"] == "hybrid"
     assert [step["state"] for step in events["graph"]["steps"]] == ["succeeded"] * 4
+
+
+def test_without_an_answer_of_any_round_the_problem_is_solved_whole() -> None:
+    def solve(request: Request) -> str:
+        return "Answer: 4" if request.messages[0].content.startswith("q\n\nSolve") else "no idea"
+
+    solution = routed(worker(solve=solve), max_rounds=1)
+    assert (solution.answer, solution.notes["agreement"]) == ("4", 0.0)

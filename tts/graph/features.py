@@ -82,7 +82,7 @@ def antichain(needs: Needs) -> int:
     """Return the width of a graph: the size of its largest antichain. O(V E') on its closure.
 
     Dilworth: as many as the fewest chains that cover it, which is V less a maximum matching of
-    the transitive closure.
+    the transitive closure. Meant for graphs of up to some hundred tasks: paths are recursive.
 
     Raises:
         ConfigError: If tasks need one another in a circle, or one that is not there.
