@@ -7,19 +7,23 @@ timing. Its clock starts where the last of its inputs ended: the critical path i
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from tts.graph import Node, open_graph
 from tts.spans import Span
+
+if TYPE_CHECKING:  # `import tts` does without it
+    from tts.graph import Node
 
 __all__ = ["flow"]
 
 _R = TypeVar("_R")
+_Work: TypeAlias = Callable[[int, Mapping[int, _R | None]], Awaitable[_R]]
 
 
 async def flow(
     run: Any,  # a Run, which stands above: this is a method of it
-    work: Callable[[int, Mapping[int, _R | None]], Awaitable[_R]],
+    work: _Work[_R],
     needs: Sequence[Sequence[int]],
     *,
     names: Sequence[str] = (),
@@ -42,31 +46,18 @@ async def flow(
     Raises:
         ConfigError: If a piece needs one that does not stand before it.
     """
-    parent, results = run._line, list[_R | None]([None] * len(needs))
-    path = parent.name_fork("flow")
-    ends: dict[int, Span] = {}
+    from tts.graph import open_graph  # `import tts` does without it
 
-    def node(at: int) -> Node:
-        async def done(inputs: Mapping[int, Any]) -> None:
-            span = ends[at] = parent.fork(f"{path}/{at}")
-            for need in needs[at]:
-                span.join(ends[need].clock)
-            results[at] = await run._within(span, lambda: work(at, _given(results, at)), "skip")
-
-        text = names[at] if at < len(names) else ""
-        return Node(id=at, work=done, after=tuple(needs[at]), text=text, accepts_errors=True)
-
-    def _given(found: Sequence[_R | None], at: int) -> dict[int, _R | None]:
-        return {need: found[need] for need in needs[at]}
-
-    start, before = run.now, parent.clock
+    parent, start = run._line, run.now
+    path, before = parent.name_fork("flow"), parent.clock
+    pieces = _Pieces(run, work, needs, path)
     try:
         async with open_graph(slots=max(1, concurrency)) as graph:
             for at in range(len(needs)):
-                graph.add(node(at))
+                graph.add(pieces.node(at, names[at] if at < len(names) else ""))
             await graph.settle()
     finally:
-        for span in ends.values():
+        for span in pieces.spans.values():
             parent.join(span.clock)
         run._write_span(path, start, parent.clock.since(before))
     run.record("graph", opened=start, **graph.executed.report())
@@ -74,4 +65,35 @@ async def flow(
         error = graph.outcome(at)
         if isinstance(error, Exception):  # no call's failure, but a bug of the work
             raise error
-    return results
+    return pieces.results
+
+
+class _Pieces(Generic[_R]):
+    """The pieces of a flow as nodes of a graph.
+
+    Attributes:
+        results: In the order of the pieces.
+        spans: Those of the pieces that have begun.
+    """
+
+    def __init__(
+        self, run: Any, work: _Work[_R], needs: Sequence[Sequence[int]], path: str
+    ) -> None:
+        self._run, self._work, self._needs, self._path = run, work, needs, path
+        self._parent: Span = run._line
+        self.results: list[_R | None] = [None] * len(needs)
+        self.spans: dict[int, Span] = {}
+
+    def node(self, at: int, text: str) -> Node:
+        """Return the piece at a place as a node."""
+        from tts.graph import Node  # `import tts` does without it
+
+        after = tuple(self._needs[at])
+        return Node(id=at, work=partial(self._do, at), after=after, text=text, accepts_errors=True)
+
+    async def _do(self, at: int, inputs: Mapping[int, Any]) -> None:
+        span = self.spans[at] = self._parent.fork(f"{self._path}/{at}")
+        for need in self._needs[at]:
+            span.join(self.spans[need].clock)
+        found = {need: self.results[need] for need in self._needs[at]}
+        self.results[at] = await self._run._within(span, partial(self._work, at, found), "skip")
