@@ -25,13 +25,13 @@ _NUMBERED = re.compile(
 _BULLET = re.compile(r"(?P<indent>[ \t]*)[-*•+][ \t]+")
 _NEEDS = re.compile(
     r"""[ \t]* (?: \[ [ \t]* (?:(?:needs|requires|depends[ ]on|uses)[ \t]*:?)?
-        (?:[\d ,;:&-]|and|steps?|none|weak|strong|critical)* \]
+        (?:\d[ ]?:?[ ]?(?:weak|strong|critical)|[\d ,;&-]|and|steps?|none)* \]
       | \( (?:needs|requires|depends[ ]on|uses) [ \t]*:?
-        (?:[\d ,;:&-]|and|steps?|none|weak|strong|critical)* \) )
+        (?:\d[ ]?:?[ ]?(?:weak|strong|critical)|[\d ,;&-]|and|steps?|none)* \) )
     [ \t]* \.?$""",
     re.IGNORECASE | re.VERBOSE,
 )
-_NEED = re.compile(r"(\d{1,4})(?:[ \t]*[:-]?[ \t]*(none|weak|strong|critical)\b)?", re.IGNORECASE)
+_NEED = re.compile(r"(\d{1,4})(?:[ ]?:?[ ]?(none|weak|strong|critical)\b)?", re.IGNORECASE)
 _COUPLINGS = {"none": 0.0, "weak": 0.3, "strong": 0.7, "critical": 1.0}
 _FENCE = re.compile(r"```[a-z]*\n(.*?)(?:```|$)", re.DOTALL | re.IGNORECASE)
 _RANGE = re.compile(r"\b[01](?:\.\d+)?[ \t]*(?:to|and|[-–])[ \t]*(?:1(?:\.0+)?|10)\b(?![.\d%/])")
