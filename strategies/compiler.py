@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt
 
 from tts.errors import BudgetExceeded
-from tts.planning import Planning, open_planning
+from tts.planning import PlanForm, Planning, open_planning
 from tts.plans import read_verdict
-from tts.problem import Problem, Solution
+from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt
 from tts.run import Run
 from tts.strategy import Strategy
@@ -33,6 +34,9 @@ class Compiler(Strategy, name="compiler"):
 
     tools: tuple[Toolbox, ...] = ()
     """Where the functions come from."""
+    planner: PlanForm = "written"
+    """How plans are made: `written` as text that is read while it streams, or `native`, by the
+    provider's parallel function calls (role `call`, ability `tools`), which start together."""
     max_rounds: PositiveInt = 2
     """Most plans, the first included."""
     slots: PositiveInt = 16
@@ -46,7 +50,12 @@ class Compiler(Strategy, name="compiler"):
 
     def roles(self) -> tuple[str, ...]:
         """Return the planner's, the joiner's, and those of the ways out."""
-        return ("plan", "replan", "repair", "join", "act")
+        planners = ("call",) if self.planner == "native" else ("plan", "replan", "repair")
+        return (*planners, "join", "act")
+
+    def needs(self) -> Mapping[str, frozenset[str]]:
+        """Return that a native planner must be able to call functions."""
+        return {"call": frozenset({"tools"})} if self.planner == "native" else {}
 
     async def solve(self, problem: Problem, run: Run) -> Solution:
         """Plan, call, join; again if asked to."""
@@ -54,7 +63,7 @@ class Compiler(Strategy, name="compiler"):
             solution: Solution | None = None
             try:
                 async with open_planning(
-                    run, tools, slots=self.slots, most_calls=self.max_calls
+                    run, tools, slots=self.slots, most_calls=self.max_calls, form=self.planner
                 ) as planning:
                     solution = await self._rounds(problem, run, planning)
                     history = tuple(planning.lines())
@@ -71,12 +80,13 @@ class Compiler(Strategy, name="compiler"):
 
     async def _rounds(self, problem: Problem, run: Run, planning: Planning) -> Solution | None:
         """Return the joiner's answer; None if planning came to nothing."""
-        told: dict[str, Any] = {"problem": problem, "tools": planning.signatures}
-        prompt = run.prompt("plan", **told)
+        prompt = self._prompt("plan", run, planning)
         for number in range(1, self.max_rounds + 1):
             added = await planning.follow(prompt, temperature=self.temperature)
             if planning.problems:
-                added += await self._repair(told, run, planning)
+                added += await planning.follow(
+                    self._prompt("repair", run, planning), temperature=self.temperature
+                )
             await planning.settle()
             is_idle = number > 1 and added == 0
             if planning.problems or is_idle:
@@ -85,20 +95,28 @@ class Compiler(Strategy, name="compiler"):
             if solution is not None:
                 return solution
             run.record("replan", round=number, added=added, missing=missing)
-            prompt = self._replan(told, missing, run, planning)
+            prompt = self._prompt("replan", run, planning, missing)
         return None
 
-    async def _repair(self, told: dict[str, Any], run: Run, planning: Planning) -> int:
-        """Show the planner what is wrong, once; return how many calls that added."""
+    def _prompt(
+        self,
+        role: Literal["plan", "repair", "replan"],
+        run: Run,
+        planning: Planning,
+        missing: str = "",
+    ) -> Prompt:
+        """Ask for the first plan, for what a plan lacks, or for what the joiner misses."""
+        told: dict[str, Any] = {"problem": run.problem, "next": planning.next_id}
         problems = [f"{one.text} - {one.reason}" for one in planning.problems]
-        prompt = run.prompt(
-            "repair", **told, plan=planning.numbered(), problems=problems, next=planning.next_id
-        )
-        return await planning.follow(prompt, temperature=self.temperature)
-
-    def _replan(self, told: dict[str, Any], missing: str, run: Run, planning: Planning) -> Prompt:
-        calls = planning.lines()
-        return run.prompt("replan", **told, calls=calls, missing=missing, next=planning.next_id)
+        if self.planner == "native":
+            calls = planning.numbered(with_results=role == "replan")
+            return run.prompt("call", **told, calls=calls, missing=missing, problems=problems)
+        told["tools"] = planning.signatures
+        if role == "repair":  # shown once, with the errors
+            return run.prompt(role, **told, plan=planning.numbered(), problems=problems)
+        if role == "replan":
+            return run.prompt(role, **told, calls=planning.lines(), missing=missing)
+        return run.prompt(role, **told)
 
     async def _join(
         self, problem: Problem, run: Run, planning: Planning
@@ -118,4 +136,4 @@ class Compiler(Strategy, name="compiler"):
         if not answer:
             run.count_parse_failure()
             return None, "the answer"
-        return Solution(answer=answer, text=completion.text), ""
+        return Solution.of(Candidate(ticket=0, completion=completion, answer=answer)), ""

@@ -8,8 +8,9 @@ from typing import Annotated
 from pydantic import Field, PositiveInt
 
 from tts.errors import BackendError, PlanError, ToolError
+from tts.messages import Completion
 from tts.plans import Call, PlanReader, bind, read_verdict
-from tts.problem import Problem, Solution
+from tts.problem import Candidate, Problem, Solution
 from tts.run import Run
 from tts.strategy import Strategy
 from tts.toolboxes import Toolbox, open_tools
@@ -62,10 +63,10 @@ class React(Strategy, name="react"):
                 whole = completion.finish_reason == "stop"
                 found = problem.answer_format.extract(said, complete=whole)
                 if verdict.action == "finish" and verdict.text:
-                    return Solution(answer=verdict.text, text=completion.text)
+                    return _answered(completion, verdict.text)
                 call = _first_call(said)
                 if call is None and found:
-                    return Solution(answer=found, text=completion.text)
+                    return _answered(completion, found)
                 lines.append(await self._made(call, said, tools, run))
         if failure is not None and len(lines) == len(self.history):
             raise failure
@@ -84,6 +85,10 @@ class React(Strategy, name="react"):
             reason = error.reason if isinstance(error, PlanError | ToolError) else str(error)
             return f"{written} = error: {' '.join(reason.split())}"
         return f"{written} = {' '.join(bound.tool.show(result).split())}"
+
+
+def _answered(completion: Completion, answer: str) -> Solution:
+    return Solution.of(Candidate(ticket=0, completion=completion, answer=answer))
 
 
 def _first_call(text: str) -> Call | None:

@@ -146,3 +146,23 @@ def test_ratings(text: str, value: float | None) -> None:
 )
 def test_a_scale_is_not_its_rating(text: str, expected: float | None) -> None:
     assert rating(text) == expected
+
+
+@pytest.mark.parametrize(
+    "needs", ["[1 strong, 2 weak]", "[1: strong; 2: weak]", "(needs 1 strong, 2 weak)"]
+)
+def test_couplings_are_read(needs: str) -> None:
+    step = steps(f"1. a []\n2. b []\n3. c {needs}")[2]
+    assert step == Step("c", (0, 1), ((0, 0.7), (1, 0.3)))
+
+
+def test_couplings_are_read_from_json() -> None:
+    text = """[{"text": "a", "needs": []},
+        {"text": "b", "needs": [{"id": 1, "coupling": "Critical"}, {"id": "x"}, 2]},
+        {"text": "c", "needs": [{"id": 2, "coupling": "none"}, {"id": 1, "coupling": "?"}]}]"""
+    assert steps(text)[1:] == [Step("b", (0,), ((0, 1.0),)), Step("c", (1, 0), ((1, 0.0),))]
+
+
+@pytest.mark.parametrize("text", ["the time [12:30]", "what is [critical]", "a [weak, strong]"])
+def test_words_in_brackets_are_no_needs(text: str) -> None:
+    assert steps(f"1. {text}") == [Step(text)]

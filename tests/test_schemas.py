@@ -28,12 +28,14 @@ from tts import (
     registry,
 )
 from tts.registry import Component
+from tts.routing import Policy
 from tts.toolboxes import Toolbox, allow_tools
 from tts.workspaces import Workspace
 
 ROOT = Path(__file__).parents[1]
 YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FAMILIES: list[type[Component]] = [
+    Policy,
     Provider,
     StoppingRule,
     Strategy,
@@ -43,7 +45,9 @@ FAMILIES: list[type[Component]] = [
     Workspace,
 ]
 NEED_SETTINGS: dict[str, dict[str, Any]] = {
+    "always": {"topology": "hybrid"},
     "function": {"function": "tts.testing.candidate"},
+    "learned": {"measured": {"rows": []}},
     **{name: {"model": "m"} for name in ("anthropic", "gemini", "ollama", "transformers")},
     "lookup": {"table": {"a": 1}},
     "mcp": {"url": "http://localhost:8000/mcp"},

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 __all__ = ["Step", "items", "ordered", "rating", "steps"]
 
@@ -25,11 +25,14 @@ _NUMBERED = re.compile(
 _BULLET = re.compile(r"(?P<indent>[ \t]*)[-*•+][ \t]+")
 _NEEDS = re.compile(
     r"""[ \t]* (?: \[ [ \t]* (?:(?:needs|requires|depends[ ]on|uses)[ \t]*:?)?
-        (?:[\d ,;&-]|and|steps?|none)* \]
-      | \( (?:needs|requires|depends[ ]on|uses) [ \t]*:? (?:[\d ,;&-]|and|steps?|none)* \) )
+        (?:\d[ ]?:?[ ]?(?:weak|strong|critical)|[\d ,;&-]|and|steps?|none)* \]
+      | \( (?:needs|requires|depends[ ]on|uses) [ \t]*:?
+        (?:\d[ ]?:?[ ]?(?:weak|strong|critical)|[\d ,;&-]|and|steps?|none)* \) )
     [ \t]* \.?$""",
     re.IGNORECASE | re.VERBOSE,
 )
+_NEED = re.compile(r"(\d{1,4})(?:[ ]?:?[ ]?(none|weak|strong|critical)\b)?", re.IGNORECASE)
+_COUPLINGS = {"none": 0.0, "weak": 0.3, "strong": 0.7, "critical": 1.0}
 _FENCE = re.compile(r"```[a-z]*\n(.*?)(?:```|$)", re.DOTALL | re.IGNORECASE)
 _RANGE = re.compile(r"\b[01](?:\.\d+)?[ \t]*(?:to|and|[-–])[ \t]*(?:1(?:\.0+)?|10)\b(?![.\d%/])")
 _RATING = re.compile(
@@ -47,16 +50,26 @@ _NEED_KEYS = ("needs", "requires", "depends_on", "dependencies", "deps")
 
 
 class Step(NamedTuple):
-    """A sub-problem, and the places in the list (from 0) of those it needs; None if not said."""
+    """A sub-problem.
+
+    Attributes:
+        text: What to find.
+        needs: The places in the list, from 0, of those it needs; None if that is not said.
+        couplings: How tightly, in [0, 1], beside the place; what is not said is left out.
+    """
 
     text: str
     needs: tuple[int, ...] | None = None
+    couplings: tuple[tuple[int, float], ...] = ()
+
+
+_Needs: TypeAlias = tuple[tuple[int, float | None], ...]
 
 
 class _Item(NamedTuple):
     label: int
     text: str
-    needs: tuple[int, ...] | None = None  # labels
+    needs: _Needs | None = None  # labels, each with its coupling
 
 
 def items(text: str) -> list[str]:
@@ -71,15 +84,18 @@ def items(text: str) -> list[str]:
 def steps(text: str) -> list[Step]:
     r"""Return sub-problems with what each needs, as `[1, 3]` or "(needs 1)" at their ends says.
 
-    Numbers of no step, and a step's own, are left out.
+    Numbers of no step, and a step's own, are left out. A need may say how tightly it couples:
+    `[1 strong]` is .7, none 0, weak .3, critical 1 (AdaptOrch, arXiv:2602.16873).
 
-    >>> steps("1. the total [2]\n2. apples in a box []")
-    [Step(text='the total', needs=(1,)), Step(text='apples in a box', needs=())]
+    >>> [(step.text, step.needs) for step in steps("1. the total [2]\n2. apples in a box []")]
+    [('the total', (1,)), ('apples in a box', ())]
+    >>> steps("1. the total [2 strong]\n2. apples in a box []")[0].couplings
+    ((1, 0.7),)
     """
     read = [_with_needs(item) for item in _parsed(text)]
     found = [item for item in read if item.text]
     place = {item.label: index for index, item in reversed(list(enumerate(found)))}
-    return [Step(item.text, _places(item.needs, place, index)) for index, item in enumerate(found)]
+    return [_step(item, place, index) for index, item in enumerate(found)]
 
 
 def ordered(plan: Sequence[Step]) -> list[Step]:
@@ -219,21 +235,32 @@ def _entry(number: int, value: object) -> _Item | None:
     label = next(
         (value[key] for key in ("id", "number", "step") if type(value.get(key)) is int), number
     )
-    labels = None if needs is None else tuple(need for need in needs if type(need) is int)
+    labels = None if needs is None else tuple(filter(None, map(_json_need, needs)))
     return _Item(label, _clean(": ".join(texts[:2])), labels) if texts else None
+
+
+def _json_need(value: object) -> tuple[int, float | None] | None:
+    """Read a need that is a number, or an object `{"id": 1, "coupling": "strong"}`."""
+    if type(value) is int:
+        return value, None
+    if not isinstance(value, Mapping) or type(value.get("id")) is not int:
+        return None
+    return value["id"], _COUPLINGS.get(str(value.get("coupling")).lower())
 
 
 def _with_needs(item: _Item) -> _Item:
     said = _NEEDS.search(item.text)
     if said is None:
         return item
-    labels = tuple(int(number) for number in re.findall(r"\d{1,4}", said[0]))
-    return _Item(item.label, item.text[: said.start()].strip(), labels)
+    needs = tuple(
+        (int(number), _COUPLINGS.get(word.lower())) for number, word in _NEED.findall(said[0])
+    )
+    return _Item(item.label, item.text[: said.start()].strip(), needs)
 
 
-def _places(
-    labels: tuple[int, ...] | None, place: Mapping[int, int], own: int
-) -> tuple[int, ...] | None:
-    if labels is None:
-        return None
-    return tuple(dict.fromkeys(place[each] for each in labels if place.get(each, own) != own))
+def _step(item: _Item, place: Mapping[int, int], own: int) -> Step:
+    if item.needs is None:
+        return Step(item.text)
+    found = [(place[each], how) for each, how in item.needs if place.get(each, own) != own]
+    couplings = tuple((at, how) for at, how in found if how is not None)
+    return Step(item.text, tuple(dict.fromkeys(at for at, _ in found)), couplings)

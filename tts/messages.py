@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from tts.frozen import Frozen
 
-__all__ = ["Completion", "Message", "Request", "Sampling", "TokenLogprob", "Usage"]
+__all__ = ["Completion", "Message", "Request", "Sampling", "TokenLogprob", "ToolCall", "Usage"]
 
 
 _REASONING = re.compile(r"<think>.*?(?:</think>|$)", re.DOTALL)
@@ -22,7 +22,7 @@ def _as_json(value: object) -> object:
         return value  # for the field's own check
     schema = json.loads(value) if isinstance(value, str) else value
     if not isinstance(schema, Mapping):
-        raise ValueError("a JSON Schema is an object")
+        raise ValueError("it must be a JSON object")
     return json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -65,6 +65,9 @@ class Request(Sampling):
     json_schema: Annotated[str | None, BeforeValidator(_as_json)] = None
     """JSON Schema that the text must satisfy (ability `json_schema`); a mapping is kept as its
     JSON text, so that requests stay immutable."""
+    tools: tuple[Annotated[str, BeforeValidator(_as_json)], ...] = ()
+    """Functions that the model may call instead of answering (ability `tools`), each a definition
+    `{"name", "description", "parameters"}`; a mapping is kept as its JSON text."""
     timeout: Annotated[float, Field(gt=0.0)] | None = None
     """Seconds after which the call is given up; None leaves it to the backend's own limits."""
     priority: int = 0
@@ -103,6 +106,14 @@ class Usage(Frozen):
         return self.prompt_tokens + self.completion_tokens
 
 
+class ToolCall(Frozen):
+    """A call of a function that was offered, as the model wrote it: nothing of it is checked."""
+
+    name: str
+    arguments: str
+    """A JSON object, by the provider's word."""
+
+
 class Completion(Frozen):
     """A model's answer to one request."""
 
@@ -113,6 +124,8 @@ class Completion(Frozen):
     usage: Usage
     logprobs: tuple[TokenLogprob, ...] | None = None
     """One entry a token of the text; None when not asked for."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Functions that the model wants called, in its order; the text may then be empty."""
     model: str
     """Name of the model that answered."""
     draws: tuple[Completion | None, ...] = ()

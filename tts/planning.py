@@ -9,17 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from tts.errors import BackendError, PlanError, ToolError
 from tts.executed import Executed, Step, as_text
 from tts.graph import Node, TaskGraph, open_graph
-from tts.plans import Bound, Call, Item, Join, PlanReader, Problem, bind
+from tts.plans import Bound, Call, Item, Join, PlanReader, Problem, bind, from_tool_calls
 from tts.prompts import Prompt
 from tts.run import Run
 from tts.tools import Tool
 
-__all__ = ["Planning", "open_planning"]
+__all__ = ["PlanForm", "Planning", "open_planning"]
+
+PlanForm: TypeAlias = Literal["written", "native"]
+"""A plan is `written` as text, or made of the provider's own parallel function calls."""
 
 _LINES = re.compile(r"\s*[\r\n]+\s*")
 
@@ -32,8 +35,11 @@ class Planning:
         executed: How all calls stand; after the scope was left, how they ended.
     """
 
-    def __init__(self, run: Run, tools: Mapping[str, Tool], most_calls: int) -> None:
+    def __init__(
+        self, run: Run, tools: Mapping[str, Tool], most_calls: int, form: PlanForm = "written"
+    ) -> None:
         self._run, self._tools, self._most = run, tools, most_calls
+        self._ask = self._written if form == "written" else self._native
         self._bound: dict[int, Bound] = {}
         self._steps: dict[int, Step] = {}
         self._graph: TaskGraph
@@ -51,10 +57,11 @@ class Planning:
         return tuple(tool.signature for tool in self._tools.values())
 
     async def follow(self, prompt: Prompt, **options: Any) -> int:
-        """Ask for a plan and start each call the moment its text is complete. One call.
+        """Ask for a plan and start its calls. One call.
 
-        The planner is told to stop once its plan has ended. What it wrote before it failed is
-        carried out; the failure is a problem of the plan.
+        Of a written plan each call starts the moment its text is complete, and the planner is told
+        to stop once its plan has ended. What it wrote before it failed is carried out; the failure
+        is a problem of the plan.
 
         Args:
             prompt: Asks for the plan.
@@ -69,6 +76,17 @@ class Planning:
         """
         before, self.problems = self._done(), []
         known = {number: bound.call.text for number, bound in self._bound.items()}
+        has_end = await self._ask(prompt, known, options)
+        new = {_made(bound) for number, bound in self._bound.items() if number not in known}
+        added = len(new - before)
+        if not (added or has_end or self.problems):
+            self._refuse(Problem(1, "there is no call and no join()", ""))
+        return added
+
+    async def _written(
+        self, prompt: Prompt, known: Mapping[int, str], options: Mapping[str, Any]
+    ) -> bool:
+        """Read a plan while it streams; return whether it came to its end."""
         reader = PlanReader(known)
         try:
             async with self._run.stream(prompt, **options) as pieces:
@@ -83,11 +101,26 @@ class Planning:
                 raise
             self._take(reader.close(is_cut=True))
             self._refuse(Problem(0, f"the planner failed: {error}", ""))
-        new = {_made(bound) for number, bound in self._bound.items() if number not in known}
-        added = len(new - before)
-        if not (added or reader.has_join or self.problems):
-            self._refuse(Problem(1, "there is no call and no join()", ""))
-        return added
+        return reader.has_join
+
+    async def _native(
+        self, prompt: Prompt, known: Mapping[int, str], options: Mapping[str, Any]
+    ) -> bool:
+        """Offer the functions, take the calls; return whether the model had its say."""
+        tools = tuple(tool.definition for tool in self._tools.values())
+        try:
+            completion = await self._run.generate(prompt, tools=tools, **options)
+        except BackendError as error:
+            if not error.retryable:
+                raise
+            self._refuse(Problem(0, f"the planner failed: {error}", ""))
+            return False
+        calls = completion.tool_calls
+        if completion.finish_reason == "length" and calls:
+            calls = calls[:-1]
+            self._refuse(Problem(0, "the calls were cut off: make fewer", ""))
+        self._take(from_tool_calls(calls, self.next_id, known))
+        return bool(completion.visible or calls)
 
     async def settle(self) -> None:
         """Wait until every call has come to its end."""
@@ -100,9 +133,12 @@ class Planning:
             for number, bound in self._bound.items()
         ]
 
-    def numbered(self) -> list[str]:
-        """Return the calls with their numbers, without results."""
-        return [f"{bound.call.id}. {_one_line(bound.call.text)}" for bound in self._bound.values()]
+    def numbered(self, *, with_results: bool = False) -> list[str]:
+        """Return the calls with their numbers, by default without results."""
+        told = (
+            self.lines() if with_results else [_one_line(b.call.text) for b in self._bound.values()]
+        )
+        return [f"{number}. {text}" for number, text in zip(self._bound, told, strict=True)]
 
     def _done(self) -> set[str]:
         """Return the calls that need not be made again: those that have not failed."""
@@ -188,7 +224,12 @@ class Planning:
 
 @asynccontextmanager
 async def open_planning(
-    run: Run, tools: Mapping[str, Tool], *, slots: int = 16, most_calls: int = 200
+    run: Run,
+    tools: Mapping[str, Tool],
+    *,
+    slots: int = 16,
+    most_calls: int = 200,
+    form: PlanForm = "written",
 ) -> AsyncIterator[Planning]:
     """Open the plan of a solve; leaving the block cancels calls that still run.
 
@@ -197,8 +238,9 @@ async def open_planning(
         tools: By name.
         slots: Most calls under way at once.
         most_calls: Most calls that may be planned.
+        form: How the planner says what to call.
     """
-    planning = Planning(run, tools, most_calls)
+    planning = Planning(run, tools, most_calls, form)
     limits = {lane: tool.concurrency or 1 for tool in tools.values() for lane in tool.lanes}
     graph: TaskGraph | None = None
     opened = run.now

@@ -13,6 +13,7 @@ import anyio
 
 from tts.backends.base import Capabilities
 from tts.calls import make_call
+from tts.dataflow import flow
 from tts.draws import Drawing
 from tts.errors import BackendError, BudgetExceeded, NoQuorum
 from tts.findings import Findings
@@ -133,6 +134,7 @@ class Run(Reports):
 
     stream = stream
     count = count
+    flow = flow
 
     async def candidate(
         self,

@@ -37,6 +37,7 @@ class CallOptions(Options, total=False):
     """Settings of a single call; in a sample, `stop` is the stopping rule's word."""
 
     stop: tuple[str, ...]
+    tools: tuple[Mapping[str, object] | str, ...]
 
 
 @dataclass(frozen=True)

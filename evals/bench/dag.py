@@ -2,8 +2,8 @@
 
 Makespans are measured on virtual time, so they are exact: on random graphs against the lower
 bound max(longest chain, work / slots) and against Graham's upper bound, and on Graham's anomalies.
-Costs are real: processor time a node, and how late a dependent starts. `--compare` does the same
-work with LangGraph, where it is installed.
+Costs are real: processor time a node, and how late a dependent starts. The same work is done with
+LangGraph and its_hub, where they are installed.
 """
 
 from __future__ import annotations
@@ -174,7 +174,29 @@ def _compared(repeats: int) -> dict[str, float]:
         from tts.evals.bench.dag_langgraph import fan_out_seconds
 
         found["langgraph"] = round(1000 * fan_out_seconds(100, repeats), 2)
+    if _has_its_hub():
+        from tts.evals.bench import dag_its_hub
+
+        found["its_hub"] = round(1000 * dag_its_hub.fan_out_seconds(100, repeats), 2)
     return found
+
+
+def _layers(graphs: int, seed: int) -> dict[str, dict[str, float]]:
+    """Return makespan / longest chain with a slot for each node: here, and a batch a layer."""
+    rng, found = random.Random(seed), dict[str, list[float]]()
+    for shape in (random_shape(rng) for _ in range(graphs)):
+        done = virtual_run(partial(_run, shape, len(shape.durations), ranked=True))
+        found.setdefault("tts", []).append(done.makespan / done.critical_path)
+        if _has_its_hub():
+            from tts.evals.bench.dag_its_hub import layered_seconds
+
+            seconds = layered_seconds(shape.durations, shape.after)
+            found.setdefault("its_hub, by layers", []).append(seconds / done.critical_path)
+    return {name: _spread(each) for name, each in found.items()}
+
+
+def _has_its_hub() -> bool:
+    return all(importlib.util.find_spec(each) is not None for each in ("its_hub", "backoff"))
 
 
 def main() -> None:
@@ -192,6 +214,7 @@ def main() -> None:
         },
         "overhead": _overheads(options.quick),
         "fan_out_of_100_cpu_ms": _compared(5 if options.quick else 30),
+        "makespan_over_longest_chain": _layers(50 if options.quick else 400, options.seed),
     }
     if options.json:
         print(json.dumps(figures))

@@ -74,4 +74,9 @@ SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "sequential_refine": {"use": "sequential_refine", "rounds": 3, "bound": 180},
     "rsa": {"use": "rsa", "population": 8, "subset": 2, "loops": 3, "bound": 180},
     "selective_allocation": {"use": "selective_allocation", "tau": 0.5, "candidates": 4},
+    "topology": {"use": "topology"},
+    "topology_single": {
+        "use": "topology", "max_rounds": 1,
+        "worker": {"use": "self_consistency", "samples": 1, "stop": "never"},
+    },
 }  # fmt: skip

@@ -280,3 +280,11 @@ def test_two_tools_of_one_name_are_refused_before_the_first_call() -> None:
 @given(seed=st.integers(0, 2**20))
 def test_faults_of_every_kind_end_in_time(seed: int) -> None:
     faulty_run(seed)
+
+
+@pytest.mark.parametrize("lines", [{"join": ["Finish: 7"]}, {"join": ["Replan: x"]}])
+def test_the_answer_is_kept_as_a_candidate(lines: dict[str, Any]) -> None:
+    solution = rounds({"plan": [ROUND], **lines}, max_rounds=1).solution
+    [candidate] = solution.candidates
+    assert (candidate.answer, candidate.text) == (solution.answer, solution.text)
+    assert solution.best == candidate

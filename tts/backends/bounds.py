@@ -23,7 +23,7 @@ class PromptBound:
     """Bounds a prompt's tokens by bytes, and learns upward from what the provider counts.
 
     No byte-level tokenizer makes more tokens than there are bytes: of the messages, of a JSON
-    Schema, of the fields that the caller adds to each request (tools, say). What nobody here sees
+    Schema, of tools, of the fields that the caller adds to each request. What nobody here sees
     is the chat template. It has an allowance; when a provider counts more than all bytes, what is
     over may stand before the prompt or around each message, and both are allowed for from then on.
 
@@ -71,6 +71,8 @@ class PromptBound:
         size = self.seen(request) - allowed + self._extra
         if request.json_schema is not None:
             size += len(request.json_schema.encode()) + self.SCHEMA
+        for tool in request.tools:
+            size += len(tool.encode()) + self.SCHEMA
         return size
 
 

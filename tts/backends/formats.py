@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from tts.backends.base import Capabilities, Meter
 from tts.backends.wire import Story
 from tts.errors import ConfigError, InvalidResponse
-from tts.messages import Request, TokenLogprob, Usage
+from tts.messages import Request, TokenLogprob, ToolCall, Usage
 
 __all__ = ["Answer", "Call", "Ear", "Format", "Teller", "check_said", "estimate", "refuse_unable"]
 
@@ -31,11 +31,13 @@ class Answer:
     usage: Usage | None = None
     logprobs: tuple[TokenLogprob, ...] | None = None
     reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
 
     @property
     def estimated_tokens(self) -> int:
-        """About how many tokens text and reasoning are."""
-        return estimate(len((self.text + self.reasoning).encode()))
+        """About how many tokens text, reasoning and calls are."""
+        calls = "".join(call.name + call.arguments for call in self.tool_calls)
+        return estimate(len((self.text + self.reasoning + calls).encode()))
 
 
 class Teller(Story, Protocol):
@@ -124,6 +126,7 @@ def refuse_unable(name: str, request: Request, can: Capabilities) -> None:
         or request.top_logprobs
         or request.given is not None
         or request.json_schema is not None
+        or request.tools
         or request.n > 1
         or last == "assistant"
     ):
@@ -132,6 +135,7 @@ def refuse_unable(name: str, request: Request, can: Capabilities) -> None:
         "logprobs": request.logprobs or request.top_logprobs > 0,
         "score": request.given is not None,
         "json_schema": request.json_schema is not None,
+        "tools": bool(request.tools),
         "n": request.n > 1,
         "prefill": last == "assistant" and request.given is None,
     }

@@ -160,6 +160,7 @@ class RemoteBackend:
                 finish_reason=answer.finish,
                 usage=usage,
                 logprobs=answer.logprobs,
+                tool_calls=answer.tool_calls,
                 model=self.name,
             )
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from tts.backends.base import Provider
 from tts.frozen import Frozen
 from tts.registry import Component
+from tts.routing import Policy
 from tts.stopping import StoppingRule
 from tts.strategy import Strategy
 from tts.toolboxes import Toolbox
@@ -30,6 +31,7 @@ _FAMILIES: dict[str, tuple[type[Component], str]] = {
     "votes": (Vote, "How candidates are weighed."),
     "verifiers": (Verifier, "How candidates are scored."),
     "workspaces": (Workspace, "What one round of drafts hands to the next."),
+    "policies": (Policy, "Which topology a graph of sub-tasks is worked in."),
     "tools": (Toolbox, "Functions that strategies may call."),
 }
 

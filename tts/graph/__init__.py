@@ -6,7 +6,16 @@ what still runs.
 """
 
 from tts.graph.executor import TaskGraph, open_graph
+from tts.graph.features import Features, antichain, features
 from tts.graph.nodes import Node
 from tts.graph.ranking import Durations
 
-__all__ = ["Durations", "Node", "TaskGraph", "open_graph"]
+__all__ = [
+    "Durations",
+    "Features",
+    "Node",
+    "TaskGraph",
+    "antichain",
+    "features",
+    "open_graph",
+]

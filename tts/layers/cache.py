@@ -96,6 +96,8 @@ class Cached(Layer):
         fields = request.model_dump(mode="json", exclude=_NO_MATTER)
         if request.n == 1:
             del fields["n"]
+        if not request.tools:
+            del fields["tools"]  # keys from before there were any stay good
         if request.temperature == 0.0 or request.given is not None:
             fields["seed"] = None
         elif request.seed is None:

@@ -551,3 +551,54 @@ async def test_a_server_that_makes_one_is_not_asked_for_several() -> None:
 async def test_a_given_text_is_scored_once() -> None:
     with pytest.raises(ConfigError, match="score"):
         await drawn("vllm", chat(), 2, given="x")
+
+
+TOOL = {"name": "add", "description": "Add.", "parameters": {"type": "object", "properties": {}}}
+CALLED = [
+    {"id": "a", "type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": 2}'}},
+    {"id": "b", "type": "function", "function": {"name": "add", "arguments": '{"a": 3, "b": 4}'}},
+]
+
+
+async def test_functions_are_offered_and_calls_are_read() -> None:
+    message = {"role": "assistant", "content": None, "tool_calls": CALLED}
+    server = Canned(chat(message=message, finish_reason="tool_calls"))
+    said = await server.ask(provider(server="openai"), tools=(TOOL,))
+    assert server.bodies[0]["tools"] == [{"type": "function", "function": TOOL}]
+    assert (said.text, said.finish_reason) == ("", "stop")
+    assert [(call.name, call.arguments) for call in said.tool_calls] == [
+        ("add", '{"a": 1, "b": 2}'),
+        ("add", '{"a": 3, "b": 4}'),
+    ]
+
+
+async def test_calls_are_read_from_a_stream() -> None:
+    def part(index: int, **function: str) -> dict[str, Any]:
+        return {"delta": {"tool_calls": [{"index": index, "function": function}]}}
+
+    parts = [
+        part(0, name="add", arguments=""),
+        part(0, arguments='{"a": 1, '),
+        part(0, arguments='"b": 2}'),
+        part(1, name="add", arguments="{}"),
+        {"delta": {}, "finish_reason": "tool_calls"},
+    ]
+    server = Canned(events(*({"choices": [each]} for each in parts)))
+    heard: list[str] = []
+    said = await server.ask(provider(server="openai"), heard=heard, tools=(TOOL,))
+    assert [call.arguments for call in said.tool_calls] == ['{"a": 1, "b": 2}', "{}"]
+    assert (said.text, "".join(heard)) == ("", "")
+    assert said.usage.completion_tokens > 0
+
+
+async def test_a_call_that_nobody_offered_is_refused() -> None:
+    message = {"role": "assistant", "content": None, "tool_calls": CALLED}
+    with pytest.raises(InvalidResponse, match="nobody offered"):
+        await Canned(chat(message=message)).ask(provider(server="openai"))
+
+
+async def test_a_model_that_knows_no_functions_is_not_asked() -> None:
+    server = Canned(chat())
+    with pytest.raises(ConfigError, match="has no 'tools'"):
+        await server.ask(provider(server="unknown"), tools=(TOOL,))
+    assert server.bodies == []

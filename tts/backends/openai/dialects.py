@@ -48,7 +48,7 @@ _VLLM: Final = {"top_k": -1, "top_p": 1.0, "min_p": 0.0}
 DIALECTS: dict[Server, Dialect] = {
     "openai": Dialect(
         capabilities=Capabilities(
-            n=True, logprobs=True, top_logprobs=20, stream=True, json_schema=True
+            n=True, logprobs=True, top_logprobs=20, stream=True, json_schema=True, tools=True
         ),
         seeds_each_draw=True,
         max_tokens_field="max_completion_tokens",

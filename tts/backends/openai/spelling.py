@@ -9,7 +9,12 @@ from typing import Any, Literal
 from tts.backends.base import Capabilities
 from tts.backends.formats import Answer, Call, Ear, check_said, refuse_unable
 from tts.backends.openai.dialects import Dialect
-from tts.backends.openai.reading import read_logprobs, read_usage
+from tts.backends.openai.reading import (
+    ToolCallParts,
+    read_logprobs,
+    read_tool_calls,
+    read_usage,
+)
 from tts.backends.openai.scoring import read_scores, score_fields
 from tts.errors import ConfigError, InvalidResponse
 from tts.messages import Request, TokenLogprob, Usage
@@ -88,6 +93,9 @@ class OpenAISpelling:
         if request.json_schema is not None:
             schema = {"name": "answer", "schema": json.loads(request.json_schema), "strict": True}
             fields["response_format"] = {"type": "json_schema", "json_schema": schema}
+        if request.tools:
+            functions = [json.loads(tool) for tool in request.tools]
+            fields["tools"] = [{"type": "function", "function": each} for each in functions]
         return fields
 
     def _sends_seed(self, request: Request) -> bool:
@@ -110,7 +118,10 @@ class OpenAISpelling:
         text = message["content" if self._is_chat else "text"]
         reasoning = message.get("reasoning_content") or message.get("reasoning") or ""
         finish = choice.get("finish_reason")
-        if text is None:
+        calls = read_tool_calls(message.get("tool_calls")) if request.tools else ()
+        if text is None and calls:
+            text = ""
+        elif text is None:
             text = message.get("refusal") or ""
             check_said(text, is_cut=finish == "length", refusal=_refusal(finish, message))
         text = text.removeprefix(self.repeated(request))
@@ -120,6 +131,7 @@ class OpenAISpelling:
             usage=read_usage(usage),
             logprobs=self.logprobs(read_logprobs(choice.get("logprobs")), text, request),
             reasoning=reasoning,
+            tool_calls=calls,
         )
 
     def repeated(self, request: Request) -> str:
@@ -162,6 +174,7 @@ class OpenAITeller:
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._logprobs: list[TokenLogprob] = []
+        self._calls = ToolCallParts()
         self._usage: Any = None
         self._finish: str | None = None
         self._repeated = spelling.repeated(request)
@@ -187,6 +200,8 @@ class OpenAITeller:
         self._reasoning.append(reasoning)
         self._logprobs += read_logprobs(choice.get("logprobs")) or ()
         self._finish = choice.get("finish_reason") or self._finish
+        for part in delta.get("tool_calls") or () if self._request.tools else ():
+            self._ear.hear(self._calls.take(part), aloud=False)
         self._ear.hear(reasoning, aloud=False)
         self._ear.hear(text)
 
@@ -204,13 +219,16 @@ class OpenAITeller:
         spelling, text = self._spelling, "".join(self._text)
         reasoning = "".join(self._reasoning)
         cut = self._finish != "content_filter"  # of the others, an empty text is one
-        check_said(text, is_cut=cut, refusal=_refusal(self._finish, {}))
+        calls = self._calls.calls
+        if not calls:
+            check_said(text, is_cut=cut, refusal=_refusal(self._finish, {}))
         return Answer(
             text=text,
             finish="length" if self._finish in _CUT else "stop",
             usage=read_usage(self._usage),
             logprobs=spelling.logprobs(tuple(self._logprobs), text, self._request),
             reasoning=reasoning,
+            tool_calls=calls,
         )
 
 
