@@ -77,8 +77,8 @@ def betting_p(losses: Sequence[float], level: float, delta: float = 0.1) -> floa
     Raises:
         ConfigError: If a loss or an argument is out of range, or there is no loss.
 
-    Source: Waudby-Smith and Ramdas 2023, arXiv:2010.09686, for one side, with these bets as in
-    Bates et al. 2021, arXiv:2101.02703, theorem 3. Checked against MAPIE.
+    Source: Waudby-Smith and Ramdas 2023, arXiv:2010.09686, for one side; these bets are those of
+    Bates et al. 2021, arXiv:2101.02703, from memory. That the capital is a fair game is tested.
 
     >>> round(betting_p([0.02] * 100, level=0.1), 6)
     0.00053
