@@ -185,6 +185,28 @@ def test_a_pipeline_that_samples_otherwise_refuses_the_calibration(
                 anyio.run(opened)
 
 
+def test_a_batch_of_other_problems_is_warned_of_once(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*LOOSE) == 0
+    tiny = PIPELINE.replace("max_tokens: 64", "max_tokens: 2")  # no answer, so every sample
+    Path("p.yaml").write_text(tiny)
+    found = Calibration.load("rule.json").model_copy(
+        update={
+            "fingerprint": Pipeline.load("p.yaml").fingerprint(),
+            "used": (1,) * 40,
+            "lengths": tuple(range(2, 42)),
+        }
+    )
+    Path("rule.json").write_text(found.dump())
+    stop = "samples: 5, stop: {use: conformal, calibration: rule.json}"
+    Path("use.yaml").write_text(tiny.replace("samples: 5", stop))
+    Path("new.jsonl").write_text('{"input": "What is it?"}\n' * 30)
+    with pytest.raises(SystemExit):
+        main(["run", "use.yaml", "--input-file", "new.jsonl"])
+    assert capsys.readouterr().err.count("since calibration the problems have changed") == 1
+
+
 def test_what_carries_a_call_does_not_void_a_calibration(folder: Path) -> None:
     first = Pipeline.load("p.yaml").fingerprint()
     Path("p.yaml").write_text(
