@@ -13,6 +13,7 @@ __all__ = ["FORMATS", "Figure", "Mark", "require_plot", "save"]
 
 FORMATS: Final = (".png", ".svg", ".pdf")
 """Endings of files that can be written."""
+_UNDATED: Final = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}  # same data, same file
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Mark:
         y: Up.
         low: Lower end of its bar.
         high: Upper end of its bar.
-        name: Written beside it; empty for none.
+        name: Stands in the key, under the number that is written beside it.
         color: A name that matplotlib knows.
         large: Draw it larger than the others.
     """
@@ -84,24 +85,27 @@ def save(figure: Figure, path: Path) -> None:
     require_plot()
     from matplotlib import figure as canvas  # an extra
 
-    drawn = canvas.Figure(figsize=(8.0, 5.0), layout="constrained")
+    drawn = canvas.Figure(figsize=(7.0, 5.0))
     axes = drawn.subplots()
-    for mark in figure.marks:
+    for number, mark in enumerate(figure.marks, 1):
         bars = [[mark.y - mark.low], [mark.high - mark.y]]
         size = 8 if mark.large else 4
         axes.errorbar(
             [mark.x], [mark.y], bars, fmt="o", color=mark.color, markersize=size, linewidth=1
         )
-        axes.annotate(mark.name, (mark.x, mark.y), (4, 4), textcoords="offset points", fontsize=7)
+        place = (2, 4 + 9 * (number % 4))  # neighbours would hide each other
+        axes.annotate(str(number), (mark.x, mark.y), place, textcoords="offset points", fontsize=7)
+    key = "\n".join(f"{number:2} {mark.name}" for number, mark in enumerate(figure.marks, 1))
+    axes.text(1.02, 1.0, key, transform=axes.transAxes, va="top", fontsize=7, family="monospace")
     if figure.level is not None:
         axes.axhline(figure.level, color="crimson", linestyle="--", linewidth=1)
-        axes.annotate(
-            figure.level_name, (0.99, figure.level), xycoords=("axes fraction", "data"),
+        axes.text(
+            0.99, figure.level, figure.level_name, transform=axes.get_yaxis_transform(),
             ha="right", va="bottom", fontsize=8, color="crimson",
         )  # fmt: skip
     axes.set(xlabel=figure.across, ylabel=figure.up)
     axes.set_ylim(bottom=0.0)
     try:
-        drawn.savefig(path, dpi=150)
+        drawn.savefig(path, dpi=150, bbox_inches="tight", metadata=_UNDATED.get(path.suffix))
     except OSError as error:
         raise ConfigError(f"cannot write: {error.strerror}", path=str(path)) from error
