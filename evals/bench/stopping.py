@@ -103,10 +103,11 @@ def certified(known: Sequence[Recording], n: int, sure: bool) -> dict[str, Stopp
 def measure(rules: dict[str, StoppingRule], problems: Sequence[Recording], n: int) -> list[Row]:
     """Return the lines of all rules at each number of speculative calls."""
     rows = []
+    several = list(dict.fromkeys([RULES["never"], *rules.values()]))  # calibrations may agree
     for speculate in SPECULATE:
-        all_of_them = outcomes([Never(), *rules.values()], problems, n, speculate)
-        full, each = all_of_them[0], all_of_them[1:]
-        rows += [row_of(name, speculate, one, full) for name, one in zip(rules, each, strict=True)]
+        each = dict(zip(several, outcomes(several, problems, n, speculate), strict=True))
+        full = each[RULES["never"]]
+        rows += [row_of(name, speculate, each[rule], full) for name, rule in rules.items()]
     return rows
 
 
