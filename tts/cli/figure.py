@@ -84,6 +84,7 @@ def save(figure: Figure, path: Path) -> None:
         raise ConfigError(f"a picture's name ends in {', '.join(FORMATS)}, and {path} does not")
     require_plot()
     from matplotlib import figure as canvas  # an extra
+    from matplotlib import rc_context
 
     drawn = canvas.Figure(figsize=(7.0, 5.0))
     axes = drawn.subplots()
@@ -106,6 +107,8 @@ def save(figure: Figure, path: Path) -> None:
     axes.set(xlabel=figure.across, ylabel=figure.up)
     axes.set_ylim(bottom=0.0)
     try:
-        drawn.savefig(path, dpi=150, bbox_inches="tight", metadata=_UNDATED.get(path.suffix))
+        # Letters rather than their outlines, and names that do not change from run to run.
+        with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tts"}):
+            drawn.savefig(path, dpi=150, bbox_inches="tight", metadata=_UNDATED.get(path.suffix))
     except OSError as error:
         raise ConfigError(f"cannot write: {error.strerror}", path=str(path)) from error
