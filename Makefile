@@ -47,7 +47,7 @@ train-test: .venv/train  ## Run the tests of the training recipe, which need PyT
 transformers-test: .venv/transformers  ## Run the tests of the backend transformers, which need torch.
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/backends/transformers/check_transformers.py
 
-oracle-test: .venv/oracle  ## Compare the statistics with crepes and MAPIE.
+oracle-test: .venv/oracle  ## Compare the statistics with those of other libraries.
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/stopping/check_oracles.py
 
 test-live: .venv/transformers $(LLAMA_SERVER)  ## Try the bundled model in llama.cpp (built once) and transformers.
@@ -77,6 +77,7 @@ bench: .venv/bench  ## Run the benchmarks, the short way.
 	$(BIN)/python -m tts.evals.bench.shared_server --quick
 	$(BIN)/python -m tts.evals.bench.reference_engine --quick
 	$(BIN)/python -m tts.evals.bench.reference_levels --quick
+	$(BIN)/python -m tts.evals.bench.stopping --quick
 	$(BIN)/python -m tts.evals.bench.strategies --quick --strategies vote_confidence genselect
 
 clean:  ## Remove everything that was made.

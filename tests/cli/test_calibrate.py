@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from pathlib import Path
 
 import anyio
@@ -82,6 +83,30 @@ def test_a_rule_is_calibrated_written_and_used(
     assert "same answer as the full vote" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["curve.png", "curve.pdf"])
+def test_the_curve_is_drawn_in_other_formats(folder: Path, name: str) -> None:
+    assert run(*LOOSE, "--plot", name) == 0
+    start = (folder / name).read_bytes()[:4]
+    assert start in (b"\x89PNG", b"%PDF")
+
+
+def test_a_picture_without_the_extra_is_refused_before_anything_is_paid_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert run(*LOOSE, "--plot", "curve.png", "--reuse", "none.jsonl") == 2
+    assert "pip install 'tts-orchestrator[plot]'" in capsys.readouterr().err
+    assert not Path("none.jsonl").exists()
+    assert run(*LOOSE, "--plot", "curve.svg") == 0
+
+
+def test_rules_that_stop_together_are_calibrated_together(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*LOOSE, "--rule", "any_of") == 0
+    assert "any_of rules=(e_process delta=0.7, dominance)" in capsys.readouterr().out
+
+
 def test_full_votes_are_drawn_once(folder: Path, drawn: str) -> None:
     assert run(*LOOSE) == 0
     assert Path("votes.jsonl").read_text() == drawn
@@ -107,7 +132,7 @@ def test_what_cannot_be_certified_fails_with_what_it_would_take(
         ([*LOOSE, "--delta", "1"], "--delta is a chance"),
         ([*LOOSE, "--rule", "never"], "no settings to calibrate"),
         ([*LOOSE, "--rule", "betta"], "did you mean 'beta'?"),
-        ([*LOOSE, "--plot", "curve.png"], "end it in .svg"),
+        ([*LOOSE, "--plot", "curve.gif"], "--plot writes .png, .svg, .pdf"),
         ([*LOOSE, "--reuse", "d.jsonl"], "d.jsonl:1: no full vote"),
         ([*LOOSE, "--out", "nowhere/rule.json"], "cannot write"),
     ],
@@ -158,6 +183,28 @@ def test_a_pipeline_that_samples_otherwise_refuses_the_calibration(
         else:
             with pytest.raises(ConfigError, match=r"use\.yaml:.*make it anew with tts calibrate"):
                 anyio.run(opened)
+
+
+def test_a_batch_of_other_problems_is_warned_of_once(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*LOOSE) == 0
+    tiny = PIPELINE.replace("max_tokens: 64", "max_tokens: 2")  # no answer, so every sample
+    Path("p.yaml").write_text(tiny)
+    found = Calibration.load("rule.json").model_copy(
+        update={
+            "fingerprint": Pipeline.load("p.yaml").fingerprint(),
+            "used": (1,) * 40,
+            "lengths": tuple(range(2, 42)),
+        }
+    )
+    Path("rule.json").write_text(found.dump())
+    stop = "samples: 5, stop: {use: conformal, calibration: rule.json}"
+    Path("use.yaml").write_text(tiny.replace("samples: 5", stop))
+    Path("new.jsonl").write_text('{"input": "What is it?"}\n' * 30)
+    with pytest.raises(SystemExit):
+        main(["run", "use.yaml", "--input-file", "new.jsonl"])
+    assert capsys.readouterr().err.count("since calibration the problems have changed") == 1
 
 
 def test_what_carries_a_call_does_not_void_a_calibration(folder: Path) -> None:

@@ -6,19 +6,26 @@ import random
 
 import numpy as np
 import pytest
+from adaptive_consistency import AC, BetaStoppingCriteria
 from crepes.base import p_values_batch
 from crepes.martingales import EpsilonBettingFunction, SimpleJumper
 from hypothesis import given
 from hypothesis import strategies as st
+from its_hub import BetaSelfConsistency
 from mapie.risk_control.methods import (
     compute_hoeffding_bentkus_p_value,
     find_best_predict_param,
     get_r_hat_plus,
 )
 
+from tts.stopping.beta import Beta
 from tts.stopping.conformal import Mondrian, Scores
 from tts.stopping.online import DriftMonitor
-from tts.stopping.risk import binomial_p, control_risk, hoeffding_bentkus_p
+from tts.stopping.p_values import binomial_p, hoeffding_bentkus_p
+from tts.stopping.replay import replay
+from tts.stopping.risk import control_risk
+from tts.stopping.votes import majority_posterior
+from tts.testing import candidate
 
 TIED = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=30)
 
@@ -86,3 +93,28 @@ def test_controlled_settings_are_those_of_mapie(seed: int) -> None:
     _, bounds = get_r_hat_plus(np.array(losses), settings, "crc", None, None, None)
     theirs = find_best_predict_param(settings, bounds, np.array([[alpha]]))
     assert control_risk(losses, alpha) == theirs[0]
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_the_posterior_is_that_of_its_hub(leader: int, runner_up: int) -> None:
+    theirs = BetaSelfConsistency.beta_stopping_probability(leader, runner_up)
+    assert majority_posterior(leader, runner_up) == pytest.approx(theirs)
+
+
+VOTES = st.lists(st.sampled_from("aaab"), min_size=1, max_size=40)
+
+
+@given(VOTES)
+def test_the_posterior_is_that_of_adaptive_consistency(votes: list[str]) -> None:
+    leader, runner_up = sorted((votes.count("a"), votes.count("b")), reverse=True)
+    theirs = BetaStoppingCriteria().should_stop(votes)["prob"]  # by numerical integration
+    assert majority_posterior(leader, runner_up) == pytest.approx(theirs, abs=1e-7)
+
+
+@given(VOTES, st.sampled_from([0.8, 0.95, 0.99]))
+def test_the_rule_stops_where_adaptive_consistency_does(votes: list[str], level: float) -> None:
+    # Its own loop calls a method that it lacks, so its criterion is asked vote by vote.
+    theirs = AC(stop_criteria=BetaStoppingCriteria(level))
+    first = next((n for n in range(1, len(votes)) if theirs.should_stop(votes[:n])), len(votes))
+    drawn = [candidate(vote, ticket=ticket) for ticket, vote in enumerate(votes)]
+    assert replay(Beta(confidence=level), drawn, len(votes)).samples == first

@@ -176,8 +176,8 @@ def warnings_of(rule: StoppingRule, problems: list[Recording], seed: int) -> lis
     """The problems at which the watch warns."""
     watch = rule.watch(seed)
     assert watch is not None
-    used = [replay(rule, one.candidates, N).samples for one in problems]
-    return [at for at, samples in enumerate(used) if watch(samples)]
+    runs = [replay(rule, one.candidates, N) for one in problems]
+    return [at for at, run in enumerate(runs) if watch(run.samples, run.tokens)]
 
 
 def easy(seed: int) -> list[Recording]:
@@ -192,17 +192,28 @@ def test_problems_that_have_changed_are_noticed_once() -> None:
     assert all(len(places) == 1 for places in found)
 
 
+def test_longer_answers_are_noticed_where_every_problem_takes_one_sample() -> None:
+    found = calibrated_on((1,) * 60, lengths=tuple(range(30, 90)))
+    alike, longer, unknown = (DriftWatch(found) for _ in range(3))
+    assert not any(alike.observe(1, 30 + 7 * at % 60) for at in range(60))
+    assert any(longer.observe(1, 90 + at) for at in range(60))
+    assert not any(unknown.observe(1) for _ in range(60))
+
+
 def test_problems_that_have_not_changed_raise_false_alarms_at_most_at_delta() -> None:
     # False alarm of this test: 1e-6.
     rng, alarms, runs = random.Random(3), 0, 150
     for run in range(runs):
         used = [min(16, 4 + int(rng.expovariate(0.3))) for _ in range(120)]
-        watch = DriftWatch(calibrated_on(tuple(used[:60])), seed=run, delta=0.05)
-        alarms += any(watch.observe(samples) for samples in used[60:])
+        lengths = [samples * 20 + rng.randrange(30) for samples in used]
+        found = calibrated_on(tuple(used[:60]), lengths=tuple(lengths[:60]))
+        watch = DriftWatch(found, seed=run, delta=0.05)
+        pairs = zip(used[60:], lengths[60:], strict=True)
+        alarms += any(watch.observe(samples, tokens) for samples, tokens in pairs)
     assert may_be_at_most(alarms, runs, 0.05)
 
 
-def calibrated_on(used: tuple[int, ...]) -> Calibration:
+def calibrated_on(used: tuple[int, ...], lengths: tuple[int, ...] = ()) -> Calibration:
     return Calibration(
         rule=Beta(),
         target=SAME,
@@ -213,4 +224,5 @@ def calibrated_on(used: tuple[int, ...]) -> Calibration:
         saved=0.0,
         curve=(),
         used=used,
+        lengths=lengths,
     )

@@ -56,6 +56,8 @@ def test_a_replay_does_what_the_run_did(rule: StoppingRule, share: float, seed: 
     leader = Tally.of(live.candidates).leader
     assert replayed.key == (leader.group if leader else None)
     assert 2 * replayed.rounds == live.usage.critical_completion_tokens  # two tokens a call
+    assert replayed.critical_tokens == live.usage.critical_tokens
+    assert replayed.total_tokens == live.usage.total_tokens
 
 
 def drawn(answers: list[str | None]) -> list[Candidate]:
@@ -74,6 +76,8 @@ def test_speculation_trades_tokens_for_rounds(
     assert len({(run.key, run.samples) for run in runs}) == 1
     assert [run.tokens for run in runs] == sorted(run.tokens for run in runs)
     assert [run.rounds for run in runs] == sorted((run.rounds for run in runs), reverse=True)
+    critical = [run.critical_tokens for run in runs]
+    assert critical == sorted(critical, reverse=True)
     assert runs[0].launched == runs[0].samples
 
 

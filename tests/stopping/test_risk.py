@@ -10,35 +10,15 @@ from scipy import stats  # type: ignore[import-untyped]
 
 from tests.stopping.chance import is_surely_above, may_be_at_most
 from tts.errors import ConfigError, NotCertifiable
+from tts.stopping.p_values import binomial_p
 from tts.stopping.risk import (
-    binomial_p,
     certify,
     control_risk,
     fixed_sequence,
-    hoeffding_bentkus_p,
     holm,
     problems_needed,
     worst_ahead,
 )
-
-
-@pytest.mark.parametrize(
-    ("failures", "n", "hb", "exact"),
-    [(5, 100, 0.156510, 0.057577), (10, 200, 0.021940, 0.008071), (40, 500, 0.204114, 0.075089)],
-)
-def test_p_values_of_known_counts(failures: int, n: int, hb: float, exact: float) -> None:
-    assert hoeffding_bentkus_p(failures / n, n, 0.1) == pytest.approx(hb, abs=1e-6)
-    assert binomial_p(failures, n, 0.1) == pytest.approx(exact, abs=1e-6)
-
-
-@given(st.integers(1, 400), st.floats(0.01, 0.99), st.data())
-def test_the_exact_p_value_is_never_the_weaker_one(
-    n: int, level: float, data: st.DataObject
-) -> None:
-    failures = data.draw(st.integers(0, n))
-    exact = binomial_p(failures, n, level)
-    assert exact == pytest.approx(stats.binom.cdf(failures, n, level), abs=1e-9)
-    assert hoeffding_bentkus_p(failures / n, n, level) >= exact - 1e-9
 
 
 @given(st.lists(st.floats(0.0, 1.0), max_size=8), st.floats(0.01, 0.3))
@@ -202,8 +182,6 @@ def test_risk_that_cannot_be_controlled_is_refused() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: binomial_p(1, 0, 0.1),
-        lambda: hoeffding_bentkus_p(1.5, 10, 0.1),
         lambda: problems_needed(0.0, 0.1),
         lambda: certify([], 0.1, 0.1),
         lambda: certify([[True], [True, False]], 0.1, 0.1),

@@ -14,7 +14,8 @@ import anyio
 import typer
 from pydantic import ValidationError
 
-from tts.cli.curve import plot, table
+from tts.cli.curve import figure, plot, table
+from tts.cli.figure import FORMATS, require_plot, save
 from tts.errors import ConfigError
 from tts.pipeline import Pipeline, read_text
 from tts.problem import Candidate, Problem
@@ -58,7 +59,10 @@ def calibrate_command(
         Path | None, typer.Option(help="File of full votes: what it holds is not drawn again.")
     ] = None,
     plot_file: Annotated[
-        Path | None, typer.Option("--plot", help="Draw the saving curve as SVG.")
+        Path | None,
+        typer.Option(
+            "--plot", help="Draw the saving curve: .svg, or .png or .pdf with the extra plot."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same texts.")] = 0,
     concurrency: Annotated[int, typer.Option(min=1, help="Problems under way at once.")] = 8,
@@ -67,8 +71,7 @@ def calibrate_command(
     wanted, loaded = Target.parse(target), Pipeline.load(pipeline)
     if not 0.0 < delta < 1.0:
         raise ConfigError(f"--delta is a chance in (0, 1), got {delta:g}")
-    if plot_file is not None and plot_file.suffix != ".svg":
-        raise ConfigError(f"--plot writes SVG, and {plot_file} is named otherwise: end it in .svg")
+    _check_plot(plot_file)
     ladder = StoppingRule.named(rule).ladder()
     if not ladder:
         raise ConfigError(f"rule {rule!r} has no settings to calibrate")
@@ -83,10 +86,20 @@ def calibrate_command(
     found = calibrate(ladder, recordings, n, target=wanted, delta=delta, vote=vote)
     found = _signed(found, loaded, problems, recordings)
     _write(out, found.dump())
-    if plot_file is not None:
+    if plot_file is not None and plot_file.suffix == ".svg":
         _write(plot_file, plot(found))
+    elif plot_file is not None:
+        save(figure(found), plot_file)
     typer.echo(table(found))
     typer.echo(f"written to {out}; use it with stop: {{use: conformal, calibration: {out}}}")
+
+
+def _check_plot(path: Path | None) -> None:
+    if path is None or path.suffix == ".svg":
+        return
+    if path.suffix not in FORMATS:
+        raise ConfigError(f"--plot writes {', '.join(FORMATS)}, and {path} ends otherwise")
+    require_plot()
 
 
 def _signed(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from html import escape
 
-from tts.stopping.calibration import Calibration, Point
+from tts.cli.figure import Figure, Mark
+from tts.stopping.base import StoppingRule
+from tts.stopping.calibration import Calibration
 
-__all__ = ["plot", "table"]
+__all__ = ["figure", "plot", "setting", "table"]
 
 _WIDTH, _HEIGHT, _EDGE = 640, 400, 56
 
@@ -19,7 +21,7 @@ def table(found: Calibration) -> str:
     for point in found.curve:
         mark = "*" if point.rule == found.rule else "+" if point.certified else " "
         lines.append(
-            f"{mark:2}{_setting(point):<34}{point.failures:>8}{point.bound:>9.4f}"
+            f"{mark:2}{setting(point.rule):<34}{point.failures:>8}{point.bound:>9.4f}"
             f"{point.samples:>9.2f}{point.tokens:>9.1f}{point.rounds:>8.2f}"
         )
     lines += [
@@ -29,9 +31,47 @@ def table(found: Calibration) -> str:
     return "\n".join(lines)
 
 
-def _setting(point: Point) -> str:
-    changed = point.rule.model_dump(mode="json", exclude_unset=True)
-    return f"{point.rule.name} " + " ".join(f"{name}={value}" for name, value in changed.items())
+def setting(rule: StoppingRule) -> str:
+    """Return a rule's name with the settings that were changed, short enough for a table.
+
+    >>> from tts.stopping.beta import Beta
+    >>> setting(Beta(confidence=0.9))
+    'beta confidence=0.9'
+    """
+    changed = ((name, getattr(rule, name)) for name in type(rule).model_fields)
+    pairs = [f"{name}={_said(value)}" for name, value in changed if name in rule.model_fields_set]
+    return " ".join([rule.name, *pairs])
+
+
+def _said(value: object) -> str:
+    if isinstance(value, StoppingRule):
+        return setting(value)
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(_said, value)) + ")"
+    return str(value)
+
+
+def figure(found: Calibration) -> Figure:
+    """Return the curve as a figure: tokens sent for against the share of failures, with bounds."""
+    marks = [
+        Mark(
+            x=point.tokens,
+            y=point.failures / found.n,
+            low=point.failures / found.n,
+            high=point.bound,
+            name=setting(point.rule),
+            color="seagreen" if point.certified else "gray",
+            large=point.rule == found.rule,
+        )
+        for point in found.curve
+    ]
+    return Figure(
+        marks=marks,
+        across="completion tokens a problem",
+        up=f"{found.target.kind}, with upper bound",
+        level=found.target.level,
+        level_name=str(found.target),
+    )
 
 
 def plot(found: Calibration) -> str:
@@ -66,6 +106,6 @@ def plot(found: Calibration) -> str:
         parts.append(f'<path d="M{x:.1f} {y:.1f}V{up(point.bound):.1f}" stroke="{color}"/>')
         parts.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size}" fill="{color}">'
-            f"<title>{escape(_setting(point))}</title></circle>"
+            f"<title>{escape(setting(point.rule))}</title></circle>"
         )
     return "\n".join([*parts, "</svg>"]) + "\n"

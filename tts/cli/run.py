@@ -189,7 +189,7 @@ class ManyProblems:
             typer.echo(json.dumps(report, ensure_ascii=False))
             self.printed += 1
             if self.watch is not None and report.get("status") in {"ok", "no_answer"}:
-                trouble = self.watch(report["samples"])
+                trouble = self.watch(report["samples"], report["usage"]["completion_tokens"])
                 if trouble:
                     typer.echo(f"tts: problem {report['id']}: {trouble}", err=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field
 
@@ -24,6 +24,11 @@ class AnyOf(StoppingRule, name="any_of"):
 
     rules: Annotated[tuple[StoppingRule, ...], Field(min_length=1)] = (EProcess(), Dominance())
     """The rules, asked in this order."""
+
+    @classmethod
+    def ladder(cls) -> tuple[Self, ...]:
+        """Return `e_process` at levels from 0.001 up to 0.7, each with `dominance`."""
+        return tuple(cls(rules=(rule, Dominance())) for rule in EProcess.ladder())
 
     @property
     def needs(self) -> frozenset[str]:

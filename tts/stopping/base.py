@@ -51,15 +51,15 @@ class StoppingRule(Component, group="tts.rules", label="rule"):
         """
         return None
 
-    def watch(self, seed: int) -> Callable[[int], str | None] | None:
+    def watch(self, seed: int) -> Callable[[int, int], str | None] | None:
         """Return what looks for drift over many problems; None if the rule has nothing to lose.
 
         Args:
             seed: Seed of the watch.
 
         Returns:
-            A function that takes in the number of candidates of each problem solved, in their
-            order, and returns what to warn of, or None.
+            A function that takes in the candidates and the completion tokens of each problem
+            solved, in their order, and returns what to warn of, or None.
         """
         return None
 

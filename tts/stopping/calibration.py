@@ -94,6 +94,8 @@ class Calibration(Frozen):
     """All settings, the most cautious first."""
     used: tuple[int, ...] = ()
     """Candidates that the rule drew on each problem; later problems are compared with them."""
+    lengths: tuple[int, ...] = ()
+    """Completion tokens that it took there; likewise."""
     fingerprint: str = ""
     """Digest of the pipeline it was made for."""
     models: tuple[str, ...] = ()
@@ -198,6 +200,7 @@ def calibrate(
         saved=1.0 - best.tokens / full if full else 0.0,
         curve=curve,
         used=tuple(_candidates(run, one) for run, one in zip(chosen, recordings, strict=True)),
+        lengths=tuple(run.tokens for run in chosen),
         made=datetime.now(UTC).date().isoformat(),
     )
 

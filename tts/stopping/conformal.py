@@ -225,7 +225,7 @@ def weighted_p(
         ConfigError: If a score is not a number or a weight is out of range.
 
     Source: Tibshirani et al. 2019, arXiv:1904.06019; Barber et al. 2023, arXiv:2202.13415. The
-    theorems are from memory; the first is tested by simulation, the second is not.
+    theorems are from memory; both are tested by simulation.
 
     >>> weighted_p(2.0, [1.0, 3.0], [1.0, 1.0])
     0.6666666666666666

@@ -63,14 +63,14 @@ class Conformal(StoppingRule, name="conformal"):
             "set allow_mismatch: true and do without its guarantee"
         )
 
-    def watch(self, seed: int) -> Callable[[int], str | None] | None:
-        """Warn once when problems take other numbers of samples than in calibration."""
+    def watch(self, seed: int) -> Callable[[int, int], str | None] | None:
+        """Warn once when problems take other numbers of samples or tokens than in calibration."""
         if not self.calibration.used:
             return None
         drift = DriftWatch(self.calibration, seed=seed)
 
-        def observe(samples: int) -> str | None:
-            if not drift.observe(samples):
+        def observe(samples: int, tokens: int) -> str | None:
+            if not drift.observe(samples, tokens):
                 return None
             return (
                 "since calibration the problems have changed: the rule's guarantee may no longer "

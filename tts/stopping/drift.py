@@ -12,11 +12,12 @@ __all__ = ["DriftWatch"]
 
 
 class DriftWatch:
-    """Compares how many samples each problem takes with those before it, calibration first.
+    """Compares how many samples and tokens each problem takes with those before it.
 
-    While problems, model and prompt stay as they were, the smoothed p-values are independent and
-    uniform, and the watch ever raises its flag with chance at most delta. It sees what shows in
-    the number of samples, nothing else, and no answers are needed for it.
+    Calibration comes first. While problems, model and prompt stay as they were, the smoothed
+    p-values of either are independent and uniform, and the watch ever raises its flag with chance
+    at most delta, half of it for each. It sees what shows in these numbers, nothing else, and no
+    answers are needed for it.
 
     Args:
         calibration: What the rule was calibrated on.
@@ -25,22 +26,43 @@ class DriftWatch:
     """
 
     def __init__(self, calibration: Calibration, *, seed: int = 0, delta: float = 0.01) -> None:
-        self.monitor = DriftMonitor(delta=delta)
-        self._seed, self._seen = seed, sorted(calibration.used)
+        columns = {"drift": calibration.used, "lengths": calibration.lengths}
+        self._columns = [
+            _Column(name, sorted(values), seed, delta / 2)
+            for name, values in columns.items()
+            if values
+        ]
+        self._rang = False
 
-    def observe(self, samples: int) -> bool:
+    def observe(self, samples: int, tokens: int | None = None) -> bool:
         """Take in a solved problem.
 
         Args:
             samples: Candidates that were drawn for it.
+            tokens: Completion tokens of its calls; None if they are not known.
 
         Returns:
             True at the problem that raises the flag, once.
         """
-        low, high = bisect_left(self._seen, samples), bisect_right(self._seen, samples)
+        values = {"drift": samples, "lengths": tokens}
+        rings = [column.observe(values[column.name]) for column in self._columns]
+        before, self._rang = self._rang, self._rang or any(rings)
+        return self._rang and not before
+
+
+class _Column:
+    """One number a problem."""
+
+    def __init__(self, name: str, seen: list[int], seed: int, delta: float) -> None:
+        self.name, self._seen, self._seed = name, seen, seed
+        self._monitor = DriftMonitor(delta=delta)
+
+    def observe(self, value: int | None) -> bool:
+        if value is None:
+            return False
+        low, high = bisect_left(self._seen, value), bisect_right(self._seen, value)
         rank = Rank(above=len(self._seen) - high, equal=high - low, n=len(self._seen))
-        before = self.monitor.alarm
-        p = rank.smoothed(uniform(self._seed, "drift", self.monitor.seen))
-        self.monitor = self.monitor.observe(p)
-        insort(self._seen, samples)
-        return self.monitor.alarm is not None and before is None
+        p = rank.smoothed(uniform(self._seed, self.name, self._monitor.seen))
+        self._monitor = self._monitor.observe(p)
+        insort(self._seen, value)
+        return self._monitor.alarm is not None

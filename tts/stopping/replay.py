@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tts.messages import Usage
 from tts.problem import Candidate, StoppedBy
 from tts.stopping.base import StoppingRule
 from tts.votes import Tally, Vote
@@ -21,7 +22,9 @@ class Replayed:
         samples: Tickets that were consumed.
         launched: Tickets that were sent, those that the stop found under way included.
         tokens: Completion tokens of those; what a stop cancels is counted in full.
+        total_tokens: The same with their prompts.
         rounds: Calls on the longest chain, each waiting for the one before.
+        critical_tokens: Prompt and completion tokens on the longest chain.
         stopped_by: Why it stopped, or None.
     """
 
@@ -29,7 +32,9 @@ class Replayed:
     samples: int
     launched: int
     tokens: int
+    total_tokens: int
     rounds: int
+    critical_tokens: int
     stopped_by: StoppedBy | None
 
 
@@ -64,7 +69,8 @@ def replay_all(
     """Replay several rules on one problem; they share the tally. See `replay`."""
     drawn = {candidate.ticket: candidate for candidate in candidates}
     tally = Tally(vote)
-    progress = [_Progress(rule, speculate) for rule in rules]
+    usages = [drawn[at].completion.usage if at in drawn else Usage() for at in range(n)]
+    progress = [_Progress(rule, speculate, usages) for rule in rules]
     for ticket in range(n):
         going = [one for one in progress if one.goes_on(tally, n - ticket)]
         if not going:
@@ -74,10 +80,7 @@ def replay_all(
     for one in progress:
         if one.stopped_by is None:
             one.key = _leader(tally)
-    lengths = [
-        drawn[at].completion.usage.completion_tokens if at in drawn else 0 for at in range(n)
-    ]
-    return [one.result(lengths) for one in progress]
+    return [one.result() for one in progress]
 
 
 def _leader(tally: Tally) -> str | None:
@@ -88,10 +91,11 @@ def _leader(tally: Tally) -> str | None:
 class _Progress:
     """How far one rule has come."""
 
-    def __init__(self, rule: StoppingRule, speculate: int) -> None:
-        self.rule, self.speculate = rule, speculate
+    def __init__(self, rule: StoppingRule, speculate: int, usages: Sequence[Usage]) -> None:
+        self.rule, self.speculate, self.usages = rule, speculate, usages
         self.depths: list[int] = []
-        self.samples = self.rounds = 0
+        self.ends: list[int] = []  # tokens on the longest chain that ends with a call
+        self.samples = self.rounds = self.clock = 0
         self.stopped_by: StoppedBy | None = None
         self.key: str | None = None
 
@@ -103,12 +107,23 @@ class _Progress:
         if self.stopped_by is not None:
             return False
         wanted = min(self.rule.earliest(tally, remaining) + self.speculate, remaining)
-        self.depths += [self.rounds + 1] * (self.samples + wanted - len(self.depths))
+        for usage in self.usages[len(self.depths) : self.samples + wanted]:
+            self.depths.append(self.rounds + 1)
+            self.ends.append(self.clock + usage.total_tokens)
         self.rounds = max(self.rounds, self.depths[self.samples])
+        self.clock = max(self.clock, self.ends[self.samples])
         self.samples += 1
         return True
 
-    def result(self, lengths: Sequence[int]) -> Replayed:
-        launched = len(self.depths)
-        tokens = sum(lengths[:launched])
-        return Replayed(self.key, self.samples, launched, tokens, self.rounds, self.stopped_by)
+    def result(self) -> Replayed:
+        launched = self.usages[: len(self.depths)]
+        return Replayed(
+            key=self.key,
+            samples=self.samples,
+            launched=len(launched),
+            tokens=sum(usage.completion_tokens for usage in launched),
+            total_tokens=sum(usage.total_tokens for usage in launched),
+            rounds=self.rounds,
+            critical_tokens=self.clock,
+            stopped_by=self.stopped_by,
+        )

@@ -9,78 +9,19 @@ from itertools import pairwise
 
 from tts.errors import ConfigError, NotCertifiable
 from tts.stopping.binomial import at_most, decimal, most_failures, upper_bound
+from tts.stopping.p_values import binomial_p
 
 __all__ = [
     "Certificate",
-    "binomial_p",
     "certify",
     "control_risk",
     "fixed_sequence",
-    "hoeffding_bentkus_p",
     "holm",
     "problems_needed",
     "worst_ahead",
 ]
 
 _MOST_PROBLEMS = 10_000_000
-
-
-def binomial_p(failures: int, n: int, level: float) -> float:
-    """Return P(Bin(n, level) <= failures): the p-value of "the risk is above level".
-
-    For losses of 0 and 1; the sharpest there is.
-
-    Args:
-        failures: Losses of 1, in [0, n].
-        n: Independent units, problems as a rule; at least 1.
-        level: The risk that is to be ruled out, in (0, 1).
-
-    Raises:
-        ConfigError: If an argument is out of range.
-
-    >>> round(binomial_p(5, 100, 0.1), 6)
-    0.057577
-    """
-    _check(failures / n if n > 0 else math.nan, n, level)
-    return at_most(failures, n, level)
-
-
-def hoeffding_bentkus_p(risk: float, n: int, level: float) -> float:
-    """Return the Hoeffding-Bentkus p-value of "the risk is above level", for losses in [0, 1].
-
-    min(exp(-n h(min(risk, level), level)), e P(Bin(n, level) <= ceil(n risk))) with
-    h(a, b) = a ln(a/b) + (1-a) ln((1-a)/(1-b)).
-
-    Args:
-        risk: Mean loss, in [0, 1].
-        n: Independent units; at least 1.
-        level: The risk that is to be ruled out, in (0, 1).
-
-    Raises:
-        ConfigError: If an argument is out of range.
-
-    Source: Bates et al. 2021, arXiv:2101.02703, section 3.1.3; Angelopoulos et al. 2021,
-    arXiv:2110.01052. Checked against MAPIE.
-
-    >>> round(hoeffding_bentkus_p(0.05, 100, 0.1), 6)
-    0.15651
-    """
-    _check(risk, n, level)
-    seen = min(risk, level)
-    divergence = (1.0 - seen) * math.log((1.0 - seen) / (1.0 - level))
-    if seen > 0.0:
-        divergence += seen * math.log(seen / level)
-    losses = math.ceil(round(n * risk, 9))  # n * risk that is a whole number may be rounded up
-    bentkus = math.e * at_most(losses, n, level)
-    return min(1.0, math.exp(-n * divergence), bentkus)
-
-
-def _check(risk: float, n: int, level: float) -> None:
-    if n < 1 or not 0.0 <= risk <= 1.0 or not 0.0 < level < 1.0:
-        raise ConfigError(
-            f"a p-value needs n >= 1, a risk in [0, 1] and a level in (0, 1), "
-            f"got {n}, {risk} and {level}"
-        )
 
 
 def fixed_sequence(p_values: Sequence[float], delta: float) -> list[int]:

@@ -1,0 +1,193 @@
+"""What stopping rules answer and cost, replayed on problems that were sampled in full."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tts.answers import equivalent
+from tts.canonical import canonical
+from tts.cli.figure import Figure, Mark
+from tts.errors import NotCertifiable
+from tts.evals.bench.reference_levels import Interval, bootstrap
+from tts.stopping import Never, StoppingRule
+from tts.stopping.binomial import upper_bound
+from tts.stopping.calibration import Recording
+from tts.stopping.replay import Replayed, replay_all
+from tts.stopping.risk import certify
+
+__all__ = ["SPECULATE", "Halves", "Outcome", "Row", "frontier", "halves", "outcomes", "row_of"]
+
+SPECULATE: Final = (0, 2, 8)
+"""Calls in flight beyond what a rule allows."""
+_SPLITS: Final = 400
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A rule on every problem; each field has one number a problem.
+
+    Attributes:
+        right: 1 where its answer is the right one.
+        differs: 1 where its answer is not that of the full vote.
+        samples: Candidates that were consumed.
+        rounds: Calls on the longest chain.
+        total: Prompt and completion tokens that were sent for.
+        critical: Prompt and completion tokens on the longest chain.
+    """
+
+    right: Floats
+    differs: Floats
+    samples: Floats
+    rounds: Floats
+    total: Floats
+    critical: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the report; every number with its 95% interval over problems."""
+
+    name: str
+    speculate: int
+    accuracy: Interval
+    gain: Interval
+    """Accuracy above the full vote's, paired."""
+    differs: Interval
+    """Share of answers that are not the full vote's; the interval is the exact one."""
+    samples: Interval
+    rounds: Interval
+    saved: Interval
+    """Share of the full vote's tokens, prompts included, that were not sent for."""
+    critical: Interval
+    """Tokens on the longest chain over those of the full vote, whose calls all run at once."""
+
+
+def outcomes(
+    rules: Sequence[StoppingRule], problems: Sequence[Recording], n: int, speculate: int
+) -> list[Outcome]:
+    """Replay rules on problems that have `n` samples each and known answers."""
+    runs = [
+        replay_all([*rules, Never()], one.candidates, n, speculate=speculate) for one in problems
+    ]
+    full = [row[-1].key for row in runs]
+    truths = [canonical(one.truth or "") for one in problems]
+    return [_outcome([row[at] for row in runs], full, truths) for at in range(len(rules))]
+
+
+def _outcome(
+    runs: Sequence[Replayed], full: Sequence[str | None], truths: Sequence[str]
+) -> Outcome:
+    return Outcome(
+        right=np.array([_same(run.key, truth) for run, truth in zip(runs, truths, strict=True)]),
+        differs=np.array([1.0 - _same(run.key, key) for run, key in zip(runs, full, strict=True)]),
+        samples=np.array([run.samples for run in runs], float),
+        rounds=np.array([run.rounds for run in runs], float),
+        total=np.array([run.total_tokens for run in runs], float),
+        critical=np.array([run.critical_tokens for run in runs], float),
+    )
+
+
+def _same(one: str | None, other: str | None) -> float:
+    if one is None or other is None:
+        return float(one is other)
+    return float(equivalent(one, other))
+
+
+def row_of(name: str, speculate: int, outcome: Outcome, full: Outcome) -> Row:
+    """Return a rule's line, compared with the full vote on the same problems."""
+    return Row(
+        name=name,
+        speculate=speculate,
+        accuracy=bootstrap(outcome.right),
+        gain=bootstrap(outcome.right - full.right),
+        differs=_exact(outcome.differs),
+        samples=bootstrap(outcome.samples),
+        rounds=bootstrap(outcome.rounds),
+        saved=_share(full.total - outcome.total, full.total),
+        critical=_share(outcome.critical, full.critical),
+    )
+
+
+def _exact(failures: Floats) -> Interval:
+    """Return a rate with its Clopper-Pearson interval: a bootstrap of no failures has no width."""
+    count, n = int(failures.sum()), len(failures)
+    low = 1.0 - upper_bound(n - count, n, 0.025)
+    return Interval(count / n, low, upper_bound(count, n, 0.025))
+
+
+def _share(part: Floats, whole: Floats) -> Interval:
+    """Return a ratio of sums over problems with its bootstrap interval."""
+    picks = np.random.default_rng(0).integers(len(part), size=(2000, len(part)))
+    low, high = np.quantile(part[picks].sum(1) / whole[picks].sum(1), [0.025, 0.975])
+    return Interval(float(part.sum() / whole.sum()), float(low), float(high))
+
+
+@dataclass(frozen=True, slots=True)
+class Halves:
+    """A calibration tried many times: on a random half of the problems, judged on the other.
+
+    Attributes:
+        level: Disagreement that was to be certified.
+        certified: Share of the halves that certified a setting.
+        saved: Mean share of tokens saved on the other half, where one did.
+        differs: Mean disagreement there.
+        exceeds: Share of certified halves whose setting disagrees more than `level` on all
+            problems together; at most delta is promised for problems without end.
+    """
+
+    level: float
+    certified: float
+    saved: float
+    differs: float
+    exceeds: float
+
+
+def halves(ladder: Sequence[Outcome], full: Outcome, level: float, delta: float) -> Halves:
+    """Calibrate a ladder of settings on random halves."""
+    rng = np.random.default_rng(1)
+    n = len(full.total)
+    saved, differs, exceeds = list[float](), list[float](), list[float]()
+    for _ in range(_SPLITS):
+        order = rng.permutation(n)
+        known, other = order[: n // 2], order[n // 2 :]
+        try:
+            losses = [(each.differs[known] > 0).tolist() for each in ladder]
+            settings = certify(losses, level, delta).certified
+        except NotCertifiable:
+            continue
+        best = ladder[min(settings, key=lambda at: float(ladder[at].total[known].mean()))]
+        saved.append(1.0 - float(best.total[other].sum() / full.total[other].sum()))
+        differs.append(float(best.differs[other].mean()))
+        exceeds.append(float(best.differs.mean() > level))
+    if not saved:
+        return Halves(level, 0.0, 0.0, 0.0, 0.0)
+    means = (float(np.mean(each)) for each in (saved, differs, exceeds))
+    return Halves(level, len(saved) / _SPLITS, *means)
+
+
+def frontier(rows: Sequence[Row]) -> Figure:
+    """Return what rules save against how often they answer otherwise than the full vote."""
+    colors = {True: "steelblue", False: "seagreen"}
+    marks = [
+        Mark(
+            x=100 * row.saved.mean,
+            y=100 * row.differs.mean,
+            low=100 * row.differs.low,
+            high=100 * row.differs.high,
+            name=row.name,
+            color=colors[row.name.startswith("calibrated")],
+        )
+        for row in rows
+    ]
+    return Figure(
+        marks=marks,
+        across="tokens saved, % of the full vote's",
+        up="answers that are not the full vote's, %, with 95% interval",
+    )
