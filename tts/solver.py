@@ -150,14 +150,21 @@ class Solver:
         )
 
 
+def _fingerprint(pipeline: Pipeline, strategy: Strategy) -> str:
+    return pipeline.model_copy(update={"strategy": strategy}).fingerprint()
+
+
 def _check(pipeline: Pipeline, backends: Mapping[str, Backend]) -> None:
     """Refuse a pipeline that cannot work, before the first call is paid for."""
-    for rule in pipeline.strategy.parts():
-        if not isinstance(rule, StoppingRule):
-            continue
-        objection = rule.objection(pipeline.fingerprint)
+    for part in (pipeline.strategy, *pipeline.strategy.parts()):
+        objection = None
+        if isinstance(part, StoppingRule):
+            objection = part.objection(pipeline.fingerprint)
+        elif isinstance(part, Strategy):
+            objection = part.objection(partial(_fingerprint, pipeline))
         if objection is not None:
-            raise pipeline.mistake(objection, "strategy", "stop")
+            is_rule = isinstance(part, StoppingRule)
+            raise pipeline.mistake(objection, "strategy", *(["stop"] if is_rule else []))
     first = next(iter(backends))
     for role, abilities in pipeline.strategy.needs().items():
         name = pipeline.roles.get(role, first)
