@@ -77,7 +77,8 @@ class DraftTarget(Strategy, name="draft_target"):
     step: Annotated[float, Field(ge=0.0, le=1.0)] = 0.02
     """Conditional: how far one decision moves the level of its turn; 0 keeps it."""
     takeover: Literal["append", "replace"] = "append"
-    """Whether the target goes on after the draft's chunk, as published, or in its place."""
+    """Whether the target goes on after the draft's chunk, as published, or writes in its place. A
+    chunk with which the draft has ended its text is always replaced."""
     most_takeovers: PositiveInt | None = None
     """Most takeovers of a text; then the draft goes on unread. None is no limit."""
 
@@ -267,7 +268,9 @@ class DraftTarget(Strategy, name="draft_target"):
         takes_over: bool,
     ) -> None:
         """Keep the draft's chunk, or let the target take over."""
-        if chunk is not None and (not takes_over or self.takeover == "append"):
+        is_open = chunk is not None and chunk.finish_reason == "length"
+        is_kept = not takes_over or (self.takeover == "append" and is_open)
+        if chunk is not None and is_kept:
             text.add("draft", chunk)
         if takes_over:
             prompt, most = run.prompt("target", problem=problem), self.continuation or self.chunk

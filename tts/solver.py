@@ -150,21 +150,14 @@ class Solver:
         )
 
 
-def _fingerprint(pipeline: Pipeline, strategy: Strategy) -> str:
-    return pipeline.model_copy(update={"strategy": strategy}).fingerprint()
-
-
 def _check(pipeline: Pipeline, backends: Mapping[str, Backend]) -> None:
     """Refuse a pipeline that cannot work, before the first call is paid for."""
     for part in (pipeline.strategy, *pipeline.strategy.parts()):
-        objection = None
-        if isinstance(part, StoppingRule):
+        if isinstance(part, StoppingRule | Strategy):
             objection = part.objection(pipeline.fingerprint)
-        elif isinstance(part, Strategy):
-            objection = part.objection(partial(_fingerprint, pipeline))
-        if objection is not None:
-            is_rule = isinstance(part, StoppingRule)
-            raise pipeline.mistake(objection, "strategy", *(["stop"] if is_rule else []))
+            if objection is not None:
+                key = "stop" if isinstance(part, StoppingRule) else "calibration"
+                raise pipeline.mistake(objection, "strategy", key)
     first = next(iter(backends))
     for role, abilities in pipeline.strategy.needs().items():
         name = pipeline.roles.get(role, first)

@@ -134,7 +134,7 @@ class RateController:
         self.rate, self.lag, self.step, self._window, self._seed = rate, lag, step, window, seed
         self._made: defaultdict[int, dict[int, Decision]] = defaultdict(dict)  # by turn and sample
         self._passed: dict[int, float] = {}
-        self._through: defaultdict[int, int] = defaultdict(int)
+        self._counts: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         self._fixed = calibration and weighed_by_bucket(calibration, self.buckets, rate)
 
     @property
@@ -158,9 +158,7 @@ class RateController:
 
     def is_ready(self, sample: int, turn: int) -> bool:
         """Return whether all is known that the decision on a sample's turn depends on."""
-        while self._passed.get(self._through[turn], 0) > turn:
-            self._through[turn] += 1
-        return not self.waits or sample - self.lag < self._through[turn]
+        return not self.waits or sample - self.lag < len(self._count(turn))
 
     def decide(self, score: float | None, *, sample: int, turn: int) -> Decision:
         """Decide on a chunk.
@@ -237,27 +235,37 @@ class RateController:
         }
         return self
 
+    def _count(self, turn: int) -> list[tuple[int, int]]:
+        """Return decisions on a turn and takeovers among them, for each sample with all before it.
+
+        It ends at the first sample that has not passed the turn.
+        """
+        counts, made = self._counts[turn], self._made[turn]
+        while self._passed.get(len(counts), 0) > turn:
+            decisions, taken = counts[-1] if counts else (0, 0)
+            own = made.get(len(counts))
+            if own is not None and own.score is not None:
+                decisions, taken = decisions + 1, taken + own.takes_over
+            counts.append((decisions, taken))
+        return counts
+
     def _ranked(self, score: float, sample: int, turn: int) -> tuple[float, float, int]:
         bucket = bucket_of(turn, self.buckets)
         if self._fixed:
             return self._fixed[bucket].rank(score)
-        turns = range(self.buckets[bucket], turn + 1)
-        start = 0 if self._window is None else sample - self.lag + 1 - self._window
-        seen = [one for each in turns for one in self._seen(sample, each) if one.sample >= start]
-        rank = Scores(one.score for one in seen if one.score is not None).rank(score)
+        end = max(0, sample - self.lag + 1)
+        start = 0 if self._window is None else max(0, end - self._window)
+        turns = [self._made[each] for each in range(self.buckets[bucket], turn + 1)]
+        seen = (made.get(other) for made in turns for other in range(start, end))
+        known = [one.score for one in seen if one is not None and one.score is not None]
+        rank = Scores(known).rank(score)
         return float(rank.above), float(rank.equal), rank.n
 
     def _level(self, sample: int, turn: int) -> float:
-        if not self.step:
+        if not self.step or sample < self.lag:
             return self.rate
-        seen = [one for one in self._seen(sample, turn) if one.score is not None]
-        owed = self.rate * len(seen) - sum(one.takes_over for one in seen)
-        return self.rate + self.step * owed
-
-    def _seen(self, sample: int, turn: int) -> list[Decision]:
-        """Return the decisions on a turn that a sample's may depend on."""
-        made = self._made.get(turn, {})
-        return [one for other, one in made.items() if other <= sample - self.lag]
+        decisions, taken = self._count(turn)[sample - self.lag]
+        return self.rate + self.step * (self.rate * decisions - taken)
 
     def _bound(self, decisions: int, turns: int) -> float:
         if not self.step:
