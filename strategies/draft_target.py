@@ -15,6 +15,7 @@ from tts.messages import Completion
 from tts.problem import Candidate, Problem, Solution
 from tts.registry import mistake
 from tts.run import Run
+from tts.stopping.conformal import uniform
 from tts.stopping.takeovers import RateController
 from tts.stopping.turn_scores import BUCKETS, TurnScores
 from tts.strategy import Strategy
@@ -144,7 +145,7 @@ class DraftTarget(Strategy, name="draft_target"):
             buckets=self.buckets,
             lag=self.lag,
             step=0.0 if is_fixed else self.step,
-            seed=run.rng.getrandbits(31),
+            seed=math.floor(uniform(run.rng.getrandbits(31), problem.text) * 2**31),
             calibration=self.calibration,
         )
         run.record("control", mode=self.mode, guarantee=controller.guarantee)
@@ -226,12 +227,16 @@ class DraftTarget(Strategy, name="draft_target"):
         self, chunks: Sequence[tuple[JointText, Completion | None, float | None]], u: float
     ) -> set[int]:
         """Return the samples with the highest scores, `rate` of them on average over u."""
+        written = [(text, math.inf if score is None else score) for text, _, score in chunks]
         ranked = sorted(
-            chunks, key=lambda one: (-math.inf if one[2] is None else -one[2], one[0].sample)
+            ((text, score) for text, score in written if score > -math.inf),
+            key=lambda one: (-one[1], one[0].sample),
         )
         count = math.floor(self.rate * len(ranked) + u)
-        return {text.sample for text, _, score in ranked[:count] if score != -math.inf} | {
-            text.sample for text, _, score in ranked if score is None
+        return {
+            text.sample
+            for at, (text, score) in enumerate(ranked)
+            if at < count or score == math.inf
         }
 
     async def _draft(self, problem: Problem, text: JointText, run: Run) -> Completion | None:

@@ -51,7 +51,7 @@ async def batch(requests: list[Request], concurrency: int) -> list[Completion]:
     return [found[index] for index in range(len(requests))]
 
 
-@pytest.mark.parametrize("cut", [1, 5, 6, 7, 17])
+@pytest.mark.parametrize("cut", [1, 3, 4, 5])
 def test_a_text_is_gone_on_with_as_if_it_had_not_been_cut(cut: int) -> None:
     async def main() -> tuple[Completion, Completion, Completion]:
         asked = request(temperature=0.0, logprobs=True)
