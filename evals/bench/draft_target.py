@@ -85,8 +85,8 @@ class _Work:
         if files is not None:
             layers = [load_config(one.config).num_hidden_layers for one in (files, bundled(MAIN))]
             self.share, sampling = layers[0] / layers[1], SAMPLING
-            known = {"folder": draft} if draft is not None else {"model": "draft"}
-            small = ReferenceBackend(max_batch=128, **known)  # type: ignore[arg-type]  # one of both
+            known: dict[str, Any] = {"folder": draft} if draft is not None else {"model": "draft"}
+            small = ReferenceBackend(max_batch=128, **known)
         self.models = {
             "small": Given(backend=small, concurrency=1024, sampling=sampling),
             "large": Given(backend=large, concurrency=1024, sampling=SAMPLING),

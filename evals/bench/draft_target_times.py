@@ -137,7 +137,7 @@ def times(sigma: float, problems: int) -> list[dict[str, Any]]:
         pipeline = _pipeline(sigma, mode)
         seconds, taken = virtual_run(lambda: _alone(pipeline, problems))  # noqa: B023  # run at once
         rate = virtual_run(lambda: _together(pipeline, problems))  # noqa: B023  # run at once
-        row = {"sigma": sigma, "mode": name, "seconds": seconds, "takeovers": taken}
+        row: dict[str, Any] = {"sigma": sigma, "mode": name, "seconds": seconds, "takeovers": taken}
         base = rows[0] if rows else {**row, "problems_a_second": rate}
         rows.append(
             {
