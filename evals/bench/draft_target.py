@@ -66,7 +66,7 @@ def drift(problems: int, seeds: Sequence[int]) -> list[dict[str, Any]]:
     rows = []
     for seed in seeds:
         stream = drifting(seed, problems)
-        controller = RateController(RATE, lag=32, step=0.03, window=200)
+        controller = RateController(RATE, lag=16, step=0.1, window=400)
         static = published(stream, drifting(1000 + seed, problems))
         for recipe, rates in (("published", static), ("kept", kept(stream, controller))):
             worst = max(abs(rate - RATE) for rate in rates)

@@ -161,13 +161,13 @@ def test_control_ranks_without_ties_or_plus_one_miss_the_rate() -> None:
 
 
 def test_rate_of_every_turn_stays_within_three_points_on_drift() -> None:
-    # False-alarm rate: 0 in the first two buckets, where the bound of the level is below .03
-    # whatever the scores; in the others none of six seeds deviates by more than .019.
-    controller = RateController(RATE, lag=32, step=0.03, window=200)
+    # False-alarm rate: 0 in the first four buckets, where the bound of the level is below .03
+    # whatever the scores; in the last, of two late turns, none of twelve seeds deviates by .02.
+    controller = RateController(RATE, lag=16, step=0.1, window=400)
     rates = kept(drifting(4, PROBLEMS), controller)
     assert len(rates) == len(BUCKETS)
     assert all(abs(rate - RATE) <= 0.03 for rate in rates)
-    assert all(bucket.bound < 0.03 for bucket in controller.rates()[:2])
+    assert all(bucket.bound < 0.03 for bucket in controller.rates()[:4])
 
 
 def test_control_the_published_recipe_drifts_from_under_three_to_five_tenths() -> None:
