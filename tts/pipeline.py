@@ -114,22 +114,25 @@ class Pipeline(Frozen):
         except ValidationError as error:
             raise ConfigError(describe(error).removeprefix("text: ")) from error
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, strategy: Strategy | None = None) -> str:
         """Return a digest of all that decides what is sampled and how answers are read and counted.
 
         Models with their sampling settings, prompts, answer format, and the strategy but for its
         rule: two pipelines with the same fingerprint draw from the same law.
+
+        Args:
+            strategy: One in place of the pipeline's own.
         """
-        first = next(iter(self.models))
-        prompts = self.strategy.prompts(self.prompts)
+        first, asking = next(iter(self.models)), strategy or self.strategy
+        prompts = asking.prompts(self.prompts)
         roles = {}
-        for role in self.strategy.roles():
+        for role in asking.roles():
             provider = self.models[self.roles.get(role, first)]
             sampling = provider.sampling.model_dump(mode="json")
             roles[role] = [provider.identity(), sampling, prompts.source(role)]
-        strategy = self.strategy.settings()
-        strategy.pop("stop", None)
-        values = [roles, strategy, self.answer.model_dump(mode="json")]
+        settings = asking.settings()
+        settings.pop("stop", None)
+        values = [roles, settings, self.answer.model_dump(mode="json")]
         text = json.dumps(values, sort_keys=True, ensure_ascii=False)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

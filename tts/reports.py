@@ -56,6 +56,15 @@ class Reports:
         return self._session.trace.now
 
     @property
+    def clock(self) -> Clock:
+        """The longest chain of calls that led here."""
+        return self._line.clock
+
+    def follow(self, clock: Clock) -> None:
+        """Note that what comes used other concurrent work, which was done at that time."""
+        self._line.join(clock)
+
+    @property
     def is_watched(self) -> bool:
         """True if somebody hears of `show`."""
         return self._session.on_update is not None

@@ -13,6 +13,7 @@ import anyio
 
 from tts.backends.base import Capabilities
 from tts.calls import make_call
+from tts.continuations import extend, score
 from tts.dataflow import flow
 from tts.draws import Drawing
 from tts.errors import BackendError, BudgetExceeded, NoQuorum
@@ -133,6 +134,8 @@ class Run(Reports):
         return await make_call(self._session, span, asked, span.path, ticket, options, on_token)
 
     stream = stream
+    extend = extend
+    score = score
     count = count
     flow = flow
 
@@ -148,6 +151,15 @@ class Run(Reports):
         asked, ticket = as_prompt(prompt, role), span.take_ticket()
         completion = await make_call(self._session, span, asked, span.path, ticket, options)
         return self._findings.remember(self._findings.read(ticket, completion), span.path)
+
+    def propose(self, completion: Completion, *, ticket: int) -> Candidate:
+        """Keep a text that several calls have written as a candidate. No call.
+
+        Args:
+            completion: The whole text; cut off, if its `finish_reason` is `length`.
+            ticket: Its place among the candidates of its kind.
+        """
+        return self._findings.remember(self._findings.read(ticket, completion), self._line.path)
 
     def priority(self, priority: int) -> AbstractContextManager[None]:
         """Let calls made in this block, and in work that starts in it, go first where calls wait.

@@ -152,12 +152,12 @@ class Solver:
 
 def _check(pipeline: Pipeline, backends: Mapping[str, Backend]) -> None:
     """Refuse a pipeline that cannot work, before the first call is paid for."""
-    for rule in pipeline.strategy.parts():
-        if not isinstance(rule, StoppingRule):
-            continue
-        objection = rule.objection(pipeline.fingerprint)
-        if objection is not None:
-            raise pipeline.mistake(objection, "strategy", "stop")
+    for part in (pipeline.strategy, *pipeline.strategy.parts()):
+        if isinstance(part, StoppingRule | Strategy):
+            objection = part.objection(pipeline.fingerprint)
+            if objection is not None:
+                key = "stop" if isinstance(part, StoppingRule) else "calibration"
+                raise pipeline.mistake(objection, "strategy", key)
     first = next(iter(backends))
     for role, abilities in pipeline.strategy.needs().items():
         name = pipeline.roles.get(role, first)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -36,6 +36,14 @@ class Strategy(Component, group="tts.strategies", label="strategy"):
         first call.
         """
         return {}
+
+    def objection(self, fingerprint: Callable[[Strategy], str]) -> str | None:
+        """Return why a pipeline must not use this strategy, None if it may.
+
+        Args:
+            fingerprint: Digest of the pipeline with another strategy in this one's place.
+        """
+        return None
 
     @abstractmethod
     async def solve(self, problem: Problem, run: Run) -> Solution:

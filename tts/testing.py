@@ -84,7 +84,7 @@ class ScriptedBackend:
     ) -> None:
         self.name = "scripted"
         self.capabilities = capabilities or Capabilities(
-            seed=True, logprobs=True, top_logprobs=20, score=True, fork=True
+            seed=True, logprobs=True, top_logprobs=20, score=True, fork=True, prefill=True
         )
         self.price = price
         self.requests: list[Request] = []

@@ -51,10 +51,30 @@ async def batch(requests: list[Request], concurrency: int) -> list[Completion]:
     return [found[index] for index in range(len(requests))]
 
 
+@pytest.mark.parametrize("cut", [1, 3, 4, 5])
+def test_a_text_is_gone_on_with_as_if_it_had_not_been_cut(cut: int) -> None:
+    async def main() -> tuple[Completion, Completion, Completion]:
+        asked = request(temperature=0.0, logprobs=True)
+        whole = await complete(asked)
+        begun = await complete(asked.model_copy(update={"max_tokens": cut}))
+        words = Message(role="assistant", content=begun.text)
+        messages = (*asked.messages, words)
+        rest = await complete(asked.model_copy(update={"messages": messages}))
+        return whole, begun, rest
+
+    whole, begun, rest = anyio.run(main)
+    assert begun.finish_reason == "length"
+    assert (begun.text + rest.text).startswith(whole.text)
+    assert whole.logprobs and begun.logprobs and rest.logprobs
+    assert "".join(one.token for one in rest.logprobs) == rest.text
+    joined = [one.token for one in (*begun.logprobs, *rest.logprobs)]
+    assert joined[: len(whole.logprobs)] == [one.token for one in whole.logprobs]
+
+
 def test_it_is_a_backend_that_can_do_everything() -> None:
     assert isinstance(backend(), Backend)
     able = backend().capabilities
-    assert able.seed and able.logprobs and able.score and able.fork
+    assert able.seed and able.logprobs and able.score and able.fork and able.prefill
     assert able.top_logprobs == 20
     config = json.loads((BUNDLED / "config.json").read_text())
     assert able.context == config["max_position_embeddings"]

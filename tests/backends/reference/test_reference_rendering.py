@@ -44,6 +44,37 @@ def test_turns_follow_one_another_with_their_tags() -> None:
     assert prompt == tuple(turns)
 
 
+def test_what_the_assistant_says_last_is_left_open() -> None:
+    begun = Message(role="assistant", content="b\n")
+    assert renderer().prompt([user("a"), begun]) == (
+        *renderer().prompt([user("a")]),
+        *tokenizer().encode("b\n"),
+    )
+
+
+@given(TEXTS, st.integers(0, 30))
+def test_a_text_that_goes_on_keeps_its_spaces(text: str, cut: int) -> None:
+    ids = tokenizer().encode(text)
+    before, after = ids[:cut], ids[cut:]
+    whole = tokenizer().decode(before) + renderer().text(after, before)
+    if "\ufffd" not in tokenizer().decode(before):  # not between the bytes of a character
+        assert whole == text
+        rest = renderer().text(after, before)
+        assert "".join(renderer().pieces(after, rest, before)) == rest
+
+
+def test_a_given_text_goes_on_from_the_assistants_words() -> None:
+    ids = tokenizer().encode("hats = 9\nkeys = 5")
+    before = tuple(tokenizer().encode("hats = 9\n"))
+    assert (*before, *renderer().given("keys = 5", before)) == tuple(ids)
+
+
+def test_a_watch_sees_the_space_at_the_start_of_what_goes_on() -> None:
+    before, after = tokenizer().encode("a"), tokenizer().encode("a =")[1:]
+    assert StopWatch(tokenizer(), [" ="], before)(after)
+    assert not StopWatch(tokenizer(), [" ="])(after)
+
+
 def test_a_system_message_stands_in_front_of_the_next_users_text() -> None:
     system = Message(role="system", content="be brief")
     assert renderer().prompt([system, user("a")]) == renderer().prompt([user("be brief\na")])

@@ -128,7 +128,9 @@ class ReferenceBackend:
         return self._renderer.prompt(messages)
 
     def _given(self, request: Request) -> TokenIds | None:
-        return None if request.given is None else tuple(self._tokenizer.encode(request.given))
+        if request.given is None:
+            return None
+        return self._renderer.given(request.given, self._renderer.begun(request.messages))
 
     def _row(self, request: Request) -> tuple[Row, StopWatch | None]:
         prompt, given = self._prompt(request.messages), self._given(request)
@@ -138,7 +140,8 @@ class ReferenceBackend:
                 f"prompt of {self.prompt_tokens(request)} tokens leaves no room in a context of"
                 f" {self._context}"
             )
-        watch = StopWatch(self._tokenizer, request.stop) if request.stop else None
+        before = self._renderer.begun(request.messages)
+        watch = StopWatch(self._tokenizer, request.stop, before) if request.stop else None
         row = Row(
             prompt=prompt,
             settings=Settings(request.temperature, request.top_p, request.top_k),
@@ -157,33 +160,34 @@ class ReferenceBackend:
         tokens = row.tokens
         if row.given is None and tokens[-1] == self._renderer.end:
             tokens = tokens[:-1]
-        text = self._tokenizer.decode(tokens)
+        before = self._renderer.begun(request.messages)
+        text = self._renderer.text(tokens, before)
         if watch is not None and row.given is None:
             text = watch.cut(text)
         return Completion(
             text=text if request.given is None else request.given,
             finish_reason=row.finish or "stop",
             usage=usage,
-            logprobs=self._logprobs(request, row, tokens, text),
+            logprobs=self._logprobs(request, row, tokens, text, before),
             model=self.name,
         )
 
     def _logprobs(
-        self, request: Request, row: Row, tokens: list[int], text: str
+        self, request: Request, row: Row, tokens: list[int], text: str, before: TokenIds
     ) -> tuple[TokenLogprob, ...] | None:
         if not (request.logprobs or request.top_logprobs or request.given is not None):
             return None
         return tuple(
-            TokenLogprob(token=piece, logprob=row.logprobs[i], top=self._top(row, i))
-            for i, piece in enumerate(self._renderer.pieces(tokens, text))
+            TokenLogprob(token=piece, logprob=row.logprobs[i], top=self._top(row, i, before))
+            for i, piece in enumerate(self._renderer.pieces(tokens, text, before))
         )
 
-    def _top(self, row: Row, index: int) -> tuple[tuple[str, float], ...]:
+    def _top(self, row: Row, index: int, before: TokenIds) -> tuple[tuple[str, float], ...]:
         if not row.alternatives:
             return ()
-        before = row.tokens[index - 1] if index else None
+        last = row.tokens[index - 1] if index else (before or (None,))[-1]
         return tuple(
-            (self._renderer.spelling(token, before), logprob)
+            (self._renderer.spelling(token, last), logprob)
             for token, logprob in row.alternatives[index]
         )
 
@@ -252,7 +256,13 @@ def _fitting(path: Path, config: LlamaConfig) -> Tokenizer:
 
 def _can(context: int) -> Capabilities:
     return Capabilities(
-        seed=True, logprobs=True, top_logprobs=20, score=True, fork=True, context=context
+        seed=True,
+        logprobs=True,
+        top_logprobs=20,
+        score=True,
+        fork=True,
+        prefill=True,
+        context=context,
     )
 
 

@@ -1,0 +1,139 @@
+"""Texts that several calls write: one model goes on where another has stopped, and one scores them.
+
+Both are calls like any other: budget, permits, clocks and the trace see them as `run.generate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tts.errors import InvalidResponse
+from tts.messages import Completion, Message, TokenLogprob, Usage
+from tts.pieces import Generates
+from tts.problem import Problem
+from tts.prompts import Prompt
+from tts.requests import as_prompt
+
+__all__ = ["JointText", "extend", "score"]
+
+
+async def extend(
+    run: Generates,
+    prompt: str | Prompt | Sequence[Message],
+    begun: str,
+    *,
+    role: str = "",
+    **options: Any,
+) -> Completion:
+    """Let a model go on with a text that it, or another, has begun. One call; ability `prefill`.
+
+    Args:
+        run: Makes the call.
+        prompt: What was asked.
+        begun: The text so far; with an empty one the model begins.
+        role: Replaces the prompt's role.
+        options: As `run.generate`. `max_tokens` counts what is added; an answer that ends by it
+            has `finish_reason` `length`, and can be gone on with.
+
+    Returns:
+        What the model adds: `begun` and its text are the whole.
+
+    Raises:
+        BackendError, BudgetExceeded, ConfigError: As `run.generate`.
+    """
+    asked = as_prompt(prompt, role)
+    if begun:
+        words = Message(role="assistant", content=begun)
+        asked = Prompt(asked.role, (*asked.messages, words))
+    return await run.generate(asked, **options)
+
+
+async def score(
+    run: Generates,
+    prompt: str | Prompt | Sequence[Message],
+    text: str,
+    *,
+    start: int = 0,
+    role: str = "",
+    **options: Any,
+) -> tuple[TokenLogprob, ...]:
+    """Ask a model how probable a text is as its own answer. One call; ability `score`.
+
+    Args:
+        run: Makes the call.
+        prompt: What was asked.
+        text: The whole answer so far, whoever wrote it.
+        start: Characters of it that are known already: their tokens are left out, and so is one
+            that begins among them.
+        role: Replaces the prompt's role.
+        options: As `run.generate`.
+
+    Returns:
+        The log-probability of each token from there on, the model's own tokens.
+
+    Raises:
+        BackendError, BudgetExceeded, ConfigError: As `run.generate`.
+        InvalidResponse: If there is none.
+    """
+    scored = await run.generate(as_prompt(prompt, role), given=text, **options)
+    place, found = 0, []
+    for entry in scored.logprobs or ():
+        begins = text.find(entry.token, place)  # where spaces are left out of tokens, it is later
+        place = (place if begins < 0 else begins) + len(entry.token)
+        if place - len(entry.token) >= start:
+            found.append(entry)
+    if not found:
+        raise InvalidResponse(f"{scored.model}: no log-probabilities for the text that was given")
+    return tuple(found)
+
+
+@dataclass(slots=True)
+class JointText:
+    """A text that several models write together.
+
+    Attributes:
+        sample: Its number.
+        text: What is written of it.
+        is_over: Whether whoever wrote last has ended it.
+        takeovers: How often the second writer took over.
+        turns: How often the first was asked.
+        usage: What writing it took.
+        tokens: Tokens that each role has written.
+        models: Names of the models that wrote, in order.
+    """
+
+    sample: int
+    text: str = ""
+    is_over: bool = False
+    takeovers: int = 0
+    turns: int = 0
+    usage: Usage = field(default_factory=Usage)
+    tokens: dict[str, int] = field(default_factory=dict)
+    models: dict[str, None] = field(default_factory=dict)
+
+    def add(self, role: str, chunk: Completion) -> None:
+        """Append what a role has written; a chunk that ended by itself ends the text."""
+        self.text += chunk.text
+        self.is_over = chunk.finish_reason == "stop"
+        self.tokens[role] = self.tokens.get(role, 0) + chunk.usage.completion_tokens
+        self.models[chunk.model] = None
+        self.usage = Usage(
+            prompt_tokens=self.usage.prompt_tokens + chunk.usage.prompt_tokens,
+            completion_tokens=self.usage.completion_tokens + chunk.usage.completion_tokens,
+        )
+
+    def answer(self, problem: Problem) -> str | None:
+        """Return the answer that is found so far."""
+        return problem.answer_format.extract(self.completion.visible, complete=self.is_over)
+
+    @property
+    def completion(self) -> Completion:
+        """The text as one answer; its usage is what writing it took."""
+        return Completion(
+            text=self.text,
+            finish_reason="stop" if self.is_over else "length",
+            usage=self.usage,
+            model="+".join(self.models) or "none",
+        )

@@ -1,0 +1,105 @@
+"""Calibration scores of drafted chunks: of many problems, by turn."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, ValidationError
+
+from tts.errors import ConfigError
+from tts.frozen import Frozen
+from tts.stopping.conformal import effective_n
+
+__all__ = ["BUCKETS", "TurnScores", "Weighed", "bucket_of", "weighed_by_bucket"]
+
+BUCKETS = (0, 1, 2, 6, 10)
+"""First turns of the buckets: the first two turns differ most, later ones are few."""
+
+
+def bucket_of(turn: int, buckets: Sequence[int] = BUCKETS) -> int:
+    """Return in which bucket a turn lies.
+
+    >>> [bucket_of(turn) for turn in (0, 1, 2, 5, 6, 99)]
+    [0, 1, 2, 2, 3, 4]
+    """
+    return bisect_right(buckets, turn) - 1
+
+
+class TurnScores(Frozen):
+    """Scores of drafted chunks on calibration problems, under the same two models and settings."""
+
+    problems: Annotated[tuple[tuple[tuple[int, float], ...], ...], Field(min_length=1)]
+    """By problem, the turn and score of each chunk of all its samples."""
+    fingerprint: str = ""
+    """Of the pipeline it was made with: another's scores are of another law."""
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a file that `tts.evals.takeovers` wrote.
+
+        Raises:
+            ConfigError: If it cannot be read.
+        """
+        try:
+            return cls.model_validate_json(Path(path).read_bytes())
+        except (OSError, ValidationError) as error:
+            why = error.strerror if isinstance(error, OSError) else "no scores of turns"
+            raise ConfigError(f"cannot read the calibration: {why}", path=str(path)) from error
+
+    def groups(self, bucket: int, buckets: Sequence[int] = BUCKETS) -> list[list[float]]:
+        """Return the scores of a bucket by problem; problems that never came so far are left out.
+
+        Raises:
+            ConfigError: If a score is no finite number.
+        """
+        found = []
+        for scores in self.problems:
+            own = [score for turn, score in scores if bucket_of(turn, buckets) == bucket]
+            if not all(map(math.isfinite, own)):
+                raise ConfigError("a score of the calibration is not finite: leave it out")
+            if own:
+                found.append(own)
+        return found
+
+    def effective(self, bucket: int, buckets: Sequence[int] = BUCKETS) -> float:
+        """Return how many independent scores a bucket's are worth; 0 of fewer than two problems.
+
+        Samples of a problem resemble each other: 16 for each of 100 problems are worth 160, say.
+        """
+        groups = self.groups(bucket, buckets)
+        return effective_n(groups) if len(groups) > 1 else 0.0
+
+
+class Weighed:
+    """Scores by problem, each problem of weight 1.
+
+    Args:
+        groups: The scores of each problem; none is empty.
+    """
+
+    def __init__(self, groups: Sequence[Sequence[float]]) -> None:
+        pairs = sorted((score, 1.0 / len(group)) for group in groups for score in group)
+        self._sorted = [score for score, _ in pairs]
+        self._below = [0.0, *accumulate(weight for _, weight in pairs)]
+        self.n = len(groups)
+
+    def rank(self, score: float) -> tuple[float, float, int]:
+        """Return the weight above a score, the weight equal to it, and all weight."""
+        low, high = bisect_left(self._sorted, score), bisect_right(self._sorted, score)
+        equal = self._below[high] - self._below[low]
+        return max(0.0, self._below[-1] - self._below[high]), equal, self.n
+
+
+def weighed_by_bucket(scores: TurnScores, buckets: Sequence[int], rate: float) -> list[Weighed]:
+    """Return a set for each bucket; one of fewer than 2 / rate problems is that before it too."""
+    found: list[list[list[float]]] = []
+    for bucket in range(len(buckets)):
+        groups = scores.groups(bucket, buckets)
+        is_small = len(groups) < 2.0 / rate
+        found.append([*(found[-1] if found and is_small else []), *groups])
+    return [Weighed(groups) for groups in found]
