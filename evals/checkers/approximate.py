@@ -28,6 +28,8 @@ class Approximate(Checker, name="approximate"):
     Source: the scoring of ParallelQA, Kim et al. 2023, arXiv:2312.04511, section 5.2.
     """
 
+    reads_text = False
+
     relative: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """How far a number may be off, as a share of the right one."""
     years: bool = True

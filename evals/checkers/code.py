@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError
 from tts.errors import ConfigError
 from tts.evals.checkers.base import Checker, CheckFailed
 from tts.registry import mistake
+from tts.tasks import first_error
 
 if TYPE_CHECKING:
     from tts.evals.tasks.base import Example
@@ -67,6 +68,8 @@ class Code(Checker, name="code"):
     the processor time is not used up, is a failure of the check: the machine may be overloaded.
     """
 
+    reads_text = False
+
     cpu_seconds: Annotated[int, Field(ge=1, le=600)] = 10
     """Processor time of program and test together."""
     seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
@@ -98,17 +101,21 @@ class Code(Checker, name="code"):
             "cpu_seconds": self.cpu_seconds,
             "memory_bytes": self.memory_mb * _MEGABYTE,
         }
-        code, told = await self._run(json.dumps(order))
+        told = await self._run(json.dumps(order))
         if not told:
-            raise CheckFailed(f"the process for the program ended at its start, with code {code}")
+            raise CheckFailed("the process for the program ended at its start")
         _tell(told[0].get("walls", []))
         return len(told) > 1 and told[1].get("passed") == token
 
-    async def _run(self, order: str) -> tuple[int, list[dict[str, Any]]]:
-        """Run the sandbox in an empty folder; return its exit code and the lines it answered."""
+    async def _run(self, order: str) -> list[dict[str, Any]]:
+        """Run the sandbox in an empty folder; return the lines it answered."""
         command = [sys.executable, "-I", "-S", "-B", str(Path(__file__).with_name("sandbox.py"))]
         try:
-            with TemporaryDirectory(prefix="tts-code-") as folder, anyio.fail_after(self.seconds):
+            with (
+                TemporaryDirectory(prefix="tts-code-") as folder,
+                anyio.fail_after(self.seconds),
+                first_error(),
+            ):
                 done = await anyio.run_process(
                     command,
                     input=order.encode(),
@@ -122,11 +129,13 @@ class Code(Checker, name="code"):
             raise CheckFailed(f"the program was not done in {self.seconds:g} seconds") from error
         except OSError as error:
             raise CheckFailed(f"no process for the program: {error.strerror}") from error
+        except anyio.BrokenResourceError:  # it ended before it had read its order
+            return []
         try:
             told = [json.loads(line) for line in done.stdout.splitlines()]
         except ValueError:  # the program found the pipe and wrote to it
-            return done.returncode, [{}]
-        return done.returncode, [line for line in told if isinstance(line, dict)]
+            return [{}]
+        return [line for line in told if isinstance(line, dict)]
 
 
 def code_checker() -> Code:

@@ -30,6 +30,8 @@ class Function(Checker, name="function"):
     and do not reach it. What it raises, and any other result, is a failure of the check.
     """
 
+    reads_text = False
+
     path: str
     """`package.module.function`."""
     seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0

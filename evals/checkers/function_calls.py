@@ -35,6 +35,8 @@ class FunctionCalls(Checker, name="function_calls"):
     decimal number is wrong where a whole one is expected is left out.
     """
 
+    reads_text = False
+
     async def check(self, answer: str | None, text: str, example: Example) -> bool:
         """Compare the calls.
 

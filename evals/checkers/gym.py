@@ -29,6 +29,8 @@ class ReasoningGym(Checker, name="reasoning_gym"):
     For problems of the task of the same name, whose `extra` tells the generator and the place.
     """
 
+    reads_text = False
+
     least: Annotated[float, Field(gt=0, le=1)] = 1.0
     """The score from which an answer is right."""
     seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0

@@ -38,6 +38,8 @@ class MathVerify(Checker, name="math_verify"):
     the next begins another.
     """
 
+    reads_text = False
+
     seconds: Annotated[float, Field(gt=0, le=600)] = 15.0
     """How long one comparison may take."""
 
