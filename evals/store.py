@@ -108,6 +108,10 @@ class RunStore:
         found = self._connection.execute("SELECT example FROM rows WHERE cell = ?", (cell.key,))
         return {example for (example,) in found}
 
+    def count(self) -> int:
+        """Return the number of rows, those of cells that are no longer planned included."""
+        return int(self._connection.execute("SELECT count(*) FROM rows").fetchone()[0])
+
     def rows(self, cell: Cell) -> Iterator[Row]:
         """Yield a cell's rows by example id."""
         asked = "SELECT row FROM rows WHERE cell = ? ORDER BY example"
