@@ -21,13 +21,14 @@ class Line:
     judged: int = 0
     right: int = 0
     failed: int = 0
+    """Runs that raised an error."""
     total_tokens: int = 0
     critical_tokens: int = 0
 
     def add(self, row: Row) -> None:
         """Count a row."""
         self.done += 1
-        self.failed += row.status == "failed" or row.check_failure is not None
+        self.failed += row.status == "failed"
         self.judged += row.right is not None
         self.right += bool(row.right)
         self.total_tokens += row.usage.total_tokens

@@ -63,16 +63,7 @@ class LiveTable:
     def _render(self) -> Group:
         progress = self._progress
         table = Table(box=None, pad_edge=False, padding=(0, 2))
-        for name in (
-            "task",
-            "model",
-            "strategy",
-            "solved",
-            "accuracy",
-            "total",
-            "critical",
-            "failed",
-        ):
+        for name in (*_WORDS, "solved", "accuracy", "total", "critical", "failed"):
             table.add_column(name, justify="left" if name in _WORDS else "right")
         for line in progress.lines[: max(4, self.console.height - 4)]:
             table.add_row(*_live_row(line))
@@ -80,7 +71,7 @@ class LiveTable:
         return Group(table, bar, Text(_state(progress)))
 
 
-_WORDS: Final = {"task", "model", "strategy"}
+_WORDS: Final = ("task", "model", "strategy")
 
 
 def _live_row(line: Line) -> list[str]:
@@ -157,26 +148,15 @@ def _figures(summaries: Iterable[Summary]) -> Table:
             _number(means["critical_tokens"]),
             _number(each.wall_seconds, 2),
             "?" if means["cost_usd"] is None else f"{means['cost_usd']:.4g}",
-            *(
-                str(count or "")
-                for count in (each.failed, each.check_failures, each.parse_failures)
-            ),
+            str(each.failed or ""),
+            str(each.check_failures or ""),
+            str(each.parse_failures or ""),
         )
     return table
 
 
 def _comparisons(summaries: Iterable[Summary], kind: str) -> Table:
-    heads = (
-        "strategy",
-        "samples",
-        "votes [95%]",
-        "gain [95%]",
-        "better:worse",
-        "p",
-        "p (Holm)",
-        "",
-    )
-    table = _table(*heads)
+    table = _table("strategy", "samples", "votes [95%]", "gain [95%]", *_TESTED, "")
     for each in summaries:
         for one in (one for one in each.equal if one.kind == kind):
             table.add_row(
@@ -190,6 +170,9 @@ def _comparisons(summaries: Iterable[Summary], kind: str) -> Table:
                 one.note,
             )
     return table
+
+
+_TESTED: Final = ("better:worse", "p", "p (Holm)")
 
 
 def _percent(mean: float, low: float, high: float) -> str:
@@ -207,32 +190,34 @@ def _number(value: float | None, digits: int = 0) -> str:
 
 def _remarks(summaries: Sequence[Summary]) -> list[str]:
     """Say what the tables alone would let one forget."""
-    every = [(each, one) for each in summaries for one in each.equal]
+    every = [one for each in summaries for one in each.equal]
     if not every:
         return []
+    chance = max(1, round(0.05 * len(every)))
     lines = [
-        f"\n{len(every)} comparisons: of so many, {max(1, round(0.05 * len(every)))} would by chance "
-        "have p < 0.05; p (Holm) allows for their number."
+        f"\n{len(every)} comparisons: of so many, {chance} would have p < 0.05 by chance; "
+        "p (Holm) allows for their number."
     ]
-    small = [one for _, one in every if not one.is_result]
+    small = [one for one in every if not one.is_result]
     if small:
-        low, high = min(one.detectable for one in small), max(one.detectable for one in small)
-        pairs = max(one.pairs for one in small)
-        reach = (
-            f"{100 * low:.0f}"
-            if round(100 * low) == round(100 * high)
-            else (f"{100 * low:.0f} to {100 * high:.0f}")
-        )
-        lines.append(
-            f"{len(small)} gains have intervals that hold 0. That is no proof of equality: {pairs} "
-            f"problems would show true gains of {reach} points or more with a chance of 80%."
-        )
-    notes = {one.note for _, one in every}
+        lines.append(_reach(small))
+    notes = {one.note for one in every}
     if "capped" in notes:
         lines.append(
             "capped: the strategy costs more than the whole pool, which is the comparison then; "
             "at equal total tokens or dollars, a larger baseline: {samples: ...} would be fairer."
         )
     if "dearer" in notes:
-        lines.append("dearer: the strategy costs less than the single sample it is compared with.")
+        lines.append("dearer: the strategy costs less than the one sample it is compared with.")
     return lines
+
+
+def _reach(small: Sequence[Comparison]) -> str:
+    """Say what so few problems could have shown."""
+    low, high = (round(100 * pick(one.detectable for one in small)) for pick in (min, max))
+    points = f"{low}" if low == high else f"{low} to {high}"
+    pairs = max(one.pairs for one in small)
+    return (
+        f"{len(small)} gains have intervals that hold 0. That is no proof of equality: {pairs} "
+        f"problems would show true gains of {points} points or more with a chance of 80%."
+    )
