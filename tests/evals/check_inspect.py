@@ -20,9 +20,7 @@ from tts.errors import ConfigError
 from tts.evals.inspect_solver import inspect_solver
 from tts.messages import Message, Request
 
-pytestmark = pytest.mark.filterwarnings(  # streams that Inspect leaves open
-    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore:Unclosed:ResourceWarning"
-)
+pytestmark = pytest.mark.filterwarnings("ignore")  # of Inspect's own: streams, renamed parameters
 
 QUESTIONS = {"What is 3 + 4?": "7", "What is 20 - 9?": "11"}
 PIPELINE: dict[str, Any] = {
