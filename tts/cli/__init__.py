@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tts.cli import cache, calibrate, models, plan, registry, run, schema, trace
+from tts.cli import bench, cache, calibrate, models, plan, registry, run, schema, tasks, trace
 from tts.errors import ConfigError, TTSError
 
 __all__ = ["app", "main"]
@@ -50,10 +50,12 @@ def _options(
 
 
 app.command("run")(run.run)
+app.command("bench")(bench.bench)
 app.command("plan")(plan.plan)
 app.command("calibrate")(calibrate.calibrate_command)
 app.command("schema")(schema.schema)
 registry.add_to(app)
+app.command("tasks")(tasks.tasks)
 app.add_typer(models.app, name="models")
 app.add_typer(cache.app, name="cache")
 app.add_typer(trace.app, name="trace")
