@@ -6,6 +6,7 @@ import json
 import signal
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -15,8 +16,8 @@ import typer
 
 from tts.cli.bench_table import LiveTable, print_summaries
 from tts.errors import ConfigError
+from tts.evals.executor import Executor, Local
 from tts.evals.harness import Harness
-from tts.evals.keeping import open_calls
 from tts.evals.progress import Progress
 from tts.evals.store import RunStore
 from tts.evals.suite import Equal, Suite
@@ -36,6 +37,11 @@ class _Equal(StrEnum):
     usd = "usd"
 
 
+class _Where(StrEnum):
+    local = "local"
+    ray = "ray"
+
+
 def bench(
     suite: Annotated[Path, typer.Argument(help="A suite file.", show_default=False)],
     out: Annotated[
@@ -52,6 +58,12 @@ def bench(
         list[_Equal] | None,
         typer.Option(help="Compare with self-consistency at this equal cost; repeatable."),
     ] = None,
+    executor: Annotated[
+        _Where, typer.Option(help="Where problems are solved: in this process, or by Ray workers.")
+    ] = _Where.local,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Ray workers; default one a processor.")
+    ] = None,
     allow_tools: Annotated[
         list[str] | None,
         typer.Option(help="Let strategies run this function, module or program; repeatable."),
@@ -63,17 +75,16 @@ def bench(
     if equal:
         names: list[Equal] = [each.value for each in equal]
         loaded = loaded.with_equal(*dict.fromkeys(names))
+    place = _executor(executor, workers, allow_tools or [])
     folder = out or Path("runs") / suite.stem
     _make(folder, resume=resume)
-    with RunStore(folder / STORE) as store, open_calls(folder / CALLS) as calls:
+    with RunStore(folder / STORE) as store:
         retried = store.drop_failed() if resume else 0
-        harness = Harness(loaded, store, calls, limit)
+        harness = Harness(loaded, store, folder / CALLS, limit, place)
         progress = _begin(harness, suite)
         if retried:
             typer.echo(f"tts: {retried} problems that failed before are tried again", err=True)
         interrupted = anyio.run(_solve, harness, progress)
-        if calls.failure is not None:
-            typer.echo(f"tts: the kept calls are incomplete: {calls.failure}", err=True)
         summaries = summarise(store)
     if as_json:
         rows = ",\n".join(json.dumps(each.report(), ensure_ascii=False) for each in summaries)
@@ -90,6 +101,16 @@ def bench(
         )
     failed = any(line.failed for line in progress.lines)
     raise typer.Exit(130 if interrupted else int(failed))
+
+
+def _executor(where: _Where, workers: int | None, allowed: list[str]) -> Executor:
+    if where is _Where.ray:
+        from tts.evals.ray_executor import RayExecutor
+
+        return RayExecutor(workers, [partial(allowing, *allowed)])
+    if workers is not None:
+        raise ConfigError("--workers counts Ray workers: add --executor ray")
+    return Local()
 
 
 def _make(folder: Path, *, resume: bool) -> None:
@@ -110,7 +131,7 @@ def _make(folder: Path, *, resume: bool) -> None:
 def _begin(harness: Harness, path: Path) -> Progress:
     """Write down what is planned; return the progress with what is done already."""
     store, suite = harness.store, harness.suite
-    cells, planned = [entry.cell for entry in harness.entries], harness.planned
+    cells, planned = harness.cells, harness.planned
     store.plan(cells)
     about = {
         "suite": suite.model_dump(mode="json"),
@@ -144,5 +165,6 @@ async def _solve(harness: Harness, progress: Progress) -> bool:
         harness.on_row = table.add
         async with task_scope() as tasks:
             tasks.start_soon(watch)
-            await harness.run()
+            for trouble in await harness.run():
+                typer.echo(f"tts: {trouble}", err=True)
     return interrupted
