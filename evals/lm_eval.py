@@ -134,7 +134,8 @@ def _write(folder: Path, name: str, tasks: Sequence[_Task], about: dict[str, Any
             parts = (s["doc_hash"] + s["prompt_hash"] + s["target_hash"] for s in samples)
             hashes[task.cell.task] = _digest("".join(parts))
             lines = [json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples]
-            file = folder / f"samples_{_safe(task.cell.task)}_{stamp}.jsonl"
+            plain = re.sub(r"\W", "_", task.cell.task)  # as lm-eval does, and finds it again
+            file = folder / f"samples_{plain}_{stamp}.jsonl"
             file.write_text("".join(lines), encoding="utf-8")
         whole = {**_results(name, tasks, about, date), "task_hashes": hashes}
         path.write_text(json.dumps(whole, indent=2, ensure_ascii=False), encoding="utf-8")

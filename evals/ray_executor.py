@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,8 +94,10 @@ class _Alive:
     """A worker as the driver sees it, until its process ends."""
 
     def __init__(self, actor: Any, ray: Any) -> None:
-        self.actor, self._ray = actor, ray
+        self.actor = actor
         self.has_died = False
+        gone = ray.exceptions
+        self._deaths = (gone.RayActorError, gone.WorkerCrashedError, gone.OutOfMemoryError)
 
     async def ask(self, method: str, *arguments: Any) -> Any:
         """Return what the worker's method returns; raise the error that it returns.
@@ -105,7 +107,7 @@ class _Alive:
         """
         try:
             result = await getattr(self.actor, method).remote(*arguments)
-        except self._ray.exceptions.RayActorError as error:
+        except self._deaths as error:
             self.has_died = True
             raise _WorkerDied from error
         if isinstance(result, Exception):
@@ -118,7 +120,8 @@ class _Fleet:
 
     def __init__(self, ray: Any, jobs: Sequence[Job], on_row: Callable[[Row], None]) -> None:
         self._ray, self._on_row = ray, on_row
-        self._waiting = deque(jobs)
+        self._waiting, self._left = deque(jobs), len(jobs)
+        self._openings: set[anyio.CancelScope] = set()
         self._tries: Counter[tuple[str, ...]] = Counter()
         self._deaths = 0
         self._troubles: set[str] = set()
@@ -131,8 +134,8 @@ class _Fleet:
             make = self._ray.remote(num_cpus=1, max_concurrency=share.concurrency + 1)(_Remote)
             worker = _Alive(make.remote(), self._ray)
             try:
-                node = self._ray.get_runtime_context().get_node_id()
-                await worker.ask("open", share, calls, node, leaves)
+                if not await self._open(worker, share, calls, leaves):
+                    return
                 with first_error():
                     async with anyio.create_task_group() as tasks:
                         for _ in range(share.concurrency):
@@ -143,6 +146,17 @@ class _Fleet:
                 self._deaths += 1
             finally:
                 self._ray.kill(worker.actor)
+
+    async def _open(
+        self, worker: _Alive, share: Suite, calls: Path, leaves: tuple[Callable[[], Any], ...]
+    ) -> bool:
+        """Let a worker open its models; False if the others were done before it was ready."""
+        node = self._ray.get_runtime_context().get_node_id()
+        with anyio.CancelScope() as scope:
+            self._openings.add(scope)
+            await worker.ask("open", share, calls, node, leaves)
+        self._openings.discard(scope)
+        return not scope.cancelled_caught
 
     async def _work(self, worker: _Alive) -> None:
         """Let a worker solve one job after the other."""
@@ -155,8 +169,16 @@ class _Fleet:
             finally:
                 if not done:
                     self._give_back(job, was_killed=worker.has_died)
-            for row in rows:
-                self._on_row(row)
+            self._finish(rows)
+
+    def _finish(self, rows: Iterable[Row]) -> None:
+        """Hand a job's rows over; with the last one, nobody needs to get ready any more."""
+        for row in rows:
+            self._on_row(row)
+        self._left -= 1
+        if not self._left:
+            for scope in self._openings:
+                scope.cancel()
 
     def _give_back(self, job: Job, *, was_killed: bool) -> None:
         """Take an unfinished job back: for another worker, or as failed."""
@@ -165,8 +187,7 @@ class _Fleet:
         if self._tries[place] < _TRIES:
             self._waiting.append(job)
             return
-        for key in job.cells:
-            self._on_row(_lost(job, key))
+        self._finish(_lost(job, key) for key in job.cells)
 
     def troubles(self) -> list[str]:
         """Return what went wrong without costing a row."""
