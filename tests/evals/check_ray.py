@@ -145,7 +145,7 @@ def test_a_second_run_has_nothing_to_do(tmp_path: Path) -> None:
 
 
 def test_a_mistake_of_the_user_comes_out_as_one(tmp_path: Path) -> None:
-    missing = {"backend": "replay", "path": str(tmp_path / "missing.jsonl")}
+    missing = {"backend": "replay", "cassette": str(tmp_path / "missing.jsonl")}
     chosen = suite(tmp_path, models={"replayed": {"models": {"model": missing}}})
     with pytest.raises(ConfigError, match=r"missing\.jsonl"):
         solved(tmp_path, chosen, RayExecutor(2))
