@@ -43,7 +43,11 @@ class Inspect(Provider, name="inspect"):
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[_InspectBackend]:
-        """Yield the model; Inspect opens and closes it."""
+        """Yield the model; Inspect opens and closes it.
+
+        Raises:
+            ConfigError: If Inspect is not installed, or has no such model.
+        """
         try:
             from inspect_ai.model import get_model
         except ImportError as error:
