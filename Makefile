@@ -7,7 +7,7 @@ LLAMA_MODEL ?= .live/model.gguf
 BUNDLED_MODEL ?= main
 PARALLEL ?= -n auto --dist worksteal
 
-.PHONY: help run test check format lint types layers coverage train-test transformers-test oracle-test ray-test inspect-test otel-test test-live test-live-small bench clean
+.PHONY: help run test check format lint types layers coverage train-test transformers-test oracle-test ray-test inspect-test otel-test reasoning-test test-live test-live-small bench clean
 
 help:  ## Say what each target does.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1|/' | column -t -s '|'
@@ -58,6 +58,9 @@ otel-test: .venv/otel  ## Run the tests of OpenTelemetry spans, with the SDK.
 
 oracle-test: .venv/oracle  ## Compare the statistics with crepes and MAPIE.
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/stopping/check_oracles.py
+
+reasoning-test: .venv/reasoning  ## Run the tests of the bridge to Reasoning Gym, which need its package.
+	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/evals/tasks/check_reasoning.py
 
 test-live: .venv/transformers $(LLAMA_SERVER)  ## Try the bundled model in llama.cpp (built once) and transformers.
 	LLAMA_SERVER=$(LLAMA_SERVER) BUNDLED_MODEL=$(BUNDLED_MODEL) \
@@ -127,6 +130,10 @@ clean:  ## Remove everything that was made.
 
 .venv/otel: .venv/test
 	$(BIN)/pip install -q --disable-pip-version-check -e ".[otel]"
+	@touch $@
+
+.venv/reasoning: .venv/test
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[reasoning]"
 	@touch $@
 
 .venv/bench: .venv/run

@@ -18,6 +18,8 @@ _LETTER: Final = AnswerFormat(kind="choice")
 class Choice(Checker, name="choice"):
     """The letter of an option, A to J: `b`, `(B)` and `B.` are the same."""
 
+    reads_text = False
+
     async def check(self, answer: str | None, text: str, example: Example) -> bool:
         """Compare the letters.
 

@@ -20,6 +20,8 @@ class Equivalent(Checker, name="equivalent"):
     What it cannot compare it takes for different: `math_verify` reads more.
     """
 
+    reads_text = False
+
     async def check(self, answer: str | None, text: str, example: Example) -> bool:
         """Compare the canonical forms."""
         return answer is not None and equivalent(canonical(answer), canonical(example.answer))

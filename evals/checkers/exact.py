@@ -21,6 +21,8 @@ _PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
 class Exact(Checker, name="exact"):
     """The same text, by default without regard to case, spacing, Markdown and full stops."""
 
+    reads_text = False
+
     by: Literal["canonical", "words", "characters"] = "canonical"
     """What is compared: the key under which votes count, which also reads numbers; words without
     case, punctuation and articles; or every character but blanks around."""

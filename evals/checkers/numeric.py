@@ -26,6 +26,8 @@ class Numeric(Checker, name="numeric"):
     is a failure of the check.
     """
 
+    reads_text = False
+
     relative: Tolerance = 0.0
     """How far it may be off, as a share of the right one; 0.1 is ten percent."""
     absolute: Tolerance = 0.0

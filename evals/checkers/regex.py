@@ -28,6 +28,7 @@ class Regex(Checker, name="regex"):
     """What is searched: the extracted answer, all of which must match, or the whole completion,
     some part of which must."""
     ignore_case: bool = False
+    """Whether upper and lower case are the same."""
 
     @field_validator("pattern")
     @classmethod

@@ -49,6 +49,10 @@ class DrawnTask(Task, name="drawn"):
         """What the generator is seeded with besides the seed: all that changes the problems."""
         return self.title
 
+    def in_split(self, id_: str) -> bool:
+        """Return whether a problem belongs to the task's split."""
+        return split_of(id_) == self.split
+
     def examples(self) -> tuple[Example, ...]:
         """Return the problems, no two the same; 100 where `problems` is None.
 
@@ -64,7 +68,7 @@ def _drawn(task: DrawnTask) -> tuple[Example, ...]:
     count, found, misses = task.problems or _COUNT, dict[str, Example](), 0
     while len(found) < count:
         example = task.draw(rng)
-        if split_of(example.id) != task.split or example.id in found:
+        if not task.in_split(example.id) or example.id in found:
             misses += 1
             if misses > _MISSES:
                 raise ConfigError(

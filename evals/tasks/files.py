@@ -17,7 +17,7 @@ from tts.evals.tasks.base import Example, Task
 from tts.evals.tasks.drawn import identity, split_of
 from tts.pipeline import read_text
 
-__all__ = ["FileTask", "Hub", "field_of", "text_of"]
+__all__ = ["FileTask", "Hub", "field_of", "rows_of", "text_of"]
 
 _MOST_NAMED: Final = 5
 
@@ -48,6 +48,11 @@ class FileTask(Task, name="file"):
     shuffle: bool = False
     """Take the problems in an order drawn from the seed, not in the file's: for files that are
     sorted by kind, with `problems`."""
+
+    @property
+    def copy_on_hub(self) -> Hub | None:
+        """The Hub's copy that these settings mean."""
+        return self.hub
 
     @abstractmethod
     def read(self, row: dict[str, Any], number: int) -> Example | None:
@@ -83,7 +88,7 @@ class FileTask(Task, name="file"):
         return tuple(found[: self.problems])
 
     def _read(self) -> list[Example]:
-        where = str(self.path) if self.path else self.hub.name if self.hub else None
+        where = str(self.path) if self.path else self.copy_on_hub.name if self.copy_on_hub else None
         examples: dict[str, Example] = {}
         mistakes: list[tuple[int, str]] = []
         for number, row in self._rows():
@@ -106,11 +111,20 @@ class FileTask(Task, name="file"):
 
     def _rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
         if self.path is None:
-            yield from enumerate(_from_hub(self.name, self.hub), 1)
+            yield from enumerate(_from_hub(self.name, self.copy_on_hub), 1)
             return
-        for number, line in enumerate(read_text(self.path).split("\n"), 1):
-            if line.strip():
-                yield number, _object(line, self.path, number)
+        yield from rows_of(self.path)
+
+
+def rows_of(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield a file's objects with their lines, from 1.
+
+    Raises:
+        ConfigError: If it cannot be read, or a line is no object.
+    """
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if line.strip():
+            yield number, _object(line, path, number)
 
 
 def field_of(row: dict[str, Any], *names: str) -> Any:

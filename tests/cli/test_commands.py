@@ -12,7 +12,9 @@ from tts.layers import trace_file
 from tts.strategy import Strategy
 
 
-@pytest.mark.parametrize("family", ["strategies", "backends", "rules", "votes", "verifiers"])
+@pytest.mark.parametrize(
+    "family", ["strategies", "backends", "rules", "votes", "verifiers", "checkers"]
+)
 def test_registry_lists_and_describes_every_member(tts: Tts, family: str) -> None:
     listed = json.loads(tts(family, "--json").out)
     plain = tts(family).out

@@ -1,0 +1,42 @@
+"""AMC 2023: 40 competition problems with numbers as answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tts.answers import AnswerFormat
+from tts.evals.checkers.base import Checker
+from tts.evals.checkers.numeric import Numeric
+from tts.evals.tasks.base import Example
+from tts.evals.tasks.drawn import identity
+from tts.evals.tasks.files import FileTask, Hub, text_of
+from tts.problem import Problem
+
+__all__ = ["AMC23"]
+
+
+class AMC23(FileTask, name="amc23"):
+    """40 problems of the American Mathematics Competitions of 2023, with numbers as answers.
+
+    As in Qwen2.5-Math's evaluation, options are left out. Problems are copyright of the MAA.
+    """
+
+    hub = Hub("math-ai/amc23", "test")
+
+    @property
+    def checker(self) -> Checker:
+        """The number, exactly."""
+        return Numeric()
+
+    def read(self, row: dict[str, Any], number: int) -> Example:
+        """Return a line's problem.
+
+        Raises:
+            ConfigError: If a field is missing.
+        """
+        question = text_of(row, "question", "problem")
+        return Example(
+            id=text_of(row, "id") if "id" in row else identity(question),
+            problem=Problem(text=question, answer_format=AnswerFormat(kind="number")),
+            answer=text_of(row, "answer"),
+        )

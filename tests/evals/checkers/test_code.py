@@ -1,0 +1,136 @@
+"""Programs of models: what they may not do, and what is not held against them."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+from pydantic import ValidationError
+
+from tts import ConfigError, Problem
+from tts.evals.checkers import CheckFailed
+from tts.evals.checkers.code import Code, allow_code_execution, code_checker
+from tts.evals.tasks import Example
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(sys.platform == "win32", reason="Posix only"),
+]
+TEST = "assert f(2) == 4"
+
+
+@pytest.fixture
+def code() -> Iterator[Code]:
+    with allow_code_execution():
+        yield Code(cpu_seconds=1)
+
+
+def example_of(test: str = TEST, before: str = "") -> Example:
+    extra = {"before": before} if before else {}
+    return Example(id="1", problem=Problem(text="?"), answer=test, extra=extra)
+
+
+async def passes(code: Code, program: str, **given: str) -> bool:
+    return await code.check(program, program, example_of(**given))
+
+
+async def test_no_leave_no_checker() -> None:
+    with pytest.raises(ValidationError, match="--allow-code-execution"):
+        Code()
+    with pytest.raises(ConfigError, match="--allow-code-execution"):
+        code_checker()
+    with allow_code_execution():
+        assert Code() == code_checker()
+
+
+async def test_what_stands_before_is_put_before(code: Code) -> None:
+    assert await passes(code, "def f(x): return math.floor(x) ** 2", before="import math")
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import os; os._exit(0)",
+        "import sys; sys.exit(0)",
+        "raise KeyboardInterrupt",
+        "def f(x): return f(x)",
+        "def f(x): return [0] * 10**10",
+        "print('{\"passed\": true}')",
+    ],
+)
+async def test_early_end_is_no_pass(code: Code, program: str) -> None:
+    assert not await passes(code, program)
+
+
+async def test_endless_loop_is_wrong_once_its_processor_time_is_used_up(code: Code) -> None:
+    assert not await passes(code, "while True: pass")
+
+
+async def test_program_that_only_waits_is_not_judged() -> None:
+    with allow_code_execution():
+        code = Code(seconds=1.5)
+    with pytest.raises(CheckFailed, match=r"not done in 1\.5 seconds"):
+        await passes(code, "import time; time.sleep(1000)")
+
+
+@pytest.mark.parametrize(
+    "forbidden",
+    [
+        "open('here', 'w')",
+        "import os; os.open('here', os.O_CREAT | os.O_WRONLY)",
+        "import os; os.mkdir('here')",
+        "import os; os.fork()",
+        "import subprocess; subprocess.run(['true'])",
+        "import os; os.system('true')",
+        "import os; os.kill(os.getppid(), 9)",
+        "import socket; socket.create_connection(('127.0.0.1', 9))",
+        "import ctypes; ctypes.CDLL(None)",
+    ],
+)
+async def test_forbidden_acts_raise(code: Code, forbidden: str) -> None:
+    tried = f"try:\n    {forbidden}\nexcept PermissionError:\n    def f(x): return x * x\n"
+    assert await passes(code, tried)
+
+
+async def test_program_sees_no_variable_of_ours(
+    code: Code, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", "secret")
+    tried = "import os\nassert 'SECRET_KEY' not in os.environ\ndef f(x): return x * x"
+    assert await passes(code, tried)
+
+
+async def test_much_output_goes_nowhere(code: Code) -> None:
+    assert await passes(code, "print('x' * 10**6)\ndef f(x): return x * x")
+
+
+async def test_cancelled_check_leaves_no_process_and_no_folder(
+    code: Code, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    with anyio.move_on_after(0.05) as scope:
+        await passes(code, "import time; time.sleep(1000)")
+    assert scope.cancelled_caught
+    assert not any(tmp_path.iterdir())  # noqa: ASYNC240  # a look at an empty folder
+    assert not [each for each in threading.enumerate() if each.name.startswith("tts")]
+
+
+async def test_python_that_cannot_start_fails_the_check(
+    code: Code, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with pytest.raises(CheckFailed, match="no process for the program: No such file"):
+        await passes(code, "def f(x): return x * x")
+
+
+async def test_process_that_ends_at_its_start_fails_the_check(
+    code: Code, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(CheckFailed, match="ended at its start"):
+        await passes(code, "def f(x): return x * x")

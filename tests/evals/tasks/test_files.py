@@ -1,0 +1,149 @@
+"""Files of problems: what is read, and what is said about mistakes."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.evals.tasks.files import LINES, written
+from tts import ConfigError
+from tts.evals.checkers.numeric import Numeric
+from tts.evals.tasks import Task
+
+FORMATS = sorted(LINES)
+
+
+def task_of(name: str, path: Path | None, **settings: Any) -> Task:
+    given = {"path": str(path)} if path else {}
+    return Task.parse({"use": name, **given, **settings})
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_whole_file_is_the_test_split(name: str, tmp_path: Path) -> None:
+    wanted = [line for line in LINES[name] if line.get("type") != "bridge"]
+    assert len(task_of(name, written(tmp_path, LINES[name])).examples()) == len(wanted)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_develop_without_a_share_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"set develop: 0\.2"):
+        task_of(name, written(tmp_path, LINES[name]), split="develop").examples()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_line_without_its_fields_is_named(name: str, tmp_path: Path) -> None:
+    path = written(tmp_path, [*LINES[name][:2], {"other": 1}])
+    with pytest.raises(ConfigError, match=r"lines\.jsonl:3: the field .* is missing; there are o"):
+        task_of(name, path).examples()
+
+
+def test_splits_of_a_file_together_are_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, LINES["jsonl"])
+    ids = [
+        example.id
+        for split in ("develop", "test")
+        for example in task_of("jsonl", path, split=split, develop=0.3).examples()
+    ]
+    assert len(ids) == len(set(ids)) == len(LINES["jsonl"])
+
+
+def test_shuffle_takes_other_problems_for_another_seed(tmp_path: Path) -> None:
+    path = written(tmp_path, LINES["jsonl"])
+    orders = [task_of("jsonl", path, shuffle=True, seed=seed).examples() for seed in (0, 1)]
+    assert orders[0] != orders[1]
+    assert {each.id for each in orders[0]} == {each.id for each in orders[1]}
+
+
+def test_own_fields_instruction_and_checker(tmp_path: Path) -> None:
+    path = written(tmp_path, [{"q": "One?", "a": 1.0, "key": 7, "kind": "easy"}])
+    task = task_of(
+        "jsonl",
+        path,
+        question="q",
+        answer="a",
+        id="key",
+        keep=["kind"],
+        instruction="Be brief.",
+        check={"use": "numeric", "relative": 0.1},
+        alias="mine",
+    )
+    (example,) = task.examples()
+    assert (example.id, example.answer, example.extra) == ("7", "1", {"kind": "easy"})
+    assert example.problem.text == "One?\n\nBe brief."
+    assert (task.title, task.checker) == ("mine", Numeric(relative=0.1))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no problem in the file"),
+        ("no json\n", ":1: not JSON"),
+        ("[1]\n", ":1: a line is one JSON object"),
+        ('{"question": " ", "answer": "1"}\n', ":1: .*the problem is empty"),
+        ('{"question": ["a"], "answer": "1"}\n', ":1: the field 'question' is neither"),
+        (2 * '{"question": "a", "answer": "1", "id": "x"}\n', ":2: the id 'x' is that of an ea"),
+        (8 * '{"question": "a"}\n', "line 5: .*; and 3 more lines"),
+    ],
+)
+def test_mistake_in_a_file_is_located(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        task_of("jsonl", path).examples()
+
+
+def test_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read"):
+        task_of("gsm8k", tmp_path / "none.jsonl").examples()
+
+
+def test_no_path_and_no_extra_says_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    importing = builtins.__import__
+
+    def refuse(name: str, *rest: Any) -> ModuleType:
+        if name == "datasets":
+            raise ImportError(name)
+        return importing(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(ConfigError, match=r"openai/gsm8k with pip install .*\[datasets\]"):
+        task_of("gsm8k", None).examples()
+    with pytest.raises(ConfigError, match="needs path: a file of JSON lines"):
+        task_of("parallelqa", None).examples()
+
+
+def test_hub_is_asked_for_the_right_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str | None, str]] = []
+
+    def load_dataset(name: str, config: str | None, *, split: str) -> list[dict[str, Any]]:
+        asked.append((name, config, split))
+        if name.startswith("Idavidrein"):
+            raise OSError("the data set is\nbehind a gate")
+        return LINES["aime"]
+
+    fake = ModuleType("datasets")
+    fake.load_dataset = load_dataset  # type: ignore[attr-defined]  # as the real one has it
+    monkeypatch.setitem(sys.modules, "datasets", fake)
+    assert len(task_of("aime", None, year=2024).examples()) == 40
+    assert asked == [("HuggingFaceH4/aime_2024", None, "train")]
+    with pytest.raises(ConfigError, match=r"cannot load Idavidrein/gpqa .*: the data set is behi"):
+        task_of("gpqa", None).examples()
+
+
+def test_options_of_a_question_keep_their_order_for_a_seed(tmp_path: Path) -> None:
+    path = written(tmp_path, LINES["gpqa"])
+    letters = {example.answer for example in task_of("gpqa", path).examples()}
+    assert letters == set("ABCD")
+    assert task_of("gpqa", path, seed=1).examples() != task_of("gpqa", path).examples()
+
+
+def test_category_is_kept_apart(tmp_path: Path) -> None:
+    path = written(tmp_path, LINES["bfcl"])
+    assert len(task_of("bfcl", path, category="parallel", problems=3).examples()) == 3
+    with pytest.raises(ConfigError, match="no problem in the file"):
+        task_of("bfcl", path, category="simple").examples()

@@ -1,0 +1,99 @@
+"""Programs that count their steps, against Python itself."""
+
+from __future__ import annotations
+
+import random
+import re
+import sys
+from collections import Counter
+from types import FrameType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tts.evals.tasks.sx import SX
+from tts.evals.tasks.sx_programs import Shape, draw_program, trace, written
+
+SHAPES = [Shape(leaves=3, depth=1, parts=2, times=3), Shape(leaves=6, depth=3, parts=3, times=4)]
+
+
+def executed(source: str, x: int) -> tuple[int, int]:
+    """The count and the value, by running the text."""
+    names: dict[str, Any] = {}
+    exec(source, names)
+    value = names["main"](x)
+    return names["steps"], value
+
+
+def lines_run(source: str, x: int) -> int:
+    """How often a line `steps += 1` was reached, by the interpreter's own trace of lines."""
+    counted = {n for n, line in enumerate(source.splitlines(), 1) if line.strip() == "steps += 1"}
+    hits = 0
+
+    def follow(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal hits
+        if frame.f_code.co_filename != "<sx>":
+            return None
+        hits += event == "line" and frame.f_lineno in counted
+        return follow
+
+    names: dict[str, Any] = {}
+    exec(compile(source, "<sx>", "exec"), names)
+    before = sys.gettrace()
+    sys.settrace(follow)
+    try:
+        names["main"](x)
+    finally:
+        sys.settrace(before)
+    return hits
+
+
+@given(seed=st.integers(0, 10**6), shape=st.sampled_from(SHAPES), x=st.integers(-50, 200))
+def test_tracer_agrees_with_the_program_run_as_python(seed: int, shape: Shape, x: int) -> None:
+    program = draw_program(random.Random(seed), shape)
+    found = trace(program, x)
+    if found is not None:
+        assert executed(written(program), x) == (found.steps, found.value)
+
+
+@pytest.mark.parametrize("level", ["easy", "hard"])
+def test_count_is_the_number_of_lines_that_the_interpreter_reaches(level: str) -> None:
+    for example in SX.model_validate({"level": level, "problems": 5}).examples():
+        source, x = _parts(example.problem.text)
+        assert lines_run(source, x) == int(example.answer)
+
+
+def _parts(text: str) -> tuple[str, int]:
+    found = re.fullmatch(r"```python\n(.*)```\n\n.*`main\((\d+)\)`.*", text, re.DOTALL)
+    assert found is not None
+    return found[1], int(found[2])
+
+
+@pytest.mark.parametrize(("level", "low", "high"), [("easy", 13, 17), ("hard", 64, 78)])
+def test_mean_steps_are_near_the_published_and_no_guess_is_good(
+    level: str, low: int, high: int
+) -> None:
+    examples = SX.model_validate({"level": level, "problems": 60}).examples()
+    steps = [int(example.answer) for example in examples]
+    assert low <= sum(steps) / len(steps) <= high
+    assert max(Counter(steps).values()) / len(steps) <= 0.25
+    for example in examples:
+        assert int(example.answer) != example.problem.text.count("steps += 1")
+
+
+def test_both_questions_are_about_the_same_programs() -> None:
+    steps, values = (SX(ask=ask, problems=5).examples() for ask in ("steps", "value"))
+    assert {each.id for each in steps} != set()
+    for example in values:
+        source, x = _parts(example.problem.text)
+        assert executed(source, x)[1] == int(example.answer)
+
+
+def test_endless_program_has_no_trace() -> None:
+    from tts.evals.tasks.sx_programs import Assign, Program, Repeat
+
+    nested = Repeat(4, (Repeat(4, (Repeat(4, (Repeat(4, (Repeat(4, (Assign("+", 1),)),)),)),)),))
+    assert trace(Program({}, (nested, nested, nested)), 0) is None
+    assert trace(Program({}, (Assign("*", 3),) * 20), 9) is None
