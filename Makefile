@@ -7,7 +7,7 @@ LLAMA_MODEL ?= .live/model.gguf
 BUNDLED_MODEL ?= main
 PARALLEL ?= -n auto --dist worksteal
 
-.PHONY: help run test check format lint types layers coverage train-test transformers-test oracle-test reasoning-test test-live test-live-small bench clean
+.PHONY: help run test check format lint types layers coverage train-test transformers-test oracle-test ray-test inspect-test otel-test reasoning-test test-live test-live-small bench clean
 
 help:  ## Say what each target does.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1|/' | column -t -s '|'
@@ -46,6 +46,15 @@ train-test: .venv/train  ## Run the tests of the training recipe, which need PyT
 
 transformers-test: .venv/transformers  ## Run the tests of the backend transformers, which need torch.
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/backends/transformers/check_transformers.py
+
+ray-test: .venv/ray  ## Run a bench on two Ray workers, and kill one.
+	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/evals/check_ray.py
+
+inspect-test: .venv/inspect  ## Run pipelines as solvers of Inspect AI, on its mock model.
+	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/evals/check_inspect.py
+
+otel-test: .venv/otel  ## Run the tests of OpenTelemetry spans, with the SDK.
+	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/layers/check_otel.py
 
 oracle-test: .venv/oracle  ## Compare the statistics with those of other libraries.
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/stopping/check_oracles.py
@@ -110,6 +119,18 @@ clean:  ## Remove everything that was made.
 
 .venv/oracle: .venv/test
 	$(BIN)/pip install -q --disable-pip-version-check --group oracle
+	@touch $@
+
+.venv/ray: .venv/test
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[ray]"
+	@touch $@
+
+.venv/inspect: .venv/test
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[inspect]"
+	@touch $@
+
+.venv/otel: .venv/test
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[otel]"
 	@touch $@
 
 .venv/reasoning: .venv/test

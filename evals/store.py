@@ -98,10 +98,19 @@ class RunStore:
         values = (row.cell, row.example, row.model_dump_json())
         self._connection.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?)", values)
 
+    def drop_failed(self) -> int:
+        """Remove the rows of runs that failed, so that they are tried again; return how many."""
+        failed = "json_extract(row, '$.status') = 'failed'"
+        return self._connection.execute(f"DELETE FROM rows WHERE {failed}").rowcount
+
     def finished(self, cell: Cell) -> set[str]:
         """Return the ids of a cell's solved examples."""
         found = self._connection.execute("SELECT example FROM rows WHERE cell = ?", (cell.key,))
         return {example for (example,) in found}
+
+    def count(self) -> int:
+        """Return the number of rows, those of cells that are no longer planned included."""
+        return int(self._connection.execute("SELECT count(*) FROM rows").fetchone()[0])
 
     def rows(self, cell: Cell) -> Iterator[Row]:
         """Yield a cell's rows by example id."""

@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from tts.cli import cache, calibrate, models, plan, registry, run, schema, tasks, trace
+from tts.cli import (
+    bench,
+    cache,
+    calibrate,
+    export,
+    models,
+    plan,
+    registry,
+    run,
+    schema,
+    tasks,
+    trace,
+)
 from tts.errors import ConfigError, TTSError
 
 __all__ = ["app", "main"]
@@ -50,6 +62,8 @@ def _options(
 
 
 app.command("run")(run.run)
+app.command("bench")(bench.bench)
+app.command("export")(export.export)
 app.command("plan")(plan.plan)
 app.command("calibrate")(calibrate.calibrate_command)
 app.command("schema")(schema.schema)

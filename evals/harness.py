@@ -1,0 +1,89 @@
+"""The harness: fills the cells of a suite, a row at a time, into the run store."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tts.evals.executor import Executor, Job, Local
+from tts.evals.records import Cell, Row
+from tts.evals.store import RunStore
+from tts.evals.suite import Entry, Suite
+from tts.evals.tasks.base import Example
+
+__all__ = ["Harness"]
+
+
+@dataclass(slots=True)
+class Harness:
+    """Solves what a suite asks and its store does not yet hold.
+
+    Args:
+        suite: The grid.
+        store: Where rows go; what is there already is not solved again.
+        calls: The file where finished calls are kept.
+        limit: Most problems a task.
+        executor: Where the work is done.
+        on_row: Told of each row once it is on the disk.
+
+    Attributes:
+        cells: The grid's places, in their order.
+        planned: Problems of each cell, by its key.
+
+    Raises:
+        ConfigError: If the suite cannot be put together, or a task has no problems to give.
+    """
+
+    suite: Suite
+    store: RunStore
+    calls: Path
+    limit: int | None = None
+    executor: Executor = field(default_factory=Local)
+    on_row: Callable[[Cell, Row], None] | None = None
+    cells: list[Cell] = field(init=False)
+    planned: dict[str, int] = field(init=False)
+    _work: list[tuple[Sequence[Entry], tuple[Example, ...]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        entries = self.suite.entries()
+        self.cells = [entry.cell for entry in entries]
+        groups: dict[tuple[str, str, int], list[Entry]] = defaultdict(list)
+        for entry in entries:
+            groups[entry.cell.task, entry.cell.model, entry.cell.seed].append(entry)
+        self._work, self.planned = [], {}
+        for group in groups.values():
+            examples = group[0].task.examples()[: self.limit]
+            self._work.append((sorted(group, key=lambda entry: -entry.detail), examples))
+            self.planned |= {entry.cell.key: len(examples) for entry in group}
+
+    def jobs(self) -> list[Job]:
+        """Return what the store does not hold yet."""
+        done = {cell.key: self.store.finished(cell) for cell in self.cells}
+        jobs = []
+        for entries, examples in self._work:
+            for example in examples:
+                keys = (entry.cell.key for entry in entries)
+                missing = tuple(key for key in keys if example.id not in done[key])
+                if missing:
+                    jobs.append(Job(example, missing))
+        return jobs
+
+    async def run(self) -> list[str]:
+        """Solve what is missing; return what went wrong without costing a row.
+
+        Cancelled, it keeps all finished rows and calls. Spends what the strategies spend.
+
+        Raises:
+            AuthenticationError: If a key is missing or wrong.
+            ConfigError: If a model cannot be opened, or lacks what a strategy needs.
+        """
+        cells = {cell.key: cell for cell in self.cells}
+
+        def keep(row: Row) -> None:
+            self.store.add(row)
+            if self.on_row is not None:
+                self.on_row(cells[row.cell], row)
+
+        return await self.executor.run(self.suite, self.jobs(), self.calls, keep)

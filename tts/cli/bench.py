@@ -1,0 +1,181 @@
+"""`tts bench`: strategies on tasks, at equal cost, with nothing lost when it is interrupted."""
+
+from __future__ import annotations
+
+import json
+import signal
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from tts.cli.bench_table import LiveTable, print_summaries
+from tts.errors import ConfigError
+from tts.evals.executor import Executor, Local
+from tts.evals.harness import Harness
+from tts.evals.progress import Progress
+from tts.evals.store import RunStore
+from tts.evals.suite import Equal, Suite
+from tts.evals.summary import Summary, summarise
+from tts.tasks import task_scope
+from tts.toolboxes import allow_tools as allowing
+
+__all__ = ["CALLS", "STORE", "bench"]
+
+STORE = "run.sqlite"
+CALLS = "calls.sqlite"
+
+
+class _Equal(StrEnum):
+    total = "total"
+    critical = "critical"
+    usd = "usd"
+
+
+class _Where(StrEnum):
+    local = "local"
+    ray = "ray"
+
+
+def bench(
+    suite: Annotated[Path, typer.Argument(help="A suite file.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the results; default runs/NAME of the suite.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most problems a task.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on in a folder that holds results.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: a row for each strategy of each task.")
+    ] = False,
+    equal: Annotated[
+        list[_Equal] | None,
+        typer.Option(help="Compare with self-consistency at this equal cost; repeatable."),
+    ] = None,
+    executor: Annotated[
+        _Where, typer.Option(help="Where problems are solved: in this process, or by Ray workers.")
+    ] = _Where.local,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Ray workers; default one a processor.")
+    ] = None,
+    allow_tools: Annotated[
+        list[str] | None,
+        typer.Option(help="Let strategies run this function, module or program; repeatable."),
+    ] = None,
+) -> None:
+    """Compare strategies on tasks: accuracy, both costs, and gains at equal cost."""
+    with allowing(*(allow_tools or ())):
+        loaded = _load(suite, equal or [])
+    place = _executor(executor, workers, allow_tools or [])
+    folder = out or Path("runs") / suite.stem
+    _make(folder, resume=resume)
+    with RunStore(folder / STORE) as store:
+        retried = store.drop_failed() if resume else 0
+        harness = Harness(loaded, store, folder / CALLS, limit, place)
+        progress = _begin(harness, suite)
+        if retried:
+            typer.echo(f"tts: {retried} problems that failed before are tried again", err=True)
+        interrupted = anyio.run(_solve, harness, progress)
+        summaries = summarise(store)
+    _show(summaries, folder, as_json=as_json)
+    if interrupted:
+        _tell_how_to_go_on(progress, suite, out)
+    failed = any(line.failed for line in progress.lines)
+    raise typer.Exit(130 if interrupted else int(failed))
+
+
+def _show(summaries: list[Summary], folder: Path, *, as_json: bool) -> None:
+    if as_json:
+        rows = ",\n".join(json.dumps(each.report(), ensure_ascii=False) for each in summaries)
+        typer.echo(f"[{rows}]")
+    else:
+        print_summaries(summaries)
+        typer.echo(f"\nkept in {folder}; look at it with: tts report {folder}")
+
+
+def _tell_how_to_go_on(progress: Progress, suite: Path, out: Path | None) -> None:
+    more = "" if out is None else f" --out {out}"
+    typer.echo(
+        f"tts: interrupted; {progress.done} of {progress.total} are kept, "
+        f"go on with: tts bench {suite}{more} --resume",
+        err=True,
+    )
+
+
+def _load(path: Path, equal: list[_Equal]) -> Suite:
+    suite = Suite.load(path)
+    names: list[Equal] = [each.value for each in equal]
+    return suite.with_equal(*dict.fromkeys(names)) if names else suite
+
+
+def _executor(where: _Where, workers: int | None, allowed: list[str]) -> Executor:
+    if where is _Where.ray:
+        from tts.evals.ray_executor import RayExecutor
+
+        return RayExecutor(workers, [partial(allowing, *allowed)])
+    if workers is not None:
+        raise ConfigError("--workers counts Ray workers: add --executor ray")
+    return Local()
+
+
+def _make(folder: Path, *, resume: bool) -> None:
+    """Make the folder of the results, unless somebody's results are in it."""
+    store = folder / STORE
+    if store.exists() and not resume:
+        with RunStore(store, read_only=True) as old:
+            rows = old.count()
+        raise ConfigError(
+            f"{folder} holds {rows} results: go on with --resume, or give another --out"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make the folder: {error.strerror}", path=str(folder)) from error
+
+
+def _begin(harness: Harness, path: Path) -> Progress:
+    """Write down what is planned; return the progress with what is done already."""
+    store, suite = harness.store, harness.suite
+    cells, planned = harness.cells, harness.planned
+    store.plan(cells)
+    about = {
+        "suite": suite.model_dump(mode="json"),
+        "suite_path": str(path),
+        "version": version("tts-orchestrator"),
+        "equal": suite.equal,
+        "problems": planned,
+    }
+    began = store.about().get("began", datetime.now(UTC).isoformat(timespec="seconds"))
+    store.tell({**about, "began": began})
+    progress = Progress(cells, planned)
+    for cell in cells:
+        for row in store.rows(cell):
+            progress.add(cell, row, is_old=True)
+    return progress
+
+
+async def _solve(harness: Harness, progress: Progress) -> bool:
+    """Solve what is missing; return True if Ctrl-C ended it."""
+    interrupted = False
+
+    async def watch() -> None:
+        nonlocal interrupted
+        with anyio.open_signal_receiver(signal.SIGINT) as signals:
+            async for _ in signals:
+                interrupted = True
+                tasks.cancel_scope.cancel()
+                return
+
+    with LiveTable(progress) as table:
+        harness.on_row = table.add
+        async with task_scope() as tasks:
+            tasks.start_soon(watch)
+            for trouble in await harness.run():
+                typer.echo(f"tts: {trouble}", err=True)
+    return interrupted
