@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tts.cli import cache, calibrate, models, plan, registry, run, schema, trace
+from tts.cli import cache, calibrate, models, plan, registry, report, run, schema, trace
 from tts.errors import ConfigError, TTSError
 
 __all__ = ["app", "main"]
@@ -52,6 +52,8 @@ def _options(
 app.command("run")(run.run)
 app.command("plan")(plan.plan)
 app.command("calibrate")(calibrate.calibrate_command)
+app.command("report")(report.report)
+app.command("view")(report.view)
 app.command("schema")(schema.schema)
 registry.add_to(app)
 app.add_typer(models.app, name="models")
