@@ -82,6 +82,9 @@ class Row(Frozen):
     stopped_by: StoppedBy | None = None
     parse_failures: int = 0
     failed_calls: int = 0
+    replayed_calls: int = 0
+    """Calls that were answered from those kept by the run: by other strategies, or before it was
+    resumed. Where there are some, `usage.wall_seconds` is too short to say anything."""
     draws: tuple[Draw, ...] = ()
     trace: tuple[dict[str, Any], ...] = ()
     """The records of the trace, prompts and texts included where the suite keeps them."""

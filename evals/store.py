@@ -98,6 +98,11 @@ class RunStore:
         values = (row.cell, row.example, row.model_dump_json())
         self._connection.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?)", values)
 
+    def drop_failed(self) -> int:
+        """Remove the rows of runs that failed, so that they are tried again; return how many."""
+        failed = "json_extract(row, '$.status') = 'failed'"
+        return self._connection.execute(f"DELETE FROM rows WHERE {failed}").rowcount
+
     def finished(self, cell: Cell) -> set[str]:
         """Return the ids of a cell's solved examples."""
         found = self._connection.execute("SELECT example FROM rows WHERE cell = ?", (cell.key,))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import anyio
 
 from tts.answers import canonical, equivalent
 from tts.errors import ConfigError
+from tts.evals.statistics import wilson
 from tts.pipeline import Pipeline, read_text
 from tts.problem import Problem, Solution
 from tts.problem_files import read_problems
@@ -126,22 +126,16 @@ def _point(tau: float, solutions: Sequence[Solution], labels: Sequence[str]) -> 
         for one, label in zip(solutions, labels, strict=True)
     )
     parted = [hard for one in solutions for hard in _split(one, tau)]
-    low, high = _wilson(right, n)
+    accuracy = wilson(right, n)
     return Point(
         tau,
-        right / n,
-        low,
-        high,
+        accuracy.mean,
+        accuracy.low,
+        accuracy.high,
         sum(one.usage.total_tokens for one in solutions) / n,
         sum(one.usage.critical_tokens for one in solutions) / n,
         sum(parted) / len(parted) if parted else 0.0,
     )
-
-
-def _wilson(right: int, n: int) -> tuple[float, float]:
-    z = 1.959964
-    center, spread = right + z * z / 2, z * math.sqrt(right * (n - right) / n + z * z / 4)
-    return max(0.0, (center - spread) / (n + z * z)), min(1.0, (center + spread) / (n + z * z))
 
 
 def best(points: Sequence[Point]) -> Point:

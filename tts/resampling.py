@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
@@ -58,13 +58,13 @@ def winners(codes: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def vote_curve(
-    answers: Sequence[str | None], right: str, rng: np.random.Generator
+    answers: Sequence[str | None], right: str | Collection[str], rng: np.random.Generator
 ) -> tuple[Floats, NDArray[np.int64]]:
     """Return how often the vote of N = 1..n samples of a problem is right.
 
     Args:
         answers: Canonical; None abstains.
-        right: The right answer, canonical.
+        right: The right answer, canonical, or all answers that are right.
         rng: Draws the orders.
 
     Returns:
@@ -74,7 +74,9 @@ def vote_curve(
     code = {answer: at for at, answer in enumerate(known)}
     codes = np.array([-1 if answer is None else code[answer] for answer in answers])
     orders = rng.permuted(np.tile(np.arange(len(codes)), (PERMUTATIONS, 1)), axis=1)
-    return (winners(codes[orders]) == code.get(right, -2)).mean(0), orders
+    accepted = {right} if isinstance(right, str) else right
+    wanted = [code[answer] for answer in accepted if answer in code]
+    return np.isin(winners(codes[orders]), wanted).mean(0), orders
 
 
 def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:

@@ -30,6 +30,7 @@ from tts.backends.reference.training.solutions import answer_of
 from tts.backends.reference.training.wording import FORMS, Form
 from tts.backends.reference.training.world import Problem, draw_problem
 from tts.backends.reference.weights import load_config, load_tensors
+from tts.evals.statistics import Interval, bootstrap
 from tts.messages import Message
 
 WEIGHTS: Final = Path(weights.__file__).with_name("weights")
@@ -37,7 +38,6 @@ LEVELS: Final = (1, 2, 3, 4, 5, 6, 7, 8)
 SAMPLES: Final = 16
 TEMPERATURE: Final = 0.8
 LIMIT: Final = 250
-RESAMPLES: Final = 2000
 BATCH: Final = 192
 
 Scores = NDArray[np.float64]
@@ -53,18 +53,6 @@ class Sample:
     """Mean over tokens."""
     tokens: int
     """Of the prompt and the completion."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A mean over problems with its 95% bootstrap interval."""
-
-    mean: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 def majority(answers: Sequence[int | None]) -> int | None:
@@ -93,14 +81,6 @@ def best_by_logprob(samples: Sequence[Sample], right: int) -> float:
 def oracle(samples: Sequence[Sample], right: int) -> float:
     """Return 1 if any sample is right, else 0."""
     return float(any(each.answer == right for each in samples))
-
-
-def bootstrap(scores: Scores, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
-    """Return the mean with the 2.5% and 97.5% quantiles of means of resampled problems."""
-    rng = np.random.default_rng(seed)
-    picks = rng.integers(len(scores), size=(resamples, len(scores)))
-    low, high = np.quantile(scores[picks].mean(1), [0.025, 0.975])
-    return Interval(float(scores.mean()), float(low), float(high))
 
 
 def problems_of(level: int, form: Form, count: int) -> list[Problem]:

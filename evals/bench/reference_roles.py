@@ -30,7 +30,8 @@ from tts.backends.reference.training.solutions import answer_of
 from tts.backends.reference.training.world import Problem, apply, draw_problem
 from tts.backends.reference.weights import load_config, load_tensors
 from tts.critic import soundness
-from tts.evals.bench.reference_levels import WEIGHTS, Interval, bootstrap, majority, problems_of
+from tts.evals.bench.reference_levels import WEIGHTS, majority, problems_of
+from tts.evals.statistics import Interval, bootstrap
 from tts.messages import Message, TokenLogprob
 
 _CALL: Final = re.compile(r"(\d+)\. (add|sub|mul)\((\$?\d+), (\$?\d+)\)")

@@ -3,7 +3,7 @@
     python -m tts.evals.bench.strategies [--json] [--quick] [--problems N] [--levels A B]
         [--split develop|test] [--strategies NAME ...] [--settings FILE.yaml] [--out DIR]
 
-Two matches: equal total tokens, and equal critical tokens; how is told in `matching`. Every
+Two matches: equal total tokens, and equal critical tokens; how is told in `tts.evals.equal`. Every
 difference is paired by problem and has a 95% bootstrap interval over problems. Strategies share the
 samples that they draw alike, and pay for them alike.
 

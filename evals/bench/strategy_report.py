@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from tts.evals.bench.matching import Curves, Matched, Pool, compare, curves, matched
-from tts.evals.bench.reference_levels import Interval, bootstrap
 from tts.evals.bench.strategy_rows import POOL, Entry, Task
+from tts.evals.equal import Curves, Matched, Pool, compare, curves, matched
+from tts.evals.statistics import Interval, bootstrap
 
 __all__ = ["Result", "report", "show"]
 
@@ -51,7 +51,7 @@ _MEANS = ("samples", "calls", "total_tokens", "critical_tokens", "parse_failures
 def result_of(entry: Entry, tasks: Sequence[Task], baseline: Curves) -> Result:
     """Compare an entry on those problems of one level on which it did not fail."""
     kept = [at for at, task in enumerate(tasks) if not _has_failed(entry, task)]
-    baseline = Curves(baseline.accuracy[kept], baseline.total[kept], baseline.critical[kept])
+    baseline = baseline.of(kept)
     rows = [entry.store.rows[tasks[at].id] for at in kept]
     pairs = zip(rows, kept, strict=True)
     right = np.array([float(row["answer"] == tasks[at].right) for row, at in pairs])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tts.errors import TTSError
 from tts.registry import Component
@@ -20,6 +20,9 @@ class CheckFailed(TTSError):
 
 class Checker(Component, group="tts.checkers", label="checker"):
     """Judges answers. The object is its configuration."""
+
+    reads_text: ClassVar[bool] = True
+    """False if the verdict depends on the answer alone: equal ones are then judged once."""
 
     @abstractmethod
     async def check(self, answer: str | None, text: str, example: Example) -> bool:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tts.cli import cache, calibrate, models, plan, registry, report, run, schema, trace
+from tts.cli import cache, calibrate, models, plan, registry, report, run, schema, tasks, trace
 from tts.errors import ConfigError, TTSError
 
 __all__ = ["app", "main"]
@@ -56,6 +56,7 @@ app.command("report")(report.report)
 app.command("view")(report.view)
 app.command("schema")(schema.schema)
 registry.add_to(app)
+app.command("tasks")(tasks.tasks)
 app.add_typer(models.app, name="models")
 app.add_typer(cache.app, name="cache")
 app.add_typer(trace.app, name="trace")

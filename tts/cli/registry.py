@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tts.backends.base import Provider
+from tts.evals.checkers import Checker
 from tts.frozen import Frozen
 from tts.registry import Component
 from tts.stopping import StoppingRule
@@ -21,7 +22,7 @@ from tts.verifiers import Verifier
 from tts.votes import Vote
 from tts.workspaces import Workspace
 
-__all__ = ["add_to", "report_broken"]
+__all__ = ["add_to", "list_or_show", "report_broken"]
 
 _FAMILIES: dict[str, tuple[type[Component], str]] = {
     "strategies": (Strategy, "Ways to spend compute on a problem."),
@@ -31,6 +32,7 @@ _FAMILIES: dict[str, tuple[type[Component], str]] = {
     "verifiers": (Verifier, "How candidates are scored."),
     "workspaces": (Workspace, "What one round of drafts hands to the next."),
     "tools": (Toolbox, "Functions that strategies may call."),
+    "checkers": (Checker, "How the answers of a task are judged."),
 }
 
 
@@ -52,20 +54,25 @@ def _command(family: type[Component]) -> Callable[..., None]:
         name: Annotated[str | None, typer.Argument(help="Show this one.")] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     ) -> None:
-        members = [family.named(name)] if name else family.survey()[0]
-        if not name:
-            report_broken(family)
-        if as_json:
-            described = [_described(member) for member in members]
-            typer.echo(json.dumps(described[0] if name else described, indent=2))
-        elif name:
-            _show(members[0])
-        else:
-            width = max((len(member.name) for member in members), default=0)
-            for member in members:
-                typer.echo(f"{member.name:<{width}}  {_summary(member)}")
+        list_or_show(family, name, as_json=as_json)
 
     return command
+
+
+def list_or_show(family: type[Component], name: str | None, *, as_json: bool) -> None:
+    """Print a family's members, or one with its settings."""
+    members = [family.named(name)] if name else family.survey()[0]
+    if not name:
+        report_broken(family)
+    if as_json:
+        described = [_described(member) for member in members]
+        typer.echo(json.dumps(described[0] if name else described, indent=2))
+    elif name:
+        _show(members[0])
+    else:
+        width = max((len(member.name) for member in members), default=0)
+        for member in members:
+            typer.echo(f"{member.name:<{width}}  {_summary(member)}")
 
 
 def _summary(member: type[Component]) -> str:

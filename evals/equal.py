@@ -2,8 +2,8 @@
 
 For each problem a pool of m samples is stored: answers and costs. Self-consistency with N samples
 is the plain vote over N of them, drawn without replacement, ties to the first: its accuracy on a
-problem is the mean over 64 random orders of the pool, and so is its critical cost, the
-dearest of the N; its total cost is N times the pool's mean.
+problem is the mean over 64 random orders of the pool, and so is its critical cost, the dearest of
+the N; its total cost, and its cost in dollars, is N times the pool's mean.
 
 Matched to a cost is the N, between 1 and m, at which self-consistency costs as much on average over
 the problems, the two whole numbers around it interpolated: the same N for every problem.
@@ -11,14 +11,15 @@ the problems, the two whole numbers around it interpolated: the same N for every
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tts.evals.bench.reference_levels import Interval, bootstrap
-from tts.resampling import vote_curve
+from tts.evals.statistics import Interval, bootstrap
+from tts.resampling import vote_curve, winners
 
 __all__ = ["Curves", "Matched", "Pool", "compare", "curves", "matched"]
 
@@ -31,10 +32,12 @@ class Pool:
 
     answers: tuple[str | None, ...]
     """Canonical; None abstains."""
-    right: str
-    """The right answer, canonical."""
+    right: str | Collection[str]
+    """The right answer, canonical, or all answers that are right."""
     costs: tuple[int, ...]
     """Prompt and completion tokens of each."""
+    usd: float | None = None
+    """What all of them cost together; None where that is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,21 @@ class Curves:
     accuracy: Floats
     total: Floats
     critical: Floats
+    usd: Floats
+    """Not a number where a price is unknown."""
+    votes: Floats
+    """1 where the vote of the first N by ticket is right, else 0."""
+
+    def of(self, problems: Sequence[int]) -> Self:
+        """Return the curves of some of the problems."""
+        at = list(problems)
+        return type(self)(
+            self.accuracy[at], self.total[at], self.critical[at], self.usd[at], self.votes[at]
+        )
+
+    def cost(self, kind: str) -> Floats:
+        """Return the costs of a kind: `total`, `critical` or `usd`."""
+        return {"total": self.total, "critical": self.critical, "usd": self.usd}[kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +76,35 @@ class Matched:
     note: str
     """`capped`: even the whole pool costs less; `dearer`: even one sample costs more."""
 
+    def at(self, curve: Floats) -> Floats:
+        """Return the values of curves, shape (problems, m), at the match."""
+        above = min(self.low, curve.shape[1] - 1)
+        values: Floats = (1 - self.weight) * curve[:, self.low - 1] + self.weight * curve[:, above]
+        return values
+
 
 def curves(pools: Sequence[Pool], seed: int = 0) -> Curves:
     """Return the curves of problems whose pools are equally large."""
     rng = np.random.default_rng(seed)
-    accuracy, total, critical = list[Floats](), list[Floats](), list[Floats]()
+    found: dict[str, list[Floats]] = {name: [] for name in Curves.__slots__}
     for pool in pools:
         shares, orders = vote_curve(pool.answers, pool.right, rng)
-        costs = np.array(pool.costs, float)
-        accuracy.append(shares)
-        total.append(costs.mean() * np.arange(1, len(costs) + 1))
-        critical.append(np.maximum.accumulate(costs[orders], axis=1).mean(0))
-    return Curves(np.array(accuracy), np.array(total), np.array(critical))
+        costs, sizes = np.array(pool.costs, float), np.arange(1, len(pool.costs) + 1)
+        found["accuracy"].append(shares)
+        found["total"].append(costs.mean() * sizes)
+        found["critical"].append(np.maximum.accumulate(costs[orders], axis=1).mean(0))
+        each = np.nan if pool.usd is None else pool.usd / len(sizes)
+        found["usd"].append(each * sizes.astype(float))
+        found["votes"].append(_votes(pool))
+    return Curves(**{name: np.array(rows) for name, rows in found.items()})
+
+
+def _votes(pool: Pool) -> Floats:
+    known = sorted({answer for answer in pool.answers if answer is not None})
+    right = {pool.right} if isinstance(pool.right, str) else pool.right
+    codes = np.array([-1 if answer is None else known.index(answer) for answer in pool.answers])
+    wanted = [code for code, answer in enumerate(known) if answer in right]
+    return np.isin(winners(codes[None, :])[0], wanted).astype(float)
 
 
 def matched(costs: Floats, target: float) -> Matched:
@@ -91,6 +126,5 @@ def compare(right: Floats, accuracy: Floats, match: Matched) -> tuple[Interval, 
         accuracy: Self-consistency's curves; shape (problems, m).
         match: The samples.
     """
-    above = min(match.low, accuracy.shape[1] - 1)
-    baseline = (1 - match.weight) * accuracy[:, match.low - 1] + match.weight * accuracy[:, above]
+    baseline = match.at(accuracy)
     return bootstrap(baseline), bootstrap(right - baseline)

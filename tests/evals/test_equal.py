@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tts.evals.bench.matching import Pool, compare, curves, matched
+from tts.evals.equal import Pool, compare, curves, matched
 
 POOLS = st.lists(
     st.tuples(st.sampled_from(["1", "2", None]), st.integers(1, 99)), min_size=4, max_size=4

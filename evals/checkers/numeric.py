@@ -1,0 +1,56 @@
+"""Numbers, exactly or within a tolerance."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from tts.answers import canonical
+from tts.canonical import rational
+from tts.evals.checkers.base import Checker, CheckFailed
+
+if TYPE_CHECKING:
+    from tts.evals.tasks.base import Example
+
+__all__ = ["Numeric", "number_of"]
+
+Tolerance = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Numeric(Checker, name="numeric"):
+    """The number asked for; units, signs of currency and separators do not matter.
+
+    Compared as exact fractions. An answer that is no number is wrong; a right answer that is none
+    is a failure of the check.
+    """
+
+    relative: Tolerance = 0.0
+    """How far it may be off, as a share of the right one; 0.1 is ten percent."""
+    absolute: Tolerance = 0.0
+    """How far it may be off in any case; the larger of the two counts."""
+
+    async def check(self, answer: str | None, text: str, example: Example) -> bool:
+        """Compare the numbers.
+
+        Raises:
+            CheckFailed: If the right answer is no number.
+        """
+        right = number_of(example.answer)
+        if right is None:
+            raise CheckFailed(f"the right answer {example.answer[:60]!r} is no number")
+        given = None if answer is None else number_of(answer)
+        if given is None:
+            return False
+        allowed = max(Fraction(self.relative) * abs(right), Fraction(self.absolute))
+        return abs(given - right) <= allowed
+
+
+def number_of(answer: str) -> Fraction | None:
+    """Return the number that an answer is, or None.
+
+    >>> number_of("$1,200")
+    Fraction(1200, 1)
+    """
+    return rational(canonical(answer))

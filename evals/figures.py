@@ -1,0 +1,137 @@
+"""The figures of a bench: what a summary of a strategy on a task holds, and its row in JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tts.evals.statistics import Interval
+
+__all__ = ["Comparison", "Point", "Summary"]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A strategy against self-consistency at equal cost; pairs of the same problem and seed."""
+
+    kind: str
+    """`total`, `critical` or `usd`: which cost is equal."""
+    pairs: int
+    """Those in which both sides are known."""
+    samples: float
+    """Of self-consistency: what costs as much as the strategy, on average over the pairs."""
+    note: str
+    """`capped`: the strategy costs more than the whole pool; `dearer`: less than one sample."""
+    baseline: Interval
+    """Its accuracy with so many samples."""
+    gain: Interval
+    """The strategy's accuracy less that; by bootstrap over problems."""
+    better: int
+    """Problems on which the strategy did better than the vote of so many samples, rounded."""
+    worse: int
+    p: float
+    """Of the exact McNemar test of these two."""
+    p_holm: float
+    """The same, adjusted for all comparisons of the report."""
+    detectable: float
+    """The smallest true gain that so many problems would show with a chance of 80%."""
+
+    @property
+    def is_result(self) -> bool:
+        """True if the gain's interval leaves out 0."""
+        return not self.gain.low <= 0.0 <= self.gain.high
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A vote of k stored samples, on average over random draws of them."""
+
+    k: int
+    accuracy: Interval
+    pass_at_k: float
+    """Chance that any of k is right (unbiased)."""
+    total_tokens: float
+    critical_tokens: float
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A strategy on a task; costs are means a problem, over the runs that did not fail."""
+
+    task: str
+    model: str
+    strategy: str
+    budget: str
+    is_baseline: bool
+    seeds: int
+    problems: int
+    """Different problems that have a row."""
+    n: int
+    """Rows with a verdict: what accuracy is over."""
+    accuracy: Interval | None
+    """None where no row has a verdict."""
+    at_worst: float | None
+    """Accuracy if all that failed were wrong."""
+    oracle: float | None
+    """Share of problems that any candidate solved."""
+    means: dict[str, float | None]
+    wall_seconds: float | None
+    """Over the runs that made all their calls themselves; None where there is none."""
+    failed: int
+    """Runs that raised an error: the model's side, or the strategy's."""
+    check_failures: int
+    """Answers that the checker could not judge."""
+    parse_failures: int
+    failed_calls: int
+    exhausted: int
+    """Runs that a budget ended."""
+    stopped: dict[str, int]
+    """Runs that a rule ended, by its name."""
+    curve: tuple[Point, ...] = ()
+    """Of the votes of k samples, where every problem has equally many."""
+    equal: tuple[Comparison, ...] = ()
+
+    def report(self) -> dict[str, Any]:
+        """Return the row that `tts bench --json` prints: stable keys, JSON values."""
+        accuracy = self.accuracy
+        keys = ("task", "model", "strategy", "budget", "is_baseline", "seeds", "problems", "n")
+        failures = {
+            "model": self.failed,
+            "checker": self.check_failures,
+            "parse": self.parse_failures,
+            "calls": self.failed_calls,
+        }
+        return {
+            **{key: getattr(self, key) for key in keys},
+            "accuracy": None if accuracy is None else accuracy.mean,
+            "ci95": None if accuracy is None else [accuracy.low, accuracy.high],
+            "accuracy_at_worst": self.at_worst,
+            "oracle": self.oracle,
+            **self.means,
+            "wall_seconds": self.wall_seconds,
+            "errors": self.failed + self.check_failures,
+            "failures": failures,
+            "budget_exhausted": self.exhausted,
+            "stopped_by": self.stopped,
+            "pass_at_k": {str(point.k): point.pass_at_k for point in self.curve},
+            "maj_at_k": {str(point.k): point.accuracy.mean for point in self.curve},
+            "equal": {each.kind: _told(each) for each in self.equal},
+        }
+
+
+def _told(each: Comparison) -> dict[str, Any]:
+    return {
+        "pairs": each.pairs,
+        "samples": each.samples,
+        "note": each.note or None,
+        "accuracy": each.baseline.mean,
+        "ci95": [each.baseline.low, each.baseline.high],
+        "gain": each.gain.mean,
+        "gain_ci95": [each.gain.low, each.gain.high],
+        "better": each.better,
+        "worse": each.worse,
+        "p": each.p,
+        "p_holm": each.p_holm,
+        "detectable": each.detectable,
+    }

@@ -1,0 +1,111 @@
+"""Calls that were finished once: kept in the run's folder, and charged in full each time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+from pydantic import ValidationError
+
+from tts.backends.base import Backend, Meter
+from tts.backends.policy import Cache
+from tts.layers import Layer
+from tts.layers.store import Store, open_store
+from tts.messages import Completion, Request
+
+__all__ = ["Kept", "open_calls"]
+
+_NO_MATTER: Final = {
+    "role", "span", "ticket", "timeout", "priority", "logprobs", "top_logprobs",
+}  # fmt: skip
+_COUNTS: Final = ("prompt_tokens", "completion_tokens", "cached_tokens", "attempts", "hedged")
+_FOR_EVER: Final = Cache(max_megabytes=1e9, max_days=10_000)
+
+
+class Kept(Layer):
+    """Keeps each finished call, and answers an equal one with it at its first price.
+
+    What was finished before a crash is not asked again, and strategies that draw the same samples
+    draw them once. Whoever is answered here pays what whoever asked has paid, failed attempts
+    included: so costs are those of a user who keeps nothing.
+
+    A call that reads more of each token (log-probabilities, alternatives) than the kept one does
+    is made again, and replaces it.
+
+    Args:
+        inner: What is asked otherwise.
+        store: Where calls are kept.
+        identity: What an answer depends on beside the request.
+
+    Attributes:
+        replayed: Calls that were answered from the store.
+        made: Calls that were finished and kept.
+    """
+
+    def __init__(self, inner: Backend, store: Store, identity: Mapping[str, Any]) -> None:
+        super().__init__(inner)
+        self._store = store
+        self._identity = json.dumps([self.name, identity], sort_keys=True)
+        self.replayed = self.made = 0
+
+    async def generate(self, request: Request, meter: Meter) -> Completion:
+        """Answer from the store, or ask and keep."""
+        key = self._key(request)
+        detail = max(int(request.logprobs), 2 * request.top_logprobs)
+        known = self._known(key, detail)
+        if known is not None:
+            counts, completion = known
+            await anyio.lowlevel.checkpoint()
+            meter.start()
+            for name in _COUNTS:
+                setattr(meter, name, counts[name])
+            meter.estimated = completion.usage.estimated
+            meter.hear(completion.text)
+            self.replayed += 1
+            return completion
+        completion = await self.inner.generate(request, meter)
+        counts = {name: getattr(meter, name) for name in _COUNTS}
+        if meter.cached:  # a cache of the model's own: the price is the first one all the same
+            meter.settle(completion.usage)
+            meter.started, meter.cached = True, False
+            counts = {name: getattr(meter, name) for name in _COUNTS}
+        head = json.dumps({"detail": detail, **counts})
+        text = completion.model_dump_json(exclude_defaults=True)
+        self._store.put(key, f"{head}\n{text}".encode())
+        self.made += 1
+        return completion
+
+    def _known(self, key: bytes, detail: int) -> tuple[dict[str, Any], Completion] | None:
+        kept = self._store.get(key)
+        if kept is None:
+            return None
+        head, _, text = kept.partition(b"\n")
+        try:
+            counts = json.loads(head)
+            return (
+                (counts, Completion.model_validate_json(text))
+                if counts["detail"] >= detail
+                else None
+            )
+        except (ValueError, KeyError, ValidationError):  # written by another version
+            return None
+
+    def _key(self, request: Request) -> bytes:
+        fields = request.model_dump_json(exclude=_NO_MATTER)
+        return blake2b(f"{self._identity}\n{fields}".encode(), digest_size=16).digest()
+
+
+@contextmanager
+def open_calls(path: Path) -> Iterator[Store]:
+    """Open the file of kept calls, made if it is not there.
+
+    Raises:
+        ConfigError: If the file cannot be opened.
+    """
+    with open_store(_FOR_EVER.model_copy(update={"path": path})) as store:
+        yield store

@@ -1,0 +1,152 @@
+"""One problem of one cell: solved, judged, and made into the row that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any, Literal
+
+from tts.errors import AuthenticationError, TTSError
+from tts.evals.checkers.base import Checker, CheckFailed
+from tts.evals.keeping import Kept
+from tts.evals.records import Draw, Row
+from tts.evals.suite import Entry
+from tts.evals.tasks.base import Example
+from tts.layers import Record, Stack, Trace
+from tts.layers.store import Store
+from tts.ledger import RunUsage
+from tts.problem import Candidate, Solution
+from tts.solver import Solver
+
+__all__ = ["Keep", "problem_seed", "solve_example"]
+
+Keep = Literal["texts", "trace", "answers"]
+
+
+def problem_seed(seed: int, task: str, example: str) -> int:
+    """Return the seed of a problem, in [0, 2**31): the same for all strategies and models."""
+    digest = blake2b(f"{seed}|{task}|{example}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+async def solve_example(
+    entry: Entry,
+    example: Example,
+    stacks: Mapping[str, Stack],
+    calls: Store,
+    *,
+    keep: Keep = "texts",
+    share: bool = True,
+) -> Row:
+    """Solve and judge one problem. Spends what the strategy spends, less the calls that are kept.
+
+    A run that fails is a row with status `failed`; so is a bug in a strategy.
+
+    Args:
+        entry: The cell.
+        example: The problem.
+        stacks: The open models, by their names in the pipeline.
+        calls: Where finished calls are kept.
+        keep: What the row holds beside its result.
+        share: Use the calls that other cells have made.
+
+    Raises:
+        AuthenticationError: If a key is missing or wrong: no other problem would fare better.
+    """
+    apart = {} if share else {"cell": entry.cell.key}
+    kept = {
+        name: Kept(stack.top, calls, {**entry.pipeline.models[name].identity(), **apart})
+        for name, stack in stacks.items()
+    }
+    solver = Solver(
+        entry.pipeline, {name: replace(stack, top=kept[name]) for name, stack in stacks.items()}
+    )
+    records: list[Record] = []
+    error = None
+    solution = Solution(answer=None)
+    try:
+        seed = problem_seed(entry.cell.seed, entry.cell.task, example.id)
+        trace = Trace(records.append, texts=keep == "texts")
+        solution = await solver.solve(example.problem, seed=seed, trace=trace)
+    except AuthenticationError:
+        raise
+    except Exception as raised:  # whatever one problem does, the others go on
+        known = isinstance(raised, TTSError)
+        error = str(raised) if known else f"internal error: {raised!r}"
+    row = await _row(entry, example, solution, keep)
+    update: dict[str, Any] = {"replayed_calls": sum(each.replayed for each in kept.values())}
+    if error is not None:
+        update |= {"status": "failed", "error": error, "right": None, "usage": _spent(records)}
+    if keep != "answers":
+        update["trace"] = tuple(records)
+    return row.model_copy(update=update)
+
+
+async def _row(entry: Entry, example: Example, solution: Solution, keep: Keep) -> Row:
+    judge = _Judge(entry.task.checker, example)
+    right, failure = await judge.judge(solution.answer, solution.text)
+    return Row(
+        cell=entry.cell.key,
+        example=example.id,
+        problem=str(example.problem),
+        right_answer=example.answer,
+        extra=example.extra,
+        status=solution.status,
+        answer=solution.answer,
+        text=solution.text if keep == "texts" else "",
+        right=right,
+        check_failure=failure,
+        usage=solution.usage,
+        stopped_by=solution.stopped_by,
+        parse_failures=solution.parse_failures,
+        failed_calls=solution.failed_calls,
+        draws=tuple([await judge.draw(each, keep) for each in solution.candidates]),
+        finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+    )
+
+
+class _Judge:
+    """Asks a task's checker about a problem's answers, about equal ones once."""
+
+    def __init__(self, checker: Checker, example: Example) -> None:
+        self._checker, self._example = checker, example
+        self._known: dict[tuple[str, str], tuple[bool | None, str | None]] = {}
+
+    async def judge(self, answer: str | None, text: str) -> tuple[bool | None, str | None]:
+        """Return the verdict, None if the checker failed, and why it failed."""
+        if answer is None:
+            return False, None
+        asked = (answer, text if self._checker.reads_text else "")
+        if asked not in self._known:
+            self._known[asked] = await self._ask(answer, text)
+        return self._known[asked]
+
+    async def _ask(self, answer: str, text: str) -> tuple[bool | None, str | None]:
+        try:
+            return await self._checker.check(answer, text, self._example), None
+        except CheckFailed as error:
+            return None, str(error)
+        except Exception as error:  # a bug of the checker's, which must not lose what was paid for
+            return None, f"internal error: {error!r}"
+
+    async def draw(self, candidate: Candidate, keep: Keep) -> Draw:
+        right, _ = await self.judge(candidate.answer, candidate.text)
+        usage = candidate.completion.usage
+        return Draw(
+            answer=candidate.answer,
+            key=candidate.key,
+            right=right,
+            score=candidate.score,
+            mean_logprob=candidate.completion.mean_logprob,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            text=candidate.text if keep == "texts" else "",
+        )
+
+
+def _spent(records: Iterable[Record]) -> RunUsage:
+    """Return what a failed run has spent, as its trace tells."""
+    end = next((record for record in records if record["event"] == "end"), {})
+    return RunUsage.model_validate(end.get("usage", {}))

@@ -1,0 +1,259 @@
+"""Suites: tasks x models x strategies x budgets x seeds, as one frozen object or one YAML file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PrivateAttr,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from tts.backends.base import Provider
+from tts.errors import ConfigError
+from tts.evals.records import Cell
+from tts.evals.tasks.base import Task
+from tts.frozen import Frozen
+from tts.layers import Budget
+from tts.pipeline import Pipeline
+from tts.registry import mistake, nearest
+from tts.strategy import Strategy
+from tts.votes import Vote
+from tts.yaml_files import Location, Marks, describe, first_mistake, located, parse_yaml, read_text
+
+__all__ = ["BASELINE", "EQUALS", "Baseline", "Entry", "Equal", "Lineup", "Suite"]
+
+BASELINE: Final = "baseline"
+"""The label of the self-consistency that the strategies are compared with."""
+Equal: TypeAlias = Literal["total", "critical", "usd"]
+EQUALS: Final[tuple[Equal, ...]] = ("total", "critical", "usd")
+
+
+class Lineup(Frozen):
+    """The models that strategies are run with: one, or several and who plays which role.
+
+    A backend's name or settings, as under a name in a pipeline's `models`, is a line-up of one.
+    """
+
+    models: Annotated[dict[str, Provider], Field(min_length=1)]
+    """Models by name; the first one plays every role that is not assigned."""
+    roles: dict[str, str] = Field(default_factory=dict)
+    """Role to model name; a strategy takes those that it asks."""
+    concurrency: Annotated[int, Field(ge=1)] | None = None
+    """Most calls in flight at once, of all its models together; null leaves it to each."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        inner = super().__get_pydantic_core_schema__(source, handler)
+        return core_schema.no_info_before_validator_function(cls._lined_up, inner)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        whole = super().__get_pydantic_json_schema__(schema, handler)
+        return {"anyOf": [handler(Provider.__pydantic_core_schema__), whole]}
+
+    @staticmethod
+    def _lined_up(value: object) -> object:
+        if isinstance(value, Lineup) or (isinstance(value, Mapping) and "models" in value):
+            return value
+        return {"models": {"model": Provider.parse(value)}}
+
+
+class Baseline(Frozen):
+    """The self-consistency that strategies are compared with: plain votes over a pool."""
+
+    samples: Annotated[int, Field(ge=2)] = 64
+    """The pool's samples a problem; what costs more than all of them is compared with them all."""
+
+    @property
+    def strategy(self) -> Strategy:
+        """Self-consistency that draws the whole pool."""
+        settings = {"use": "self_consistency", "samples": self.samples, "stop": "never"}
+        return Strategy.parse(settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A cell of the grid with what it takes to fill it."""
+
+    cell: Cell
+    task: Task
+    pipeline: Pipeline
+    place: Location
+    """Of its strategy in the suite."""
+
+    @property
+    def detail(self) -> int:
+        """What it reads of each token; who reads most draws first, and others share its samples."""
+        strategy = self.pipeline.strategy
+        if any(isinstance(part, Vote) and part.alternatives() for part in strategy.parts()):
+            return 2
+        return int(any("logprobs" in abilities for abilities in strategy.needs().values()))
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+class Suite(Frozen):
+    """A grid of experiments: each strategy solves each task with each model, budget and seed."""
+
+    tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
+    models: Annotated[dict[str, Lineup], Field(min_length=1)]
+    """Models, or line-ups of several, by the name that reports call them."""
+    strategies: Annotated[dict[str, Strategy], Field(min_length=1)]
+    """Strategies by the name that reports call them."""
+    budgets: Annotated[dict[str, Budget], Field(min_length=1)] = Field(
+        default_factory=lambda: {"none": Budget()}
+    )
+    """The most that a problem may cost, by name; the baseline has none."""
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    """Each problem is solved once with each of them."""
+    equal: Annotated[
+        tuple[Equal, ...],
+        BeforeValidator(_several),
+        WithJsonSchema({"anyOf": [{"enum": EQUALS}, {"type": "array", "items": {"enum": EQUALS}}]}),
+    ] = ()
+    """At which equal cost strategies are compared with the baseline, which is then added: all
+    tokens, those of the longest chain of calls, or dollars."""
+    baseline: Baseline = Baseline()
+    concurrency: Annotated[int, Field(ge=1)] = 8
+    """Problems under way at once."""
+    share: bool = True
+    """Strategies that ask the same calls share the answers, and pay as if each had asked."""
+    keep: Literal["texts", "trace", "answers"] = "texts"
+    """What is kept of each problem beside its result: everything, no texts, or answers alone."""
+    prompts: dict[str, str] = Field(default_factory=dict)
+    """Templates that replace the strategies' own, by role; a strategy takes those that it asks."""
+
+    _marks: Marks = PrivateAttr(default_factory=dict)
+    _path: str | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _names_are_clear(self) -> Self:
+        if BASELINE in self.strategies:
+            message = f"{BASELINE!r} is the name of what --equal adds: choose another"
+            raise mistake(Suite, ("strategies", BASELINE), message, BASELINE)
+        ((title, often),) = Counter(task.title for task in self.tasks).most_common(1)
+        if often > 1:
+            message = f"{often} tasks are called {title!r}, and reports could not tell them apart"
+            raise mistake(Suite, ("tasks",), message, title)
+        return self
+
+    @model_validator(mode="after")
+    def _roles_are_asked(self) -> Self:
+        asked = tuple(sorted({role for each in self.strategies.values() for role in each.roles()}))
+        places = [("prompts", role) for role in self.prompts]
+        for name, lineup in self.models.items():
+            places += [("models", name, "roles", role) for role in lineup.roles]  # type: ignore[misc]  # longer tuples
+        for place in places:
+            if place[-1] not in asked:
+                message = f"no strategy here asks such a role; {nearest(place[-1], asked)}"
+                raise mistake(Suite, place, message, place[-1])
+        return self
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a suite file.
+
+        Raises:
+            ConfigError: With file, line and column, if the file cannot be read or is wrong.
+        """
+        values, marks = parse_yaml(read_text(path), str(path))
+        try:
+            suite = cls.model_validate(values)
+        except ValidationError as error:
+            raise first_mistake(error, str(path), marks) from error
+        suite._marks, suite._path = marks, str(path)
+        return suite
+
+    def with_equal(self, *equal: Equal) -> Self:
+        """Return the suite with other equal costs; mistakes are told at the same places."""
+        changed = self.model_copy(update={"equal": equal})
+        changed._marks, changed._path = self._marks, self._path
+        return changed
+
+    def mistake(self, message: str, *location: int | str) -> ConfigError:
+        """Return an error that points at a place in the file this suite was read from."""
+        return located(message, self._path, self._marks, location)
+
+    def entries(self) -> list[Entry]:
+        """Return the cells of the grid, the baseline's first.
+
+        Raises:
+            ConfigError: If a strategy cannot be put together with the models and prompts.
+        """
+        return list(self._entries())
+
+    def _entries(self) -> Iterator[Entry]:
+        strategies = {name: (each, ("strategies", name)) for name, each in self.strategies.items()}
+        grid: list[tuple[str, Strategy, Location, str, Budget]] = [
+            (name, each, place, label, budget)
+            for name, (each, place) in strategies.items()
+            for label, budget in self.budgets.items()
+        ]
+        if self.equal:
+            grid.insert(0, (BASELINE, self.baseline.strategy, (BASELINE,), "none", Budget()))
+        for task in self.tasks:
+            for model, lineup in self.models.items():
+                for seed in self.seeds:
+                    for name, strategy, place, label, budget in grid:
+                        pipeline = self._pipeline(lineup, strategy, budget, place)
+                        cell = Cell(
+                            task=task.title,
+                            model=model,
+                            strategy=name,
+                            budget=label,
+                            seed=seed,
+                            is_baseline=name == BASELINE,
+                            settings=_settings(task, pipeline),
+                        )
+                        yield Entry(cell, task, pipeline, place)
+
+    def _pipeline(
+        self, lineup: Lineup, strategy: Strategy, budget: Budget, place: Location
+    ) -> Pipeline:
+        asked = strategy.roles()
+        try:
+            return Pipeline(
+                models=lineup.models,
+                concurrency=lineup.concurrency,
+                strategy=strategy,
+                roles={role: name for role, name in lineup.roles.items() if role in asked},
+                budget=budget,
+                prompts={role: text for role, text in self.prompts.items() if role in asked},
+            )
+        except ValidationError as error:
+            raise self.mistake(describe(error), *place) from error
+
+
+def _settings(task: Task, pipeline: Pipeline) -> dict[str, Any]:
+    """Return all that decides a cell's rows: not how many there are, nor how calls are carried."""
+    models = {
+        name: {**provider.identity(), "sampling": provider.sampling.model_dump(mode="json")}
+        for name, provider in pipeline.models.items()
+    }
+    chosen = task.settings()
+    del chosen["problems"]
+    return {
+        "task": chosen,
+        "models": models,
+        "strategy": pipeline.strategy.settings(),
+        "roles": pipeline.roles,
+        "budget": pipeline.budget.model_dump(mode="json", exclude_none=True),
+        "prompts": pipeline.prompts,
+    }

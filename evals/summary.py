@@ -1,0 +1,243 @@
+"""What the rows of a run store say: accuracies, costs, and comparisons at equal cost.
+
+Seeds are repeats: a summary is of a task, models, a strategy and a budget, over all seeds.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tts.evals.equal import Curves, Pool, curves, matched
+from tts.evals.figures import Comparison, Point, Summary
+from tts.evals.records import Cell, Row
+from tts.evals.statistics import (
+    Interval,
+    bootstrap,
+    detectable,
+    holm,
+    mcnemar,
+    wilson,
+)
+from tts.evals.store import RunStore
+from tts.resampling import pass_at_k
+
+__all__ = ["Comparison", "Point", "Summary", "summarise"]
+
+Solved: TypeAlias = tuple[int, Row]
+"""A row, and the seed it was made with."""
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+_MEANS = ("calls", "prompt_tokens", "completion_tokens", "total_tokens", "critical_tokens",
+          "critical_completion_tokens", "cost_usd")  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Group:
+    """The cells of one strategy that differ in their seeds alone."""
+
+    cell: Cell
+    rows: list[Solved] = field(default_factory=list)
+
+
+def summarise(store: RunStore, equal: Sequence[str] | None = None) -> list[Summary]:
+    """Return a summary for each strategy of each task, in the suite's order.
+
+    Args:
+        store: The rows; there may be more to come.
+        equal: Equal costs at which to compare; None: those that the run was made for.
+    """
+    kinds = store.about().get("equal", []) if equal is None else equal
+    groups: dict[tuple[str, str, str, str], _Group] = {}
+    for cell in store.cells():
+        key = (cell.task, cell.model, cell.strategy, cell.budget)
+        group = groups.setdefault(key, _Group(cell))
+        group.rows += [(cell.seed, row) for row in store.rows(cell)]
+    pools = {
+        (group.cell.task, group.cell.model): _Pools.of(group)
+        for group in groups.values()
+        if group.cell.is_baseline
+    }
+    found = []
+    for group in groups.values():
+        summary = _summary(group)
+        baseline = pools.get((group.cell.task, group.cell.model))
+        if baseline is not None and not group.cell.is_baseline:
+            each = (_comparison(kind, group.rows, baseline) for kind in kinds)
+            summary = replace(summary, equal=tuple(one for one in each if one is not None))
+        found.append(summary)
+    return _adjusted(found)
+
+
+def _adjusted(summaries: Sequence[Summary]) -> list[Summary]:
+    """Adjust the p-values of all comparisons for their number."""
+    adjusted = iter(holm([one.p for each in summaries for one in each.equal]))
+    return [
+        replace(each, equal=tuple(replace(one, p_holm=next(adjusted)) for one in each.equal))
+        for each in summaries
+    ]
+
+
+def _summary(group: _Group) -> Summary:
+    rows = [row for _, row in group.rows]
+    ran = [row for row in rows if row.status != "failed"]
+    judged = [row for row in ran if row.right is not None]
+    values = [float(bool(row.right)) for row in judged]
+    timed = [row.usage.wall_seconds for row in ran if not row.replayed_calls]
+    stops = defaultdict[str, int](int)
+    for row in ran:
+        if row.stopped_by is not None:
+            stops[row.stopped_by.rule] += 1
+    return Summary(
+        task=group.cell.task,
+        model=group.cell.model,
+        strategy=group.cell.strategy,
+        budget=group.cell.budget,
+        is_baseline=group.cell.is_baseline,
+        seeds=len({seed for seed, _ in group.rows}),
+        problems=len({row.example for row in rows}),
+        n=len(judged),
+        accuracy=_accuracy(values, [row.example for row in judged]),
+        at_worst=sum(values) / len(rows) if rows else None,
+        oracle=_mean([float(any(draw.right for draw in row.draws)) for row in ran]),
+        means={name: _mean([getattr(row.usage, name) for row in ran]) for name in _MEANS},
+        wall_seconds=_mean(timed),
+        failed=len(rows) - len(ran),
+        check_failures=len(ran) - len(judged),
+        parse_failures=sum(row.parse_failures for row in ran),
+        failed_calls=sum(row.failed_calls for row in rows),
+        exhausted=sum(row.status == "budget_exhausted" for row in ran),
+        stopped=dict(stops),
+        curve=_Pools.of(group).points(),
+    )
+
+
+def _accuracy(values: Sequence[float], problems: Sequence[str]) -> Interval | None:
+    """Wilson's interval of independent problems; by bootstrap where they are repeated."""
+    if not values:
+        return None
+    if len(set(problems)) == len(problems):
+        return wilson(round(sum(values)), len(values))
+    return bootstrap(values, problems)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pools:
+    """The stored samples of the problems that have them all, and what votes of them say."""
+
+    places: dict[tuple[int, str], int]
+    """Seed and problem to a row of the curves."""
+    curves: Curves | None
+    right: tuple[int, ...] = ()
+    """Right samples of each."""
+
+    @classmethod
+    def of(cls, group: _Group) -> _Pools:
+        rows = [(seed, row) for seed, row in group.rows if row.status != "failed"]
+        sizes = {len(row.draws) for _, row in rows}
+        size = max(sizes, default=0)
+        if len(sizes) > 1 and not group.cell.is_baseline:
+            return cls({}, None)  # a rule decided how many: those with most are the hardest
+        whole = [(seed, row) for seed, row in rows if len(row.draws) == size and _is_judged(row)]
+        if size < 2 or not whole:
+            return cls({}, None)
+        pools = [
+            Pool(
+                tuple(draw.key for draw in row.draws),
+                {draw.key for draw in row.draws if draw.right and draw.key is not None},
+                tuple(draw.prompt_tokens + draw.completion_tokens for draw in row.draws),
+                row.usage.cost_usd,
+            )
+            for _, row in whole
+        ]
+        places = {(seed, row.example): at for at, (seed, row) in enumerate(whole)}
+        return cls(places, curves(pools), tuple(_hits(row) for _, row in whole))
+
+    def points(self) -> tuple[Point, ...]:
+        """Return the curve, at powers of two."""
+        if self.curves is None:
+            return ()
+        n, problems = self.curves.accuracy.shape[1], [problem for _, problem in self.places]
+        found = []
+        for k in dict.fromkeys([*(size for size in _SIZES if size < n), n]):
+            usd = float(self.curves.usd[:, k - 1].mean())
+            found.append(
+                Point(
+                    k,
+                    bootstrap(self.curves.accuracy[:, k - 1], problems),
+                    sum(pass_at_k(right, n, k) for right in self.right) / len(self.right),
+                    float(self.curves.total[:, k - 1].mean()),
+                    float(self.curves.critical[:, k - 1].mean()),
+                    None if np.isnan(usd) else usd,
+                )
+            )
+        return tuple(found)
+
+
+def _is_judged(row: Row) -> bool:
+    return all(draw.right is not None for draw in row.draws)
+
+
+def _hits(row: Row) -> int:
+    return sum(bool(draw.right) for draw in row.draws)
+
+
+def _comparison(kind: str, rows: Sequence[Solved], pools: _Pools) -> Comparison | None:
+    """Compare on the pairs in which both sides are known; None where there are none."""
+    pairs = [
+        (row, pools.places[seed, row.example])
+        for seed, row in rows
+        if row.status != "failed" and row.right is not None and (seed, row.example) in pools.places
+    ]
+    costs = [_cost(row, kind) for row, _ in pairs]
+    if pools.curves is None or not pairs or any(cost is None for cost in costs):
+        return None
+    baseline = pools.curves.of([place for _, place in pairs])
+    target = float(np.mean([cost for cost in costs if cost is not None]))
+    if np.isnan(baseline.cost(kind)).any():
+        return None
+    match = matched(baseline.cost(kind).mean(0), target)
+    right = np.array([float(bool(row.right)) for row, _ in pairs])
+    problems = [row.example for row, _ in pairs]
+    alone = match.at(baseline.accuracy)
+    votes = baseline.votes[:, round(match.samples) - 1]
+    signs = [np.sign(total) for total in _sums(right - votes, problems)]
+    better, worse = signs.count(1.0), signs.count(-1.0)
+    p = mcnemar(better, worse)
+    return Comparison(
+        kind=kind,
+        pairs=len(pairs),
+        samples=match.samples,
+        note=match.note,
+        baseline=bootstrap(alone, problems),
+        gain=bootstrap(right - alone, problems),
+        better=better,
+        worse=worse,
+        p=p,
+        p_holm=p,
+        detectable=detectable(_sums(right - alone, problems, mean=True)),
+    )
+
+
+def _cost(row: Row, kind: str) -> float | None:
+    usage = row.usage
+    costs = {"total": usage.total_tokens, "critical": usage.critical_tokens, "usd": usage.cost_usd}
+    return costs[kind]
+
+
+def _sums(values: Any, problems: Sequence[str], *, mean: bool = False) -> list[float]:
+    """Return the sum, or the mean, of each problem's values."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for value, problem in zip(values, problems, strict=True):
+        found[problem].append(float(value))
+    return [sum(each) / (len(each) if mean else 1) for each in found.values()]
