@@ -68,7 +68,7 @@ def take(browser: Any, report: Path, folder: Path) -> list[Path]:
 
 
 def _shot(what: Any, path: Path) -> Path:
-    """Write a picture, in 256 colours where Pillow is installed: flat drawings need no more."""
+    """Write a picture, in 256 colours where Pillow is installed."""
     data = what.screenshot(animations="disabled")
     try:
         from PIL import Image  # comes with the extra `plot`
@@ -76,7 +76,7 @@ def _shot(what: Any, path: Path) -> Path:
         path.write_bytes(data)
         return path
     picture = Image.open(io.BytesIO(data)).convert("RGB")
-    picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(path, optimize=True)
     return path
 
 

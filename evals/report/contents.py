@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -28,7 +28,7 @@ class Contents:
     """A report.
 
     Attributes:
-        summary: Runs, entries, curves, rules, problems and results; JSON values.
+        summary: Runs, entries, fronts, rules, problems and results; JSON values.
         details: What was said, by number of a result.
     """
 
@@ -56,42 +56,39 @@ def contents(
     listed = _listed(entries)
     problems, places = _problems(entries, listed)
     details, left_out = _details(runs, listed, text_bytes)
-    pools = [curves.pool(entry) for entry in entries]
+    told = [_told(entry) for entry in entries]
+    fronts = _fronts(told)
+    results = [
+        {
+            "problem": places[entry.task, result.row.example],
+            "entry": number,
+            "run": result.run,
+            "cell": result.row.cell,
+            "seed": result.seed,
+            **compact(result.row),
+        }
+        for number, entry, result in listed
+    ]
     summary = {
         "title": _title(runs),
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "runs": [{"name": run.name, "about": run.about} for run in runs],
-        "entries": _entries(entries),
-        "curves": [
-            {"entry": number, **curves.as_json(curves.sample_curve(pool))}
-            for number, pool in enumerate(pools)
-            if pool is not None
-        ],
-        "rules": [
-            {"entry": number, "points": list(map(frontier.as_json, frontier.frontier(pool)))}
-            for number, pool in enumerate(pools)
-            if pool is not None and replay_rules
-        ],
+        "entries": told,
+        "fronts": fronts,
+        "rules": _rules(entries) if replay_rules else [],
         "problems": problems,
-        "results": [
-            {"problem": places[entry.task, result.row.example], "entry": number,
-             "run": result.run, "cell": result.row.cell, "seed": result.seed,
-             **compact(result.row)}
-            for number, entry, result in listed
-        ],
+        "results": results,
         "left_out": {
             "details": left_out,
             "results": sum(len(entry.results) for entry in entries) - len(listed),
             "text_bytes": text_bytes,
         },
-        "notes": _notes(entries),
-    }  # fmt: skip
+    }
     return Contents(summary, details)
 
 
 def _title(runs: Sequence[Run]) -> str:
-    names = [str(run.about.get("title") or run.about.get("name") or run.name) for run in runs]
-    return ", ".join(dict.fromkeys(names))
+    return ", ".join(dict.fromkeys(run.name for run in runs))
 
 
 def _listed(entries: Sequence[Entry]) -> list[tuple[int, Entry, Result]]:
@@ -148,81 +145,61 @@ def _details(
     return found, len(listed) - len(found)
 
 
-def _entries(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    measured = [measures.measure(entry) for entry in entries]
-    fronts = _fronts(entries, measured)
-    return [
-        {
-            "task": entry.task,
-            "model": entry.model,
-            "strategy": entry.strategy,
-            "budget": entry.budget,
-            "label": entry.label,
-            "run": entry.run,
-            "seeds": sorted(set(entry.seeds)),
-            "baseline": entry.is_baseline,
-            "settings": entry.settings,
-            "front": fronts[number],
-            "difference": _difference(entry, entries),
-            **measures.as_json(measured[number]),
-        }
-        for number, entry in enumerate(entries)
-    ]
-
-
-def _fronts(entries: Sequence[Entry], measured: Sequence[measures.Measured]) -> list[list[str]]:
-    """Return for each entry the costs at which nothing of its task and model beats it."""
-    found: list[list[str]] = [[] for _ in entries]
-    facets: dict[tuple[str, str], list[int]] = {}
-    for number, entry in enumerate(entries):
-        facets.setdefault(entry.facet, []).append(number)
-    for members in facets.values():
-        for cost in measures.COSTS:
-            points = [_point(measured[number], cost) for number in members]
-            for at in measures.front(points):
-                found[members[at]].append(cost)
-    return found
-
-
-def _point(measured: measures.Measured, cost: str) -> tuple[float, float] | None:
-    spent = measured.costs[cost]
-    if spent is None or measured.accuracy is None:
-        return None
-    return spent.value, measured.accuracy.value
-
-
-def _difference(entry: Entry, entries: Sequence[Entry]) -> dict[str, Any] | None:
-    baseline = measures.baseline_of(entry, entries)
-    found = None if baseline is None else measures.compare(entry, baseline)
-    if found is None or baseline is None:
-        return None
+def _told(entry: Entry) -> dict[str, Any]:
+    made = measures.figures(entry)
     return {
-        "to": baseline.label,
-        "gain": list(found.gain),
-        "problems": found.problems,
-        "better": found.better,
-        "worse": found.worse,
-        "p": found.p,
+        "task": entry.task,
+        "model": entry.summary.model,
+        "strategy": entry.strategy,
+        "budget": entry.summary.budget,
+        "label": entry.label,
+        "run": entry.run,
+        "seeds": sorted(entry.seeds),
+        "baseline": entry.summary.is_baseline,
+        "is_pool": curves.is_pool(entry),
+        "settings": entry.settings,
+        "saturation": curves.saturation(made["curve"]),
+        **made,
     }
 
 
-def _notes(entries: Sequence[Entry]) -> list[str]:
-    return list(_told(entries))
+def _fronts(told: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the front of each task and model at each cost, and tell entries where they are on it.
+
+    Fewer samples of a baseline compete too: what only beats the whole pool has won nothing.
+    """
+    found = []
+    for task, model in dict.fromkeys((each["task"], each["model"]) for each in told):
+        members = [each for each in told if (each["task"], each["model"]) == (task, model)]
+        for cost in measures.COSTS:
+            places = {id(each): _place(each, cost) for each in members}
+            fewer = [
+                (point[cost], point["accuracy"][0])
+                for each in members
+                if each["baseline"] and cost != "seconds"
+                for point in each["curve"]
+                if point[cost] is not None
+            ]
+            path = measures.front([*(each for each in places.values() if each), *fewer])
+            for each in members:
+                each.setdefault("front", [])
+                if places[id(each)] in path:
+                    each["front"].append(cost)
+            found.append({"task": task, "model": model, "cost": cost, "path": path})
+    return found
 
 
-def _told(entries: Sequence[Entry]) -> Iterator[str]:
-    compared = [each for each in entries if measures.baseline_of(each, entries) is not None]
-    if len(compared) > 1:
-        yield (
-            f"{len(compared)} entries are compared with a baseline: at p < 0.05 about one in "
-            f"twenty comparisons would show a difference where there is none. Holm's correction "
-            f"asks p < {0.05 / len(compared):.2g} of the smallest."
-        )
-    failed = sum(result.row.status == "failed" for each in entries for result in each.results)
-    if failed:
-        yield f"{failed} runs failed with an error. They count as wrong, with what they had spent."
-    unjudged = sum(
-        result.row.check_failure is not None for each in entries for result in each.results
-    )
-    if unjudged:
-        yield f"{unjudged} answers could not be judged: their checker failed. They do not count."
+def _place(told: dict[str, Any], cost: str) -> measures.Place | None:
+    spent, accuracy = told["costs"][cost], told["accuracy"]
+    return (spent[0], accuracy[0]) if spent and accuracy else None
+
+
+def _rules(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    pools = [
+        (number, curves.pool(entry, frontier.REPLAYED)) for number, entry in enumerate(entries)
+    ]
+    return [
+        {"entry": number, "points": list(map(frontier.as_json, frontier.frontier(pool)))}
+        for number, pool in pools
+        if pool is not None
+    ]

@@ -6,26 +6,26 @@ import json
 from typing import Any, Final
 
 from tts.evals.records import Row
-from tts.evals.report.measures import COSTS
+from tts.evals.report.measures import known_costs
 
 __all__ = ["compact", "detail", "size"]
 
 _LONGEST: Final = 20_000
 """Characters of one text; what is cut off is counted in it."""
-_KEPT: Final = ("span", "ticket", "role", "model", "start", "end", "outcome", "prompt_tokens",
-                "completion_tokens", "attempts", "cached", "hedged", "n", "prompt_digest",
-                "overshoot")  # fmt: skip
+_KEPT: Final = frozenset({
+    "span", "ticket", "role", "model", "start", "end", "outcome", "prompt_tokens",
+    "completion_tokens", "attempts", "cached", "hedged", "n", "prompt_digest", "overshoot",
+})  # fmt: skip
 
 
 def compact(row: Row) -> dict[str, Any]:
     """Return a row's numbers and short texts: what a list of problems shows."""
-    known = {name: value(row) for name, value in COSTS.items()}
     stopped = None if row.stopped_by is None else row.stopped_by.rule
     return {
         "status": row.status,
         "right": row.right,
         "answer": None if row.answer is None else row.answer[:200],
-        "costs": known,
+        "costs": known_costs(row),
         "calls": row.usage.calls,
         "samples": len(row.draws),
         "stopped": stopped,
@@ -59,7 +59,7 @@ def size(found: dict[str, Any]) -> int:
 def _record(record: dict[str, Any], prompts: dict[str, Any]) -> dict[str, Any]:
     event = record.get("event")
     if event == "call":
-        kept = {name: record[name] for name in _KEPT if name in record}
+        kept = {name: value for name, value in record.items() if name in _KEPT}
         if "prompt" in record:
             digest = str(record.get("prompt_digest", len(prompts)))
             kept["prompt_digest"] = digest

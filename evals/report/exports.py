@@ -20,7 +20,8 @@ COLUMNS: Final = {
     "stopped_by": str, "samples": int, "calls": int, "cancelled_calls": int, "cached_calls": int,
     "prompt_tokens": int, "completion_tokens": int, "total_tokens": int, "critical_tokens": int,
     "critical_completion_tokens": int, "cost_usd": float, "wall_seconds": float,
-    "parse_failures": int, "failed_calls": int, "finished_at": str, "extra": str,
+    "parse_failures": int, "failed_calls": int, "replayed_calls": int, "finished_at": str,
+    "extra": str,
 }  # fmt: skip
 """Columns by name with the type of their values; each may be missing. `extra` is JSON."""
 
@@ -41,11 +42,11 @@ def _line(run: Run, entry: Entry, result: Result) -> dict[str, Any]:
         **usage,
         "run": run.name,
         "task": entry.task,
-        "model": entry.model,
-        "strategy": entry.strategy,
-        "budget": entry.budget,
+        "model": entry.summary.model,
+        "strategy": entry.summary.strategy,
+        "budget": entry.summary.budget,
         "seed": result.seed,
-        "is_baseline": entry.is_baseline,
+        "is_baseline": entry.summary.is_baseline,
         "stopped_by": None if row.stopped_by is None else row.stopped_by.rule,
         "samples": len(row.draws),
         "extra": json.dumps(row.extra, ensure_ascii=False, sort_keys=True),

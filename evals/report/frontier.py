@@ -8,16 +8,17 @@ from typing import Any, Final
 
 from tts.evals.records import Draw
 from tts.evals.report.curves import Pool
-from tts.evals.report.measures import Estimate, estimate
+from tts.evals.report.measures import told
+from tts.evals.statistics import Interval, bootstrap
 from tts.messages import Completion, Usage
 from tts.problem import Candidate
 from tts.stopping import Dominance, Never, StoppingRule
 from tts.stopping.replay import Replayed, replay_all
 
-__all__ = ["Point", "frontier"]
+__all__ = ["REPLAYED", "Point", "as_json", "frontier"]
 
-_PROBLEMS: Final = 200
-"""Problems that a rule is replayed on: the first ones."""
+REPLAYED: Final = 200
+"""Problems that rules are replayed on: the first ones."""
 _SETTINGS: Final = 5
 """Settings of a rule, of its ladder from the most cautious to the boldest."""
 
@@ -28,8 +29,8 @@ class Point:
 
     rule: str
     setting: str
-    accuracy: Estimate
-    tokens: Estimate
+    accuracy: Interval
+    tokens: Interval
     """Prompt and completion tokens of what was sent, a problem."""
     samples: float
     rounds: float
@@ -45,7 +46,7 @@ def frontier(drawn: Pool) -> list[Point]:
     """
     rules = _rules()
     found: list[list[tuple[float, Replayed]]] = [[] for _ in rules]
-    for draws in drawn.draws[:_PROBLEMS]:
+    for draws in drawn.draws:
         right = {draw.key: bool(draw.right) for draw in draws}
         candidates = [_candidate(at, draw) for at, draw in enumerate(draws)]
         for place, one in enumerate(replay_all(rules, candidates, drawn.size)):
@@ -71,14 +72,11 @@ def _candidate(ticket: int, draw: Draw) -> Candidate:
 
 def _point(rule: StoppingRule, outcomes: Sequence[tuple[float, Replayed]]) -> Point:
     changed = rule.model_dump(mode="json", exclude_unset=True)
-    accuracy = estimate([right for right, _ in outcomes])
-    tokens = estimate([one.tokens for _, one in outcomes])
-    assert accuracy is not None and tokens is not None  # a pool has problems
     return Point(
         rule=rule.name,
         setting=" ".join(f"{name}={value}" for name, value in changed.items()),
-        accuracy=accuracy,
-        tokens=tokens,
+        accuracy=bootstrap([right for right, _ in outcomes]),
+        tokens=bootstrap([float(one.tokens) for _, one in outcomes]),
         samples=sum(one.launched for _, one in outcomes) / len(outcomes),
         rounds=sum(one.rounds for _, one in outcomes) / len(outcomes),
         problems=len(outcomes),
@@ -90,8 +88,8 @@ def as_json(point: Point) -> dict[str, Any]:
     return {
         "rule": point.rule,
         "setting": point.setting,
-        "accuracy": list(point.accuracy),
-        "tokens": list(point.tokens),
+        "accuracy": told(point.accuracy),
+        "tokens": told(point.tokens),
         "samples": point.samples,
         "rounds": point.rounds,
         "problems": point.problems,

@@ -47,7 +47,7 @@ def plot(summary: dict[str, Any], path: Path) -> None:
         ) from error
     facets = list(dict.fromkeys(map(_facet, summary["entries"])))
     costs = [cost for cost in _COSTS if any(map(_knows(cost), summary["entries"]))]
-    style = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False,
+    style: dict[str, Any] = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False,
              "svg.hashsalt": "tts", "pdf.fonttype": 42}  # fmt: skip
     with mpl.rc_context(style):
         wide, high = len(costs) + 1, len(facets)
@@ -55,7 +55,7 @@ def plot(summary: dict[str, Any], path: Path) -> None:
         grid = figure.subplots(high, wide, squeeze=False)
         for row, facet in zip(grid, facets, strict=True):
             for axes, cost in zip(row, costs, strict=False):
-                _scatter(axes, summary["entries"], facet, cost)
+                _scatter(axes, summary, facet, cost)
             row[0].set_title(facet, loc="left", fontweight="bold")
             _votes(row[-1], summary, facet)
         _legend(figure, summary["entries"])
@@ -86,7 +86,10 @@ def _look(entries: Sequence[dict[str, Any]]) -> dict[str, tuple[str, str]]:
     }
 
 
-def _scatter(axes: Any, entries: Sequence[dict[str, Any]], facet: str, cost: str) -> None:
+def _scatter(axes: Any, summary: dict[str, Any], facet: str, cost: str) -> None:
+    entries = summary["entries"]
+    path = next(each["path"] for each in summary["fronts"]
+                if each["cost"] == cost and _facet(each) == facet)  # fmt: skip
     look = _look(entries)
     shown = [each for each in entries if _facet(each) == facet and _knows(cost)(each)]
     for entry in shown:
@@ -98,10 +101,14 @@ def _scatter(axes: Any, entries: Sequence[dict[str, Any]], facet: str, cost: str
             color=colour, marker=marker, markersize=5, linewidth=0.8,
             markerfacecolor="white" if entry["baseline"] else colour,
         )  # fmt: skip
-    front = sorted((each["costs"][cost][0], each["accuracy"][0]) for each in shown
-                   if cost in each["front"])  # fmt: skip
-    if front:
-        axes.step(*zip(*front, strict=True), where="post", color="gray", linestyle="--",
+    for entry in shown:
+        fewer = [point for point in entry["curve"] if entry["baseline"] and point.get(cost)]
+        if fewer:
+            colour, _ = look[entry["strategy"]]
+            shares = [point["accuracy"][0] for point in fewer]
+            axes.plot([point[cost] for point in fewer], shares, color=colour, linewidth=0.8)
+    if path:
+        axes.step(*zip(*path, strict=True), where="post", color="gray", linestyle="--",
                   linewidth=0.9, zorder=0)  # fmt: skip
     axes.set_xlabel(_COSTS[cost])
     axes.set_ylabel("accuracy")
@@ -113,17 +120,18 @@ def _scatter(axes: Any, entries: Sequence[dict[str, Any]], facet: str, cost: str
 def _votes(axes: Any, summary: dict[str, Any], facet: str) -> None:
     entries = summary["entries"]
     look = _look(entries)
-    for curve in summary["curves"]:
-        entry = entries[curve["entry"]]
-        if _facet(entry) != facet:
+    for entry in entries:
+        curve = entry["curve"]
+        if _facet(entry) != facet or not entry["is_pool"] or not curve:
             continue
         colour, _ = look[entry["strategy"]]
-        for name, line in (("vote", "-"), ("coverage", "--")):
-            middle, low, high = zip(*curve[name], strict=True)
-            axes.plot(curve["sizes"], middle, line, color=colour, linewidth=1.2)
-            axes.fill_between(curve["sizes"], low, high, color=colour, alpha=0.12, linewidth=0)
+        sizes = [point["k"] for point in curve]
+        votes, low, high = zip(*(point["accuracy"] for point in curve), strict=True)
+        axes.plot(sizes, votes, "-", color=colour, linewidth=1.2)
+        axes.fill_between(sizes, low, high, color=colour, alpha=0.12, linewidth=0)
+        axes.plot(sizes, [point["pass"] for point in curve], "--", color=colour, linewidth=1.2)
         axes.set_xscale("log", base=2)
-        axes.set_xticks(curve["sizes"], [str(size) for size in curve["sizes"]])
+        axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.set_xlabel("samples k")
     axes.set_ylabel("maj@k (line), pass@k (dashed)")
     axes.grid(visible=True, linewidth=0.3)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from tts.errors import ConfigError
+from tts.evals.figures import Summary
 from tts.evals.records import Cell, Row
 from tts.evals.store import RunStore
+from tts.evals.summary import summarise
 
 __all__ = ["STORE", "Entry", "Result", "Run", "load", "store_path", "stored_row"]
 
@@ -37,31 +40,42 @@ class Result:
     row: Row
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A line of the report: a strategy on a task under a budget, all seeds together."""
 
-    task: str
-    model: str
-    strategy: str
-    budget: str
     run: str
     """The run's name where several runs hold the same entry, else empty."""
-    is_baseline: bool
+    summary: Summary
     settings: dict[str, Any]
-    seeds: list[int] = field(default_factory=list)
-    results: list[Result] = field(default_factory=list)
+    seeds: tuple[int, ...]
+    planned: int | None
+    """Rows there will be; None where the run does not say."""
+    results: tuple[Result, ...]
+
+    @property
+    def task(self) -> str:
+        """The task's title."""
+        return self.summary.task
 
     @property
     def label(self) -> str:
         """Strategy, budget and run, as a legend calls it."""
-        budget = "" if self.budget == "none" else f", {self.budget}"
+        budget = "" if self.summary.budget == "none" else f", {self.summary.budget}"
         return f"{self.strategy}{budget}" + (f" ({self.run})" if self.run else "")
+
+    @property
+    def strategy(self) -> str:
+        """The suite's label; the baseline's says what it is."""
+        samples = self.settings.get("strategy", {}).get("samples")
+        if self.summary.is_baseline and samples is not None:
+            return f"{self.summary.strategy}, self-consistency × {samples}"
+        return self.summary.strategy
 
     @property
     def facet(self) -> tuple[str, str]:
         """Task and model: what entries must share to be compared."""
-        return self.task, self.model
+        return self.summary.task, self.summary.model
 
 
 def store_path(path: Path) -> Path:
@@ -72,15 +86,10 @@ def store_path(path: Path) -> Path:
     """
     if not path.is_dir():
         return path
-    found = [path / STORE] if (path / STORE).exists() else sorted(path.glob("*.sqlite"))
-    if len(found) != 1:
-        message = (
-            f"{len(found)} run stores in this folder: name one file"
-            if found
-            else (f"no {STORE} in this folder: is it one that tts bench --out made?")
-        )
+    if not (path / STORE).exists():
+        message = f"no {STORE} in this folder: is it one that tts bench --out made?"
         raise ConfigError(message, path=str(path))
-    return found[0]
+    return path / STORE
 
 
 def load(paths: Sequence[Path]) -> tuple[list[Run], list[Entry]]:
@@ -93,50 +102,61 @@ def load(paths: Sequence[Path]) -> tuple[list[Run], list[Entry]]:
         ConfigError: If one is missing, no run store, or holds no cell.
     """
     runs: list[Run] = []
-    kept: list[list[tuple[Cell, list[Result]]]] = []
+    found: list[tuple[str, Entry]] = []
     for number, path in enumerate(map(store_path, paths)):
         with RunStore(path, read_only=True) as store:
             run = Run(_name(path), path, store.about(), tuple(store.cells()))
             if not run.cells:
                 raise ConfigError("this run has no cells yet: nothing to report", path=str(path))
-            kept.append([(cell, list(_results(store, cell, number))) for cell in run.cells])
+            found += [(run.name, entry) for entry in _entries(store, run, number)]
         runs.append(run)
-    return runs, _entries(runs, kept)
+    often = Counter(_place(entry.summary) for _, entry in found)
+    entries = [
+        Entry(name, *_parts(entry)) if often[_place(entry.summary)] > 1 else entry
+        for name, entry in found
+    ]
+    return runs, entries
+
+
+def _parts(entry: Entry) -> tuple[Any, ...]:
+    return entry.summary, entry.settings, entry.seeds, entry.planned, entry.results
 
 
 def _name(path: Path) -> str:
     return path.resolve().parent.name if path.name == STORE else path.stem
 
 
-def _results(store: RunStore, cell: Cell, run: int) -> Iterator[Result]:
-    for row in store.rows(cell):
-        draws = tuple(draw.model_copy(update={"text": ""}) for draw in row.draws)
-        yield Result(run, cell.seed, row.model_copy(
-            update={"draws": draws, "trace": (), "text": ""}
-        ))  # fmt: skip
-
-
-def _entries(runs: Sequence[Run], kept: Sequence[list[tuple[Cell, list[Result]]]]) -> list[Entry]:
-    owners: dict[tuple[str, ...], set[int]] = {}
-    for number, cells in enumerate(kept):
-        for cell, _ in cells:
-            owners.setdefault(_place(cell), set()).add(number)
-    found: dict[tuple[tuple[str, ...], str], Entry] = {}
-    for run, cells in zip(runs, kept, strict=True):
-        for cell, results in cells:
-            several = len(owners[_place(cell)]) > 1
-            name = run.name if several else ""
-            entry = found.setdefault(
-                (_place(cell), name),
-                Entry(*_place(cell), name, cell.is_baseline, cell.settings),
+def _entries(store: RunStore, run: Run, number: int) -> list[Entry]:
+    plan = run.about.get("problems")
+    entries = []
+    for summary in summarise(store):
+        own = [cell for cell in run.cells if _place(cell) == _place(summary)]
+        counts = [plan.get(cell.key) if isinstance(plan, dict) else None for cell in own]
+        known = [count for count in counts if isinstance(count, int)]
+        entries.append(
+            Entry(
+                run="",
+                summary=summary,
+                settings=own[0].settings,
+                seeds=tuple(cell.seed for cell in own),
+                planned=sum(known) if len(known) == len(own) else None,
+                results=tuple(
+                    Result(number, cell.seed, _without_texts(row))
+                    for cell in own
+                    for row in store.rows(cell)
+                ),
             )
-            entry.seeds.append(cell.seed)
-            entry.results += results
-    return list(found.values())
+        )
+    return entries
 
 
-def _place(cell: Cell) -> tuple[str, str, str, str]:
-    return cell.task, cell.model, cell.strategy, cell.budget
+def _place(one: Cell | Summary) -> tuple[str, str, str, str]:
+    return one.task, one.model, one.strategy, one.budget
+
+
+def _without_texts(row: Row) -> Row:
+    draws = tuple(draw.model_copy(update={"text": ""}) for draw in row.draws)
+    return row.model_copy(update={"draws": draws, "trace": (), "text": ""})
 
 
 def stored_row(path: Path, cell: str, example: str) -> Row | None:

@@ -104,15 +104,17 @@ const drawers = {
   },
   notes() {
     const { details: without, results, text_bytes: bytes } = data.left_out;
-    const all = [...data.notes,
+    const sum = (kind) => data.entries.reduce((all, each) => all + each.counts[kind], 0);
+    const all = [
+      sum("failed") > 0 && `${count(sum("failed"), "run")} failed with an error and count on neither side.`,
+      sum("unjudged") > 0 && `${count(sum("unjudged"), "answer")} could not be judged, because the checker failed; they do not count as wrong.`,
       results > 0 && `${count(results, "result")} count in the statistics and are not listed below.`,
       !LIVE && without > 0 && `Candidates and traces of ${count(without, "listed result")} were left out: `
-        + `this page keeps at most ${short(bytes / 1e6)} MB of them. The run store has all.`];
+        + `this page keeps at most ${short(bytes / 1e6)} MB of them. The run store has all.`].filter(Boolean);
     show(parts.notes, el("div", { class: "prose notes" }, el("p", null,
-      "Accuracy is the share of problems solved; intervals are 95% bootstrap intervals over problems, "
-      + "seeds of a problem averaged first. Total tokens count every call, cancelled ones too; critical "
-      + "tokens are those of the longest chain of calls that waited for each other."),
-    all.filter(Boolean).map((text) => el("p", null, text))));
+      "Accuracy is the share of problems solved; intervals are at 95%, over problems. Total tokens "
+      + "count every call, cancelled ones too; critical tokens are those of the longest chain of calls "
+      + "that waited for each other."), all.length > 0 && el("p", null, all.join(" "))));
   },
   fronts() {
     const entries = chosen().filter((each) => !state.hidden.has(each.strategy));
@@ -123,7 +125,7 @@ const drawers = {
       set({ hidden }, "fronts");
     };
     show(parts.fronts, heading("Accuracy against cost",
-      "The dashed line is the front: nothing on the page is both cheaper and better than a point on it. Hollow marks are baselines."),
+      "The dashed line is the front: nothing here is both cheaper and better than a point on it. The hollow mark is the baseline, self-consistency with all its samples; the thin line is what fewer of them would have reached."),
     el("div", { class: "controls" },
       el("div", { class: "field" }, "Cost", choice("Cost", Object.entries(COSTS).map(([name, told]) =>
         [name, told.name]), state.cost, (cost) => set({ cost }, "fronts"))),
@@ -131,16 +133,16 @@ const drawers = {
         state.log, (log) => set({ log }, "fronts")))),
     legend(families, data.colours, state.hidden, toggle),
     byFacet(entries, (facet, members, several) => el("figure", null, several && el("h3", null, facet),
-      scatter(members, state.cost, state.log, data.colours, (entry) => choose(entry)))));
+      scatter(members, data.fronts.find((each) => facetOf(each) === facet && each.cost === state.cost),
+        state.cost, state.log, data.colours, (entry) => choose(entry)))));
   },
   curves() {
-    const wanted = new Set(chosen().map((each) => each.number));
-    const shown = data.curves.filter((each) => wanted.has(each.entry));
+    const shown = chosen().filter((each) => each.is_pool && each.curve.length > 1);
     show(parts.curves, shown.length > 0 && heading("What fewer samples would have given",
       "From the stored samples, without a new call: the plain vote of k of them (maj@k), and whether any of k is right (pass@k), what a perfect choice would reach."),
-    byFacet(shown.map((each) => data.entries[each.entry]), (facet, members, several) =>
-      el("div", null, several && el("h3", null, facet), members.map((entry) => curveFigure(
-        shown.find((each) => each.entry === entry.number), entry, data.colours.get(entry.strategy))))));
+    byFacet(shown, (facet, members, several) =>
+      el("div", null, several && el("h3", null, facet), members.map((entry) =>
+        curveFigure(entry, data.colours.get(entry.strategy))))));
     parts.curves.parentElement.hidden = !shown.length;
   },
   rules() {
@@ -158,10 +160,11 @@ const drawers = {
   },
   table() {
     show(parts.table, heading("All entries",
-      "Differences are paired, problem by problem, with the baseline of the same task and model: coloured where the interval leaves out zero."),
+      "Press a column to sort by it, a strategy to see its settings."),
     data.facets.map((facet) => [facet, chosen().filter((each) => facetOf(each) === facet)])
       .filter(([, members]) => members.length).map(([facet, members]) => [el("h3", null, facet),
         entryTable(members, state, data.colours, (sort) => set({ sort }, "table"), choose)]),
+    comparisonNotes(chosen()).map((text) => el("p", { class: "muted small" }, text)),
     parts.settings);
   },
   problems() {
@@ -176,10 +179,7 @@ function heading(title, text) {
 
 parts.settings = el("div", { "aria-live": "polite" });
 function choose(entry) {
-  const differs = entry.difference;
   show(parts.settings, el("div", { class: "chosen", tabindex: -1 }, el("h3", null, `${entry.label} on ${facetOf(entry)}`),
-    differs && el("p", { class: "small" }, `Compared with ${differs.to} on ${count(differs.problems, "problem")}: `
-      + `better on ${differs.better}, worse on ${differs.worse}, p ${chance(differs.p)}.`),
     el("details", { open: true }, el("summary", null, "Settings"),
       el("pre", { tabindex: 0 }, JSON.stringify(entry.settings, null, 2)))));
   parts.settings.scrollIntoView({ block: "nearest" });

@@ -9,49 +9,52 @@ function band(sizes, estimates, x, y) {
   return `${polyline([...over, ...under])}Z`;
 }
 
-function sampleCurves(curve, colour) {
-  const { sizes } = curve;
-  const all = [...curve.vote, ...curve.coverage];
-  const beyond = curve.fitted.length
-    ? [...sizes, sizes[sizes.length - 1] * 2, sizes[sizes.length - 1] * 4] : sizes;
-  const low = Math.min(...all.map((each) => each[1]));
-  const high = Math.max(...all.map((each) => each[2]), ...curve.fitted);
-  const say = (name, estimates, n) => `${name} of ${sizes[n]}: ${percent(estimates[n][0])} `
-    + range(estimates[n], percent);
+function sampleCurves(entry, colour) {
+  const { curve, saturation } = entry;
+  const sizes = curve.map((each) => each.k);
+  const fitted = saturation.values || [];
+  const beyond = saturation.sizes || sizes;
+  const low = Math.min(...curve.map((each) => each.accuracy[1]), ...curve.map((each) => each.pass));
+  const high = Math.max(...curve.map((each) => each.accuracy[2]), ...curve.map((each) => each.pass),
+    ...fitted);
   return chart((box) => {
     const x = powers(beyond, MARGIN.left + 10, box.width - MARGIN.right - 44);
     const y = shares(low, high, box);
-    const line = (estimates, second) => svg("path", {
+    const line = (of, second) => svg("path", {
       class: `line s${colour % 8}${second ? " second" : ""}`,
-      d: polyline(sizes.map((size, n) => [x(size), y(estimates[n][0])])) });
-    const marks = (name, estimates, hollow) => sizes.map((size, n) => tipOn(
-      svg("g", { tabindex: 0, role: "img", "aria-label": say(name, estimates, n) },
-        svg("circle", { cx: x(size), cy: y(estimates[n][0]), r: 11, fill: "transparent" }),
-        mark(colour, x(size), y(estimates[n][0]), 3, hollow)), say(name, estimates, n)));
-    const last = sizes.length - 1;
-    const apart = Math.abs(y(curve.vote[last][0]) - y(curve.coverage[last][0])) > 14 ? 4 : -8;
+      d: polyline(curve.map((each) => [x(each.k), y(of(each))])) });
+    const vote = (each) => each.accuracy[0];
+    const any = (each) => each.pass;
+    const last = curve[curve.length - 1];
+    const apart = Math.abs(y(vote(last)) - y(any(last))) > 14 ? 4 : -8;
     return [
       axes(box, x, y, "samples k (log scale)", (size) => size, "accuracy"),
-      svg("path", { class: `band f${colour % 8}`, d: band(sizes, curve.coverage, x, y) }),
-      svg("path", { class: `band f${colour % 8}`, d: band(sizes, curve.vote, x, y) }),
-      curve.fitted.length && svg("path", { class: `line fit s${colour % 8}`,
-        d: polyline(beyond.map((size, n) => [x(size), y(curve.fitted[n])])) }),
-      line(curve.coverage, true), line(curve.vote),
-      marks("pass@k", curve.coverage, true), marks("maj@k", curve.vote),
-      svg("text", { class: "name", x: x(sizes[last]) + 8, y: y(curve.vote[last][0]) + 14 }, "maj@k"),
-      svg("text", { class: "name", x: x(sizes[last]) + 8, y: y(curve.coverage[last][0]) + apart },
-        "pass@k"),
+      svg("path", { class: `band f${colour % 8}`,
+        d: band(sizes, curve.map((each) => each.accuracy), x, y) }),
+      fitted.length > 0 && svg("path", { class: `line fit s${colour % 8}`,
+        d: polyline(beyond.map((size, n) => [x(size), y(fitted[n])])) }),
+      line(any, true), line(vote),
+      curve.map((each) => sampleMark(x(each.k), y(any(each)), colour, true,
+        `pass@${each.k}: ${percent(each.pass)}`)),
+      curve.map((each) => sampleMark(x(each.k), y(vote(each)), colour, false,
+        `maj@${each.k}: ${percent(vote(each))} ${range(each.accuracy, percent)}`)),
+      svg("text", { class: "name", x: x(last.k) + 8, y: y(vote(last)) + 14 }, "maj@k"),
+      svg("text", { class: "name", x: x(last.k) + 8, y: y(any(last)) + apart }, "pass@k"),
     ];
   }, "Accuracy by number of samples", 300);
 }
 
-function curveFigure(curve, entry, colour) {
-  const left = curve.left_out ? ` ${count(curve.left_out, "result")} left out: too few samples, or `
-    + "one that could not be judged." : "";
-  const enough = known(curve.enough) ? ` By the fitted curve (dotted, a Beta mixture of rates), from `
-    + `${count(curve.enough, "sample")} on another one adds at most one point of pass@k.` : "";
-  return el("figure", null, sampleCurves(curve, colour), el("figcaption", null,
-    `${entry.label}: ${count(curve.problems, "problem")}, 95% bands over problems.${enough}${left}`));
+function sampleMark(x, y, colour, hollow, text) {
+  return tipOn(svg("g", { tabindex: 0, role: "img", "aria-label": text },
+    svg("circle", { cx: x, cy: y, r: 11, fill: "transparent" }), mark(colour, x, y, 3, hollow)), text);
+}
+
+function curveFigure(entry, colour) {
+  const { enough } = entry.saturation;
+  const said = known(enough) ? ` By the fitted curve (dotted, a Beta mixture of rates), from `
+    + `${count(enough, "sample")} on another one adds at most one point of pass@k.` : "";
+  return el("figure", null, sampleCurves(entry, colour), el("figcaption", null,
+    `${entry.label}: ${count(entry.problems, "problem")}, 95% band of the vote over problems.${said}`));
 }
 
 function ruleChart(points, colours, pick) {

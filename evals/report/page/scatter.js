@@ -1,13 +1,15 @@
 // Accuracy against cost: points with intervals both ways, and the front of what nothing beats.
-function scatter(entries, cost, log, colours, pick) {
+function scatter(entries, front, cost, log, colours, pick) {
   const shown = entries.filter((each) => each.accuracy && each.costs[cost]);
   const told = COSTS[cost];
   if (!shown.length) return el("p", { class: "muted" }, cost === "usd"
     ? "No price is known for these models, so there is no money to show."
     : "Nothing has been measured here yet.");
-  const lowest = Math.min(...shown.map((each) => each.accuracy[1]));
-  const highest = Math.max(...shown.map((each) => each.accuracy[2]));
-  const dear = shown.flatMap((each) => [each.costs[cost][1], each.costs[cost][2]]);
+  const fewer = shown.flatMap((each) => fewerOf(each, cost));
+  const lowest = Math.min(...[...shown, ...fewer].map((each) => each.accuracy[1]));
+  const highest = Math.max(...[...shown, ...fewer].map((each) => each.accuracy[2]));
+  const dear = [...shown.flatMap((each) => each.costs[cost].slice(1)),
+    ...fewer.map((each) => each[cost])];
   return chart((box) => {
     const ends = [MARGIN.left + 8, box.width - MARGIN.right];
     const positive = dear.filter((value) => value > 0);
@@ -16,20 +18,37 @@ function scatter(entries, cost, log, colours, pick) {
       : linear(0, Math.max(...dear) * 1.08 || 1, ...ends);
     const y = shares(lowest, highest, box);
     const at = (each) => ({ x: x(each.costs[cost][0]), y: y(each.accuracy[0]) });
-    const front = shown.filter((each) => each.front.includes(cost))
-      .sort((a, b) => a.costs[cost][0] - b.costs[cost][0]);
-    const path = front.map((each, n) => {
-      const { x: left, y: up } = at(each);
-      return n ? `H${left}V${up}` : `M${left} ${up}`;
-    }).join("");
+    const path = (front?.path || []).map(([spent, share], n) =>
+      n ? `H${x(spent)}V${y(share)}` : `M${x(spent)} ${y(share)}`).join("");
     return [
       axes(box, x, y, told.axis + (log ? " (log scale)" : ""), told.show, "accuracy"),
-      svg("path", { class: "front", d: path + (front.length ? `H${ends[1]}` : "") }),
+      svg("path", { class: "front", d: path && `${path}H${ends[1]}` }),
+      shown.map((each) => fewerSamples(each, cost, x, y, colours)),
       shown.map((each) => point(each, cost, x, y, colours, pick)),
       svg("g", { "aria-hidden": "true" }, names(box, shown.map((each) => ({
-        ...at(each), name: front.includes(each) || shown.length <= 9 ? each.label : "" })))),
+        ...at(each), name: each.front.includes(cost) || shown.length <= 9 ? each.label : "" })))),
     ];
   }, `Accuracy against ${told.axis}`, 360);
+}
+
+// What a baseline would have reached with fewer of its samples, at what they cost.
+const fewerOf = (entry, cost) => entry.baseline ? entry.curve.filter((each) => known(each[cost])) : [];
+
+function fewerSamples(entry, cost, x, y, colours) {
+  const points = fewerOf(entry, cost);
+  const colour = colours.get(entry.strategy) % 8;
+  return svg("g", null,
+    svg("path", { class: `line thin s${colour}`,
+      d: polyline(points.map((each) => [x(each[cost]), y(each.accuracy[0])])) }),
+    points.slice(0, -1).map((each) => {
+      const text = `${entry.label}: the vote of ${count(each.k, "sample")}, accuracy `
+        + `${percent(each.accuracy[0])} ${range(each.accuracy, percent)}, `
+        + `${COSTS[cost].axis} ${COSTS[cost].show(each[cost])}`;
+      return tipOn(svg("g", { tabindex: 0, role: "img", "aria-label": text },
+        svg("circle", { cx: x(each[cost]), cy: y(each.accuracy[0]), r: 8, fill: "transparent" }),
+        svg("circle", { class: `mark s${colour} f${colour}`, r: 1.8, cx: x(each[cost]),
+          cy: y(each.accuracy[0]) })), text);
+    }));
 }
 
 function point(entry, cost, x, y, colours, pick) {

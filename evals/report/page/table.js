@@ -31,6 +31,8 @@ function whiskers(estimate, low, high, reference) {
     svg("circle", { cx: x(estimate[0]), cy: 8, r: 3.2 }));
 }
 
+const EQUAL = [["total", "total"], ["critical", "critical"], ["usd", "money"]];
+
 const within = (estimate, tell) => estimate
   ? [tell(estimate[0]), el("span", { class: "range" }, range(estimate, tell))] : NONE;
 
@@ -39,7 +41,6 @@ function entryTable(entries, state, colours, sort, choose) {
   const low = Math.min(...judged.map((each) => each.accuracy[1]));
   const high = Math.max(...judged.map((each) => each.accuracy[2]));
   const base = entries.find((each) => each.baseline);
-  const mean = (name) => ({ value: (e) => e.means[name], cell: (e) => short(e.means[name]) });
   const cost = (name) => ({ value: (e) => e.costs[name]?.[0],
     cell: (e) => within(e.costs[name], COSTS[name].show) });
   const columns = [
@@ -47,22 +48,26 @@ function entryTable(entries, state, colours, sort, choose) {
     { name: "accuracy", value: (e) => e.accuracy?.[0], cell: (e) => within(e.accuracy, percent) },
     { name: "interval", title: "95% bootstrap interval over problems; the line is the baseline",
       value: (e) => e.accuracy?.[1], cell: (e) => whiskers(e.accuracy, low, high, base?.accuracy?.[0]) },
-    { name: "gain", title: "Paired difference in percentage points, problem by problem",
-      value: (e) => e.difference?.gain[0], cell: gained },
-    { name: "p", title: "McNemar's exact test, not corrected for several comparisons",
-      value: (e) => e.difference?.p, cell: (e) => chance(e.difference?.p) },
+    ...EQUAL.filter(([kind]) => entries.some((e) => e.equal[kind])).map(([kind, word]) => ({
+      name: `gain at equal ${word}`, value: (e) => e.equal[kind]?.gain[0],
+      title: `Percentage points more than self-consistency with as many samples as cost the same ${word} tokens`,
+      cell: (e) => gained(e.equal[kind]) })),
     { name: "total tokens", ...cost("total") },
     { name: "critical tokens", ...cost("critical") },
     { name: "seconds", ...cost("seconds") },
     { name: "USD / 1,000", ...cost("usd") },
-    { name: "calls", ...mean("calls") },
-    { name: "samples", ...mean("samples") },
-    { name: "stopped", title: "Share that a stopping rule ended early", value: (e) => e.stopped / e.results,
-      cell: (e) => e.stopped ? percent(e.stopped / e.results, 0) : NONE },
-    { name: "n", title: "Problems, and results of all seeds", value: (e) => e.n,
-      cell: (e) => e.seeds.length > 1 ? `${e.n} × ${e.seeds.length}` : e.n },
-    { name: "not answered", title: "No answer, budget ended, failed runs, failed checks",
-      value: (e) => e.counts.no_answer + e.counts.failed + e.counts.check_failed, cell: missing },
+    { name: "calls", value: (e) => e.calls, cell: (e) => short(e.calls) },
+    { name: "samples", value: (e) => e.samples, cell: (e) => short(e.samples) },
+    { name: "oracle", title: "Share of problems that any candidate solved", value: (e) => e.oracle,
+      cell: (e) => percent(e.oracle) },
+    { name: "stopped", title: "Share that a stopping rule ended early",
+      value: (e) => stops(e) / e.results,
+      cell: (e) => stops(e) ? percent(stops(e) / e.results, 0) : NONE },
+    { name: "n", title: "Runs with a verdict", value: (e) => e.n, cell: (e) =>
+      e.planned > e.results ? [e.n, el("span", { class: "range" }, `${e.results} of ${e.planned} run`)]
+        : e.seeds.length > 1 ? [e.n, el("span", { class: "range" }, `${e.seeds.length} seeds`)] : e.n },
+    { name: "failures", title: "Runs without answer, out of budget, failed, or not judged",
+      value: (e) => e.counts.no_answer + e.counts.failed + e.counts.unjudged, cell: missing },
   ];
   return sortable(columns, entries, state.sort, sort, { label: "Strategies",
     rowClass: (e) => e.baseline && "base" });
@@ -78,18 +83,38 @@ function entryName(entry, colours, choose) {
       title: `On the front for ${entry.front.join(", ")}` }, "front")));
 }
 
-function gained(entry) {
-  if (!entry.difference) return NONE;
-  const { gain, better, worse, problems, to } = entry.difference;
-  const tone = gain[1] > 0 ? "good" : gain[2] < 0 ? "bad" : null;
-  return el("span", { title: `${problems} problems with ${to}: better on ${better}, worse on ${worse}` },
-    el("span", { class: tone }, points(gain[0])), el("span", { class: "range" }, range(gain, points)));
+const stops = (entry) => Object.values(entry.stopped).reduce((all, each) => all + each, 0);
+
+function gained(equal) {
+  if (!equal) return NONE;
+  const tone = equal.is_result ? (equal.gain[0] > 0 ? "good" : "bad") : null;
+  const notes = { capped: ", all there are", dearer: ", dearer than this" };
+  return el("span", { title: `${equal.pairs} pairs; better on ${equal.better} problems, worse on `
+    + `${equal.worse}; a true gain of ${points(equal.detectable)} would probably show` },
+  el("span", { class: tone }, points(equal.gain[0])),
+  el("span", { class: "range" }, range(equal.gain, points)),
+  el("span", { class: "range" }, `vs ${count(Number(short(equal.samples, 2)), "sample")}`
+    + `${notes[equal.note] || ""}, p ${chance(equal.p_holm)}`));
 }
 
 function missing(entry) {
-  const { counts } = entry;
-  const parts = [["no_answer", "none"], ["budget_exhausted", "out of budget"], ["failed", "failed"],
-    ["check_failed", "unjudged"]].filter(([kind]) => counts[kind])
-    .map(([kind, word]) => `${counts[kind]} ${word}`);
-  return parts.length ? el("span", { class: "small" }, parts.join(", ")) : NONE;
+  const words = { no_answer: "without answer", exhausted: "out of budget", failed: "failed",
+    unjudged: "not judged", unread: "judgements unread", failed_calls: "calls failed" };
+  const parts = Object.entries(words).filter(([kind]) => entry.counts[kind])
+    .map(([kind, word]) => `${entry.counts[kind]} ${word}`);
+  return parts.length ? parts.map((part) => el("span", { class: "range" }, part)) : NONE;
+}
+
+// What the comparisons of a table can and cannot say.
+function comparisonNotes(entries) {
+  const all = entries.flatMap((each) => Object.values(each.equal));
+  if (!all.length) return [];
+  const least = Math.min(...all.map((each) => each.detectable));
+  const most = Math.max(...all.map((each) => each.detectable));
+  const asked = least === most ? percent(least) : `${percent(least)} to ${percent(most)}`;
+  return [`Gains are paired, problem by problem, with the vote of as many of the baseline's samples as cost `
+    + `the same on average; coloured where the 95% interval leaves out zero. p is of McNemar's exact test, `
+    + `adjusted by Holm for all ${all.length} comparisons of the run.`,
+  `With so many problems a true gain of ${asked} would show with a chance of 80%; smaller ones `
+    + "probably would not: no difference seen is not no difference."];
 }

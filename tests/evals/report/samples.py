@@ -16,16 +16,17 @@ from tts.problem import StoppedBy
 NASTY = "</script><script>window.hit = 1</script><img src=x onerror='window.hit = 2'><!-- & \u2028"
 """What a model might say to a page that believes it."""
 
-STRATEGIES = {"self_consistency": 16, "single": 1, "pdr": 9, "self_consistency, beta": 16}
+STRATEGIES = {"baseline": 16, "single": 1, "pdr": 9, "self_consistency, beta": 16}
 
 
+USES = {"baseline": "self_consistency", "self_consistency, beta": "self_consistency"}
 TASKS = ("graphs-4", "graphs-6")
 
 
 def cells(tasks: Sequence[str] = TASKS) -> list[Cell]:
     return [
-        Cell(task=task, model="small", strategy=name, is_baseline=name == "self_consistency",
-             settings={"strategy": {"use": name.partition(",")[0], "samples": samples}})
+        Cell(task=task, model="small", strategy=name, is_baseline=name == "baseline",
+             settings={"strategy": {"use": USES.get(name, name), "samples": samples}})
         for task in tasks for name, samples in STRATEGIES.items()
     ]  # fmt: skip
 
@@ -95,7 +96,10 @@ def fill(
     """Write a finished run and return its path."""
     planned = cells(tasks)
     with RunStore(path) as store:
-        store.tell({"title": "Hats and keys", "version": "0.1.0"})
+        planned_problems = {cell.key: problems for cell in planned}
+        store.tell(
+            {"version": "0.1.0", "equal": ["total", "critical"], "problems": planned_problems}
+        )
         store.plan(planned)
         for at, cell in enumerate(planned):
             level = random.Random(cell.task).random() * 0.2
