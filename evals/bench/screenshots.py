@@ -20,6 +20,7 @@ FLAGS: Final = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-r
                 "--disable-background-networking", "--disable-component-update",
                 "--disable-sync")  # fmt: skip
 DESK: Final = {"width": 1200, "height": 1000}
+_LARGE: Final = 140_000
 PHONE: Final = {"width": 390, "height": 844}
 
 
@@ -47,6 +48,7 @@ def take(browser: Any, report: Path, folder: Path) -> list[Path]:
         page = context.new_page()
         page.goto(report.resolve().as_uri())
         page.wait_for_selector(".plot svg")
+        page.locator(".filters").evaluate("(bar) => { bar.style.position = 'static'; }")
         made.append(_shot(page, folder / f"report-{name}.png"))
         if name == "desk-light":
             for part in ("table", "curves", "rules", "problems"):
@@ -68,15 +70,18 @@ def take(browser: Any, report: Path, folder: Path) -> list[Path]:
 
 
 def _shot(what: Any, path: Path) -> Path:
-    """Write a picture, in 256 colours where Pillow is installed."""
+    """Write a picture; a large one in 256 colours where Pillow is installed."""
     data = what.screenshot(animations="disabled")
+    path.write_bytes(data)
+    if len(data) < _LARGE:
+        return path
     try:
         from PIL import Image  # comes with the extra `plot`
     except ImportError:
-        path.write_bytes(data)
         return path
     picture = Image.open(io.BytesIO(data)).convert("RGB")
-    picture.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(path, optimize=True)
+    few = picture.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
     return path
 
 

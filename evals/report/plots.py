@@ -92,6 +92,8 @@ def _scatter(axes: Any, summary: dict[str, Any], facet: str, cost: str) -> None:
                 if each["cost"] == cost and _facet(each) == facet)  # fmt: skip
     look = _look(entries)
     shown = [each for each in entries if _facet(each) == facet and _knows(cost)(each)]
+    ends = [end for each in shown for end in each["costs"][cost]]
+    spans = bool(ends) and max(ends) > 5 * min(ends) > 0
     for entry in shown:
         colour, marker = look[entry["strategy"]]
         (x, left, right), (y, low, high) = entry["costs"][cost], entry["accuracy"]
@@ -112,7 +114,7 @@ def _scatter(axes: Any, summary: dict[str, Any], facet: str, cost: str) -> None:
                   linewidth=0.9, zorder=0)  # fmt: skip
     axes.set_xlabel(_COSTS[cost])
     axes.set_ylabel("accuracy")
-    if shown:
+    if spans:
         axes.set_xscale("log")
     axes.grid(visible=True, linewidth=0.3)
 

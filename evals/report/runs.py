@@ -69,7 +69,7 @@ class Entry:
         """The suite's label; the baseline's says what it is."""
         samples = self.settings.get("strategy", {}).get("samples")
         if self.summary.is_baseline and samples is not None:
-            return f"{self.summary.strategy}, self-consistency × {samples}"
+            return f"self-consistency × {samples}"
         return self.summary.strategy
 
     @property

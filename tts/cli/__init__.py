@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from tts.cli import cache, calibrate, models, plan, registry, report, run, schema, tasks, trace
+from tts.cli import (
+    bench,
+    cache,
+    calibrate,
+    models,
+    plan,
+    registry,
+    report,
+    run,
+    schema,
+    tasks,
+    trace,
+)
 from tts.errors import ConfigError, TTSError
 
 __all__ = ["app", "main"]
@@ -50,6 +62,7 @@ def _options(
 
 
 app.command("run")(run.run)
+app.command("bench")(bench.bench)
 app.command("plan")(plan.plan)
 app.command("calibrate")(calibrate.calibrate_command)
 app.command("report")(report.report)

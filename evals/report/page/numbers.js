@@ -33,7 +33,7 @@ const COSTS = {
 
 const range = (estimate, show) => estimate ? `[${show(estimate[1])}, ${show(estimate[2])}]` : "";
 
-const chance = (p) => !known(p) ? NONE : p < 0.001 ? "< 0.001" : p.toFixed(3);
+const chance = (p) => !known(p) ? NONE : p < 0.001 ? "< .001" : p >= 0.9995 ? "1" : p.toFixed(3).slice(1);
 
 const count = (n, one, many) => `${n.toLocaleString("en-US")} ${n === 1 ? one : many || one + "s"}`;
 

@@ -49,7 +49,7 @@ function entryTable(entries, state, colours, sort, choose) {
     { name: "interval", title: "95% bootstrap interval over problems; the line is the baseline",
       value: (e) => e.accuracy?.[1], cell: (e) => whiskers(e.accuracy, low, high, base?.accuracy?.[0]) },
     ...EQUAL.filter(([kind]) => entries.some((e) => e.equal[kind])).map(([kind, word]) => ({
-      name: `gain at equal ${word}`, value: (e) => e.equal[kind]?.gain[0],
+      name: `gain, equal ${word}`, value: (e) => e.equal[kind]?.gain[0],
       title: `Percentage points more than self-consistency with as many samples as cost the same ${word} tokens`,
       cell: (e) => gained(e.equal[kind]) })),
     { name: "total tokens", ...cost("total") },
@@ -88,13 +88,13 @@ const stops = (entry) => Object.values(entry.stopped).reduce((all, each) => all 
 function gained(equal) {
   if (!equal) return NONE;
   const tone = equal.is_result ? (equal.gain[0] > 0 ? "good" : "bad") : null;
-  const notes = { capped: ", all there are", dearer: ", dearer than this" };
+  const notes = { capped: " (all)", dearer: " (dearer)" };
   return el("span", { title: `${equal.pairs} pairs; better on ${equal.better} problems, worse on `
     + `${equal.worse}; a true gain of ${points(equal.detectable)} would probably show` },
   el("span", { class: tone }, points(equal.gain[0])),
   el("span", { class: "range" }, range(equal.gain, points)),
-  el("span", { class: "range" }, `vs ${count(Number(short(equal.samples, 2)), "sample")}`
-    + `${notes[equal.note] || ""}, p ${chance(equal.p_holm)}`));
+  el("span", { class: "range" },
+    `N ${short(equal.samples, 2)}${notes[equal.note] || ""}, p ${chance(equal.p_holm)}`));
 }
 
 function missing(entry) {
@@ -112,8 +112,9 @@ function comparisonNotes(entries) {
   const least = Math.min(...all.map((each) => each.detectable));
   const most = Math.max(...all.map((each) => each.detectable));
   const asked = least === most ? percent(least) : `${percent(least)} to ${percent(most)}`;
-  return [`Gains are paired, problem by problem, with the vote of as many of the baseline's samples as cost `
-    + `the same on average; coloured where the 95% interval leaves out zero. p is of McNemar's exact test, `
+  return [`Gains are paired, problem by problem, with the vote of N of the baseline's samples, `
+    + `which cost the same on average; "all" means that even all of them cost less, "dearer" that even one `
+    + `costs more. They are coloured where the 95% interval leaves out zero. p is of McNemar's exact test, `
     + `adjusted by Holm for all ${all.length} comparisons of the run.`,
   `With so many problems a true gain of ${asked} would show with a chance of 80%; smaller ones `
     + "probably would not: no difference seen is not no difference."];

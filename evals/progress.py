@@ -1,0 +1,103 @@
+"""How far a bench has come: counts by strategy, cost so far, and the time that is left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tts.evals.records import Cell, Row
+
+__all__ = ["Line", "Progress"]
+
+
+@dataclass(slots=True)
+class Line:
+    """A strategy on a task so far, all seeds together."""
+
+    cell: Cell
+    planned: int = 0
+    done: int = 0
+    judged: int = 0
+    right: int = 0
+    failed: int = 0
+    """Runs that raised an error."""
+    total_tokens: int = 0
+    critical_tokens: int = 0
+
+    def add(self, row: Row) -> None:
+        """Count a row."""
+        self.done += 1
+        self.failed += row.status == "failed"
+        self.judged += row.right is not None
+        self.right += bool(row.right)
+        self.total_tokens += row.usage.total_tokens
+        self.critical_tokens += row.usage.critical_tokens
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counts rows as they come.
+
+    Args:
+        cells: All cells, in their order.
+        planned: Problems of each cell, by its key.
+        clock: Seconds since whenever.
+
+    Attributes:
+        lines: One a task, model, strategy and budget.
+        usd: Dollars of all rows so far; None once a price was unknown.
+    """
+
+    cells: Sequence[Cell]
+    planned: Mapping[str, int]
+    clock: Callable[[], float] = time.monotonic
+    lines: list[Line] = field(init=False)
+    usd: float | None = 0.0
+    _by_cell: dict[str, Line] = field(init=False)
+    _began: float = field(init=False)
+    _before: int = 0
+
+    def __post_init__(self) -> None:
+        places: dict[tuple[str, str, str, str], Line] = {}
+        self._by_cell = {}
+        for cell in self.cells:
+            place = (cell.task, cell.model, cell.strategy, cell.budget)
+            line = places.setdefault(place, Line(cell))
+            line.planned += self.planned.get(cell.key, 0)
+            self._by_cell[cell.key] = line
+        self.lines = list(places.values())
+        self._began = self.clock()
+
+    def add(self, cell: Cell, row: Row, *, is_old: bool = False) -> None:
+        """Count a row; old ones were there before and say nothing of the speed."""
+        self._by_cell[cell.key].add(row)
+        self._before += is_old
+        cost = row.usage.cost_usd
+        self.usd = None if cost is None or self.usd is None else self.usd + cost
+
+    @property
+    def done(self) -> int:
+        """Solved problems, all strategies together."""
+        return sum(line.done for line in self.lines)
+
+    @property
+    def total(self) -> int:
+        """Problems to solve, all strategies together."""
+        return sum(line.planned for line in self.lines)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all rows so far."""
+        return sum(line.total_tokens for line in self.lines)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since this command began."""
+        return self.clock() - self._began
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the end at the speed so far; None before the first row."""
+        fresh = self.done - self._before
+        return self.elapsed / fresh * (self.total - self.done) if fresh else None

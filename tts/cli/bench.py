@@ -1,0 +1,148 @@
+"""`tts bench`: strategies on tasks, at equal cost, with nothing lost when it is interrupted."""
+
+from __future__ import annotations
+
+import json
+import signal
+from datetime import UTC, datetime
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from tts.cli.bench_table import LiveTable, print_summaries
+from tts.errors import ConfigError
+from tts.evals.harness import Harness
+from tts.evals.keeping import open_calls
+from tts.evals.progress import Progress
+from tts.evals.store import RunStore
+from tts.evals.suite import Equal, Suite
+from tts.evals.summary import summarise
+from tts.tasks import task_scope
+from tts.toolboxes import allow_tools as allowing
+
+__all__ = ["CALLS", "STORE", "bench"]
+
+STORE = "run.sqlite"
+CALLS = "calls.sqlite"
+
+
+class _Equal(StrEnum):
+    total = "total"
+    critical = "critical"
+    usd = "usd"
+
+
+def bench(
+    suite: Annotated[Path, typer.Argument(help="A suite file.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the results; default runs/NAME of the suite.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most problems a task.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on in a folder that holds results.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: a row for each strategy of each task.")
+    ] = False,
+    equal: Annotated[
+        list[_Equal] | None,
+        typer.Option(help="Compare with self-consistency at this equal cost; repeatable."),
+    ] = None,
+    allow_tools: Annotated[
+        list[str] | None,
+        typer.Option(help="Let strategies run this function, module or program; repeatable."),
+    ] = None,
+) -> None:
+    """Compare strategies on tasks: accuracy, both costs, and gains at equal cost."""
+    with allowing(*(allow_tools or ())):
+        loaded = Suite.load(suite)
+    if equal:
+        names: list[Equal] = [each.value for each in equal]
+        loaded = loaded.with_equal(*dict.fromkeys(names))
+    folder = out or Path("runs") / suite.stem
+    _make(folder, resume=resume)
+    with RunStore(folder / STORE) as store, open_calls(folder / CALLS) as calls:
+        retried = store.drop_failed() if resume else 0
+        harness = Harness(loaded, store, calls, limit)
+        progress = _begin(harness, suite)
+        if retried:
+            typer.echo(f"tts: {retried} problems that failed before are tried again", err=True)
+        interrupted = anyio.run(_solve, harness, progress)
+        if calls.failure is not None:
+            typer.echo(f"tts: the kept calls are incomplete: {calls.failure}", err=True)
+        summaries = summarise(store)
+    if as_json:
+        rows = ",\n".join(json.dumps(each.report(), ensure_ascii=False) for each in summaries)
+        typer.echo(f"[{rows}]")
+    else:
+        print_summaries(summaries)
+        typer.echo(f"\nkept in {folder}; look at it with: tts report {folder}")
+    if interrupted:
+        more = "" if out is None else f" --out {out}"
+        typer.echo(
+            f"tts: interrupted; {progress.done} of {progress.total} are kept, "
+            f"go on with: tts bench {suite}{more} --resume",
+            err=True,
+        )
+    failed = any(line.failed for line in progress.lines)
+    raise typer.Exit(130 if interrupted else int(failed))
+
+
+def _make(folder: Path, *, resume: bool) -> None:
+    """Make the folder of the results, unless somebody's results are in it."""
+    store = folder / STORE
+    if store.exists() and not resume:
+        with RunStore(store, read_only=True) as old:
+            rows = old.count()
+        raise ConfigError(
+            f"{folder} holds {rows} results: go on with --resume, or give another --out"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make the folder: {error.strerror}", path=str(folder)) from error
+
+
+def _begin(harness: Harness, path: Path) -> Progress:
+    """Write down what is planned; return the progress with what is done already."""
+    store, suite = harness.store, harness.suite
+    cells, planned = [entry.cell for entry in harness.entries], harness.planned
+    store.plan(cells)
+    about = {
+        "suite": suite.model_dump(mode="json"),
+        "suite_path": str(path),
+        "version": version("tts-orchestrator"),
+        "equal": suite.equal,
+        "problems": planned,
+    }
+    began = store.about().get("began", datetime.now(UTC).isoformat(timespec="seconds"))
+    store.tell({**about, "began": began})
+    progress = Progress(cells, planned)
+    for cell in cells:
+        for row in store.rows(cell):
+            progress.add(cell, row, is_old=True)
+    return progress
+
+
+async def _solve(harness: Harness, progress: Progress) -> bool:
+    """Solve what is missing; return True if Ctrl-C ended it."""
+    interrupted = False
+
+    async def watch() -> None:
+        nonlocal interrupted
+        with anyio.open_signal_receiver(signal.SIGINT) as signals:
+            async for _ in signals:
+                interrupted = True
+                tasks.cancel_scope.cancel()
+                return
+
+    with LiveTable(progress) as table:
+        harness.on_row = table.add
+        async with task_scope() as tasks:
+            tasks.start_soon(watch)
+            await harness.run()
+    return interrupted

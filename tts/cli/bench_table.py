@@ -1,0 +1,223 @@
+"""What `tts bench` shows a person: a live table on a terminal, plain lines on a pipe, figures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Final
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tts.cli.words import plain
+from tts.evals.figures import Comparison, Summary
+from tts.evals.progress import Line, Progress
+from tts.evals.records import Cell, Row
+
+__all__ = ["LiveTable", "print_summaries"]
+
+_REFRESH_SECONDS: Final = 0.2
+_PLAIN_WIDTH: Final = 160
+"""Columns of a table that goes to a file or a pipe."""
+_KINDS: Final = {"total": "total tokens", "critical": "critical tokens", "usd": "dollars"}
+
+
+class LiveTable:
+    """Follows a bench on standard error. Used as a context manager around it."""
+
+    def __init__(self, progress: Progress, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, highlight=False)
+        self._progress = progress
+        # Refreshed by hand: a refresh thread would outlive a cancelled run.
+        self._live = Live(console=self.console, auto_refresh=False, transient=True)
+        self._shown, self._tenths = 0.0, 10 * progress.done // max(1, progress.total)
+
+    def __enter__(self) -> LiveTable:
+        if self.console.is_terminal:
+            self._live.start()
+            self._live.update(self._render(), refresh=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def add(self, cell: Cell, row: Row) -> None:
+        """Show a row that is on the disk."""
+        progress = self._progress
+        progress.add(cell, row)
+        if self.console.is_terminal:
+            now = time.monotonic()
+            if now - self._shown >= _REFRESH_SECONDS or progress.done == progress.total:
+                self._shown = now
+                self._live.update(self._render(), refresh=True)
+            return
+        tenths = 10 * progress.done // max(1, progress.total)
+        if tenths > self._tenths:
+            self._tenths = tenths
+            self.console.print(Text(_state(progress)), soft_wrap=True)
+
+    def _render(self) -> Group:
+        progress = self._progress
+        table = Table(box=None, pad_edge=False, padding=(0, 2))
+        for name in (*_WORDS, "solved", "accuracy", "total", "critical", "failed"):
+            table.add_column(name, justify="left" if name in _WORDS else "right")
+        for line in progress.lines[: max(4, self.console.height - 4)]:
+            table.add_row(*_live_row(line))
+        bar = ProgressBar(total=max(1, progress.total), completed=progress.done, width=40)
+        return Group(table, bar, Text(_state(progress)))
+
+
+_WORDS: Final = ("task", "model", "strategy")
+
+
+def _live_row(line: Line) -> list[str]:
+    cell, done = line.cell, max(1, line.done)
+    return [
+        plain(cell.task),
+        plain(cell.model),
+        _label(cell.strategy, cell.budget),
+        f"{line.done} of {line.planned}",
+        f"{line.right / line.judged:.1%}" if line.judged else "",
+        f"{line.total_tokens / done:.0f}" if line.done else "",
+        f"{line.critical_tokens / done:.0f}" if line.done else "",
+        str(line.failed or ""),
+    ]
+
+
+def _state(progress: Progress) -> str:
+    """Return how far it is, in one line."""
+    left = "" if progress.left is None else f", about {_duration(progress.left)} left"
+    cost = "price unknown" if progress.usd is None else f"${progress.usd:.4g}"
+    return (
+        f"{progress.done} of {progress.total} solved, {_duration(progress.elapsed)}{left}; "
+        f"{progress.tokens:,} tokens, {cost}"
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def _label(strategy: str, budget: str) -> str:
+    return plain(strategy) if budget == "none" else f"{plain(strategy)} [{plain(budget)}]"
+
+
+def print_summaries(summaries: Sequence[Summary], console: Console | None = None) -> None:
+    """Print the figures of a bench, a table a task and model."""
+    console = console or Console(highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, _PLAIN_WIDTH)
+    for (task, model), group in groupby(summaries, lambda each: (each.task, each.model)):
+        own = list(group)
+        console.print(Text(f"\n{plain(task)} on {plain(model)}", style="bold"))
+        console.print(_figures(own))
+        for kind in dict.fromkeys(one.kind for each in own for one in each.equal):
+            console.print(Text(f"\nagainst plain votes at equal {_KINDS[kind]}", style="bold"))
+            console.print(_comparisons(own, kind))
+    for line in _remarks(summaries):
+        console.print(Text(line), soft_wrap=True)
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    for place, name in enumerate(names):
+        table.add_column(name, justify="right" if place else "left", no_wrap=True)
+    return table
+
+
+def _figures(summaries: Iterable[Summary]) -> Table:
+    heads = ("strategy", "n", "accuracy [95%]", "any right", "calls", "total", "critical", "s", "$")
+    table = _table(*heads, "failed", "unjudged", "unread")
+    for each in summaries:
+        accuracy, means = each.accuracy, each.means
+        table.add_row(
+            _label(each.strategy, each.budget),
+            str(each.n),
+            "" if accuracy is None else _percent(accuracy.mean, accuracy.low, accuracy.high),
+            "" if each.oracle is None else f"{100 * each.oracle:.1f}",
+            _number(means["calls"], 1),
+            _number(means["total_tokens"]),
+            _number(means["critical_tokens"]),
+            _number(each.wall_seconds, 2),
+            "?" if means["cost_usd"] is None else f"{means['cost_usd']:.4g}",
+            str(each.failed or ""),
+            str(each.check_failures or ""),
+            str(each.parse_failures or ""),
+        )
+    return table
+
+
+def _comparisons(summaries: Iterable[Summary], kind: str) -> Table:
+    table = _table("strategy", "samples", "votes [95%]", "gain [95%]", *_TESTED, "")
+    for each in summaries:
+        for one in (one for one in each.equal if one.kind == kind):
+            table.add_row(
+                _label(each.strategy, each.budget),
+                f"{one.samples:.1f}",
+                _percent(one.baseline.mean, one.baseline.low, one.baseline.high),
+                _gain(one),
+                f"{one.better}:{one.worse}",
+                f"{one.p:.3f}",
+                f"{one.p_holm:.3f}",
+                one.note,
+            )
+    return table
+
+
+_TESTED: Final = ("better:worse", "p", "p (Holm)")
+
+
+def _percent(mean: float, low: float, high: float) -> str:
+    return f"{100 * mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _gain(one: Comparison) -> str:
+    gain = one.gain
+    return f"{100 * gain.mean:+.1f} [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
+
+
+def _number(value: float | None, digits: int = 0) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _remarks(summaries: Sequence[Summary]) -> list[str]:
+    """Say what the tables alone would let one forget."""
+    every = [one for each in summaries for one in each.equal]
+    if not every:
+        return []
+    chance = max(1, round(0.05 * len(every)))
+    lines = [
+        f"\n{len(every)} comparisons: of so many, {chance} would have p < 0.05 by chance; "
+        "p (Holm) allows for their number."
+    ]
+    small = [one for one in every if not one.is_result]
+    if small:
+        lines.append(_reach(small))
+    notes = {one.note for one in every}
+    if "capped" in notes:
+        lines.append(
+            "capped: the strategy costs more than the whole pool, which is the comparison then; "
+            "at equal total tokens or dollars, a larger baseline: {samples: ...} would be fairer."
+        )
+    if "dearer" in notes:
+        lines.append("dearer: the strategy costs less than the one sample it is compared with.")
+    return lines
+
+
+def _reach(small: Sequence[Comparison]) -> str:
+    """Say what so few problems could have shown."""
+    low, high = (round(100 * pick(one.detectable for one in small)) for pick in (min, max))
+    points = f"{low}" if low == high else f"{low} to {high}"
+    pairs = max(one.pairs for one in small)
+    return (
+        f"{len(small)} gains have intervals that hold 0. That is no proof of equality: {pairs} "
+        f"problems would show true gains of {points} points or more with a chance of 80%."
+    )
