@@ -71,7 +71,9 @@ class Progress:
 
     def add(self, cell: Cell, row: Row, *, is_old: bool = False) -> None:
         """Count a row; old ones were there before and say nothing of the speed."""
-        self._by_cell[cell.key].add(row)
+        line = self._by_cell[cell.key]
+        line.add(row)
+        line.planned = max(line.planned, line.done)  # an earlier run went further
         self._before += is_old
         cost = row.usage.cost_usd
         self.usd = None if cost is None or self.usd is None else self.usd + cost

@@ -51,8 +51,9 @@ def wilson(right: int, n: int, level: float = 0.95) -> Interval:
     """
     z = NormalDist().inv_cdf((1 + level) / 2)
     center, spread = right + z * z / 2, z * math.sqrt(right * (n - right) / n + z * z / 4)
-    low, high = (center - spread) / (n + z * z), (center + spread) / (n + z * z)
-    return Interval(right / n, max(0.0, low), min(1.0, high))
+    low = 0.0 if right == 0 else (center - spread) / (n + z * z)
+    high = 1.0 if right == n else (center + spread) / (n + z * z)
+    return Interval(right / n, low, high)
 
 
 def bootstrap(
@@ -100,9 +101,11 @@ def mcnemar(better: int, worse: int) -> float:
     >>> mcnemar(9, 1)
     0.021484375
     """
-    n, few = better + worse, min(better, worse)
-    ways = 2 * sum(math.comb(n, k) for k in range(few + 1))
-    return min(1.0, float(ways / 2**n))
+    n, term, ways = better + worse, 1, 0
+    for k in range(min(better, worse) + 1):
+        ways += term  # of choosing k out of n
+        term = term * (n - k) // (k + 1)
+    return min(1.0, float(2 * ways / 2**n))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -64,7 +64,7 @@ class Lineup(Frozen):
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         whole = super().__get_pydantic_json_schema__(schema, handler)
-        return {"anyOf": [handler(Provider.__pydantic_core_schema__), whole]}
+        return {"anyOf": [Provider.__get_pydantic_json_schema__(schema, handler), whole]}
 
     @staticmethod
     def _lined_up(value: object) -> object:

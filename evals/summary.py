@@ -146,8 +146,9 @@ class _Pools:
         rows = [(seed, row) for seed, row in group.rows if row.status != "failed"]
         sizes = {len(row.draws) for _, row in rows}
         size = max(sizes, default=0)
-        if len(sizes) > 1 and not group.cell.is_baseline:
-            return cls({}, None)  # a rule decided how many: those with most are the hardest
+        ruled = any(row.stopped_by for _, row in rows)
+        if (ruled or len(sizes) > 1) and not group.cell.is_baseline:
+            return cls({}, None)  # how many there are depends on what they say
         whole = [(seed, row) for seed, row in rows if len(row.draws) == size and _is_judged(row)]
         if size < 2 or not whole:
             return cls({}, None)

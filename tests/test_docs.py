@@ -9,6 +9,7 @@ import pytest
 
 from tts import Pipeline
 from tts.cli import main
+from tts.evals.suite import Suite
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -37,7 +38,7 @@ def test_python_blocks_run_in_order(page: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize("page", having("yaml"), ids=name)
-def test_yaml_blocks_are_pipelines(
+def test_yaml_blocks_are_pipelines_or_suites(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for block in blocks(page, "yaml"):
@@ -45,7 +46,10 @@ def test_yaml_blocks_are_pipelines(
             monkeypatch.setenv(variable, "a key")
         path = tmp_path / "block.yaml"
         path.write_text(block)
-        assert Pipeline.load(path).models
+        if block.startswith("tasks:") or "\ntasks:" in block:
+            assert Suite.load(path).entries()
+        else:
+            assert Pipeline.load(path).models
 
 
 @pytest.mark.parametrize("page", having("console"), ids=name)

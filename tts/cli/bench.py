@@ -16,7 +16,6 @@ import typer
 from tts.cli.bench_table import LiveTable, print_summaries
 from tts.errors import ConfigError
 from tts.evals.harness import Harness
-from tts.evals.keeping import open_calls
 from tts.evals.progress import Progress
 from tts.evals.store import RunStore
 from tts.evals.suite import Equal, Suite
@@ -65,15 +64,13 @@ def bench(
         loaded = loaded.with_equal(*dict.fromkeys(names))
     folder = out or Path("runs") / suite.stem
     _make(folder, resume=resume)
-    with RunStore(folder / STORE) as store, open_calls(folder / CALLS) as calls:
+    with RunStore(folder / STORE) as store:
         retried = store.drop_failed() if resume else 0
-        harness = Harness(loaded, store, calls, limit)
+        harness = Harness(loaded, store, folder / CALLS, limit)
         progress = _begin(harness, suite)
         if retried:
             typer.echo(f"tts: {retried} problems that failed before are tried again", err=True)
         interrupted = anyio.run(_solve, harness, progress)
-        if calls.failure is not None:
-            typer.echo(f"tts: the kept calls are incomplete: {calls.failure}", err=True)
         summaries = summarise(store)
     if as_json:
         rows = ",\n".join(json.dumps(each.report(), ensure_ascii=False) for each in summaries)
@@ -110,7 +107,7 @@ def _make(folder: Path, *, resume: bool) -> None:
 def _begin(harness: Harness, path: Path) -> Progress:
     """Write down what is planned; return the progress with what is done already."""
     store, suite = harness.store, harness.suite
-    cells, planned = [entry.cell for entry in harness.entries], harness.planned
+    cells, planned = harness.cells, harness.planned
     store.plan(cells)
     about = {
         "suite": suite.model_dump(mode="json"),
@@ -144,5 +141,6 @@ async def _solve(harness: Harness, progress: Progress) -> bool:
         harness.on_row = table.add
         async with task_scope() as tasks:
             tasks.start_soon(watch)
-            await harness.run()
+            for trouble in await harness.run():
+                typer.echo(f"tts: {trouble}", err=True)
     return interrupted

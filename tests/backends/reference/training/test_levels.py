@@ -10,7 +10,6 @@ from tts.evals.bench import reference_engine, reference_levels
 from tts.evals.bench.reference_levels import (
     Sample,
     best_by_logprob,
-    bootstrap,
     majority,
     majority_at,
     oracle,
@@ -19,6 +18,7 @@ from tts.evals.bench.reference_levels import (
     problems_of,
     summary,
 )
+from tts.evals.statistics import bootstrap
 
 ANSWERS = st.lists(st.none() | st.integers(0, 3), min_size=16, max_size=16)
 

@@ -1,0 +1,162 @@
+"""Where the problems of a bench are solved: in this process, or wherever an executor has workers.
+
+The harness says what is missing, as jobs; an executor solves them with workers, and hands each row
+back in the harness's own event loop, which alone writes the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+
+from tts.errors import ConfigError
+from tts.evals.keeping import open_calls
+from tts.evals.records import Row
+from tts.evals.solving import solve_example
+from tts.evals.suite import Entry, Suite
+from tts.evals.tasks.base import Example
+from tts.layers import Stack
+from tts.layers.store import Store
+from tts.pipeline import Pipeline
+from tts.solver import Solver, open_solver
+from tts.tasks import first_error
+
+__all__ = ["Executor", "Job", "Local", "Worker", "open_worker"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A problem that is solved by several cells, one after the other: all of one model and seed.
+
+    So who draws a sample first, and who shares it, does not depend on timing. It can be pickled.
+    """
+
+    example: Example
+    cells: tuple[str, ...]
+    """Keys of the cells that have not solved it yet, in their order."""
+
+
+class Executor(Protocol):
+    """Solves jobs somewhere."""
+
+    async def run(
+        self, suite: Suite, jobs: Sequence[Job], calls: Path, on_row: Callable[[Row], None]
+    ) -> list[str]:
+        """Solve all jobs; return what went wrong without costing a row.
+
+        Args:
+            suite: Says how; it can be pickled.
+            jobs: The work.
+            calls: File of the finished calls; workers on other machines have their own.
+            on_row: Called in this event loop with each row, once it is complete.
+
+        Raises:
+            AuthenticationError: If a key is missing or wrong.
+            ConfigError: If a model cannot be opened, or lacks what a strategy needs.
+        """
+        ...
+
+
+class Worker:
+    """Open models that solve jobs of a suite; see `open_worker`.
+
+    Args:
+        suite: The suite.
+        lineups: Its open models.
+        calls: Where finished calls are kept.
+    """
+
+    def __init__(
+        self, suite: Suite, lineups: Mapping[str, Mapping[str, Stack]], calls: Store
+    ) -> None:
+        self._suite, self._lineups, self._calls = suite, lineups, calls
+        self._entries = {entry.cell.key: entry for entry in suite.entries()}
+
+    async def solve(self, job: Job, on_row: Callable[[Row], None]) -> None:
+        """Solve a job and hand over its rows. Spends what the strategies spend.
+
+        Raises:
+            AuthenticationError: If a key is missing or wrong.
+        """
+        suite = self._suite
+        for key in job.cells:
+            entry = self._entries[key]
+            models = self._lineups[entry.cell.model]
+            keep, share = suite.keep, suite.share
+            on_row(
+                await solve_example(entry, job.example, models, self._calls, keep=keep, share=share)
+            )
+
+    @property
+    def troubles(self) -> list[str]:
+        """What went wrong without costing a row."""
+        failure = self._calls.failure
+        return [] if failure is None else [f"the kept calls are incomplete: {failure}"]
+
+
+@asynccontextmanager
+async def open_worker(suite: Suite, calls: Path) -> AsyncIterator[Worker]:
+    """Open a suite's models and its kept calls.
+
+    Raises:
+        ConfigError: If a model or the file cannot be opened, or a model lacks what a strategy
+            needs of it: before the first call is paid for.
+    """
+    with open_calls(calls) as store:
+        async with AsyncExitStack() as opened:
+            lineups = {}
+            for name, lineup in suite.models.items():
+                plain = Pipeline(
+                    models=lineup.models,
+                    concurrency=lineup.concurrency,
+                    strategy={"use": "self_consistency", "samples": 1, "stop": "never"},  # type: ignore[arg-type]  # parsed by the field
+                )
+                try:
+                    solver = await opened.enter_async_context(open_solver(plain))
+                except ConfigError as error:
+                    raise suite.mistake(error.message, "models", name) from error
+                lineups[name] = solver.stacks
+            _check(suite, suite.entries(), lineups)
+            yield Worker(suite, lineups, store)
+
+
+def _check(
+    suite: Suite, entries: Iterable[Entry], lineups: Mapping[str, Mapping[str, Stack]]
+) -> None:
+    for entry in entries:
+        try:
+            Solver(entry.pipeline, lineups[entry.cell.model])
+        except ConfigError as error:
+            raise suite.mistake(error.message, *entry.place) from error
+
+
+class Local:
+    """Solves jobs in this process, as many at once as the suite's `concurrency` says."""
+
+    async def run(
+        self, suite: Suite, jobs: Sequence[Job], calls: Path, on_row: Callable[[Row], None]
+    ) -> list[str]:
+        """Solve all jobs; see `Executor`."""
+        slots = anyio.Semaphore(suite.concurrency)
+        async with open_worker(suite, calls) as worker:
+            with first_error():
+                async with anyio.create_task_group() as tasks:
+                    for job in jobs:
+                        await slots.acquire()
+                        tasks.start_soon(partial(_solve, worker, job, on_row, slots))
+            return worker.troubles
+
+
+async def _solve(
+    worker: Worker, job: Job, on_row: Callable[[Row], None], slots: anyio.Semaphore
+) -> None:
+    try:
+        await worker.solve(job, on_row)
+    finally:
+        slots.release()

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Outcome, Tts
+from tts.evals.store import RunStore
+
+SUITE = """
+tasks: [{use: graphs, level: 1, problems: 3}]
+models: {small: {backend: reference, sampling: {max_tokens: 60}}}
+strategies:
+  vote: {use: self_consistency, samples: 4, stop: never}
+  single: {use: self_consistency, samples: 1}
+baseline: {samples: 6}
+"""
+KEYS = {
+    "task", "model", "strategy", "budget", "is_baseline", "seeds", "problems", "n", "accuracy",
+    "ci95", "accuracy_at_worst", "oracle", "calls", "prompt_tokens", "completion_tokens",
+    "total_tokens", "critical_tokens", "critical_completion_tokens", "cost_usd", "wall_seconds",
+    "errors", "failures", "budget_exhausted", "stopped_by", "pass_at_k", "maj_at_k", "equal",
+}  # fmt: skip
+
+
+@pytest.fixture
+def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "suite.yaml"
+    path.write_text(SUITE)
+    return path
+
+
+def rows(outcome: Outcome) -> dict[str, dict[str, Any]]:
+    return {row["strategy"]: row for row in json.loads(outcome.out)}
+
+
+def test_json_is_a_row_a_strategy_with_the_promised_keys(tts: Tts, suite: Path) -> None:
+    both = ("--equal", "total", "--equal", "critical")
+    outcome = tts("bench", suite, "--json", "--limit", "2", *both)
+    found = rows(outcome)
+    assert outcome.code == 0
+    assert list(found) == ["baseline", "vote", "single"]
+    assert all(set(row) == KEYS for row in found.values())
+    assert found["vote"]["n"] == 2
+    assert set(found["vote"]["equal"]) == {"total", "critical"}
+    assert found["vote"]["equal"]["total"]["samples"] == pytest.approx(4, abs=0.6)
+    assert outcome.err.count(" solved, ") >= 3  # plain lines of progress
+
+
+def test_without_equal_there_is_no_baseline(tts: Tts, suite: Path) -> None:
+    found = rows(tts("bench", suite, "--json", "--limit", "1"))
+    assert list(found) == ["vote", "single"]
+    assert found["vote"]["equal"] == {}
+
+
+def test_plain_output_has_the_figures_and_what_they_do_not_say(tts: Tts, suite: Path) -> None:
+    outcome = tts("bench", suite, "--equal", "critical", "--out", "here")
+    for words in (
+        "graphs 1 facts on small", "accuracy [95%]", "against plain votes at equal critical tokens",
+        "p (Holm)", "no proof of equality: 3 problems", "kept in here",
+    ):  # fmt: skip
+        assert words in outcome.out
+
+
+def test_results_are_in_the_folder_before_they_are_shown(tts: Tts, suite: Path) -> None:
+    tts("bench", suite, "--limit", "2")
+    with RunStore(Path("runs/suite/run.sqlite"), read_only=True) as store:
+        about = store.about()
+        assert store.count() == 4
+    assert about["suite_path"] == str(suite)
+    assert set(about["problems"].values()) == {2}
+    assert about["suite"]["baseline"] == {"samples": 6}
+
+
+def test_a_folder_with_results_is_not_written_to_without_resume(tts: Tts, suite: Path) -> None:
+    tts("bench", suite, "--limit", "1")
+    outcome = tts("bench", suite, "--limit", "2")
+    assert outcome.code == 2
+    assert outcome.err == (
+        "tts: runs/suite holds 2 results: go on with --resume, or give another --out\n"
+    )
+    resumed = tts("bench", suite, "--limit", "2", "--resume", "--json")
+    assert rows(resumed)["vote"]["n"] == 2
+
+
+def test_a_mistake_in_the_suite_is_told_where_it_stands(tts: Tts, suite: Path) -> None:
+    suite.write_text(SUITE.replace("samples: 4", "samples: four"))
+    outcome = tts("bench", suite)
+    assert outcome.code == 2
+    assert "suite.yaml:5:33: strategies.vote.samples" in outcome.err
+    assert not Path("runs").exists()
+
+
+def test_the_schema_of_suites_is_printed(tts: Tts) -> None:
+    schema = json.loads(tts("schema", "suite").out)
+    assert set(schema["required"]) == {"tasks", "models", "strategies"}
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tts: Tts, suite: Path) -> None:
+    Path("file").write_text("")
+    outcome = tts("bench", suite, "--out", "file/inside")
+    assert outcome.code == 2
+    assert "cannot make the folder" in outcome.err

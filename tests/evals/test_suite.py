@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from tests.evals.sums import backend, suite
+from tts.errors import ConfigError
+from tts.evals.suite import BASELINE, Suite
+
+GOOD = """
+tasks:
+  - {use: graphs, level: 2, problems: 3}
+models:
+  small: reference
+  two:
+    models:
+      solver: {backend: reference, concurrency: 8}
+      judge: {backend: reference, sampling: {temperature: 0.0}}
+    roles: {verify: judge}
+strategies:
+  vote: {use: self_consistency, samples: 4}
+  best: {use: best_of_n, samples: 4, verifier: yes_no}
+budgets:
+  none: {}
+  small: {total_tokens: 2000}
+seeds: [0, 1]
+equal: total
+"""
+
+
+def load(tmp_path: Path, text: str) -> Suite:
+    path = tmp_path / "suite.yaml"
+    path.write_text(text)
+    return Suite.load(path)
+
+
+def test_the_grid_has_every_combination_and_one_baseline_a_task_model_and_seed(
+    tmp_path: Path,
+) -> None:
+    cells = [entry.cell for entry in load(tmp_path, GOOD).entries()]
+    assert len(cells) == 1 * 2 * 2 * (1 + 2 * 2)
+    assert len({cell.key for cell in cells}) == len(cells)
+    assert [cell.strategy for cell in cells[:3]] == [BASELINE, "vote", "vote"]
+    assert sum(cell.is_baseline for cell in cells) == 4
+    assert all(cell.budget == "none" for cell in cells if cell.is_baseline)
+
+
+def test_a_strategy_takes_the_roles_that_it_asks(tmp_path: Path) -> None:
+    entries = load(tmp_path, GOOD).entries()
+    roles = {
+        entry.cell.strategy: entry.pipeline.roles for entry in entries if entry.cell.model == "two"
+    }
+    assert roles == {BASELINE: {}, "vote": {}, "best": {"verify": "judge"}}
+
+
+def test_keys_change_with_what_decides_a_row_and_with_nothing_else() -> None:
+    def key(**settings: object) -> str:
+        return suite(backend(), **settings).entries()[1].cell.key
+
+    same = key()
+    assert key(concurrency=2, share=False, keep="answers", baseline={"samples": 4}) == same
+    assert key(strategies={"vote": {"use": "self_consistency", "samples": 5}}) != same
+    assert key(prompts={"solve": "{{ problem }}?"}) != same
+
+
+def test_more_problems_of_a_task_are_the_same_cell(tmp_path: Path) -> None:
+    keys = {
+        load(tmp_path, GOOD.replace("problems: 3", f"problems: {n}")).entries()[0].cell.key
+        for n in (3, 9)
+    }
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "words"),
+    [
+        ("level: 2", "levle: 2", "3:19", "levle"),
+        ("samples: 4}\n  best", "sample: 4}\n  best", "12:33", "sample"),
+        ("small: reference", "small: {backend: reference, concurrency: 0}", "5:31", "greater"),
+        ("small: reference", "small: refrence", "5:3", "did you mean 'reference'"),
+        ("roles: {verify", "roles: {verfy", "10:13", "did you mean 'verify'"),
+        ("{verify: judge}", "{verify: judgment}", "13:3", "judgment"),
+        ("equal: total", "equal: tokens", "18:1", "total"),
+        ("  vote:", "  baseline:", "12:3", "choose another"),
+        ("seeds: [0, 1]", "seeds: []", "17:1", "at least 1"),
+        ("seeds: [0, 1]", "seed: [0, 1]", "17:1", "unknown key"),
+    ],
+)
+def test_mistakes_are_told_where_they_stand(
+    tmp_path: Path, old: str, new: str, place: str, words: str
+) -> None:
+    assert old in GOOD
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, GOOD.replace(old, new, 1)).entries()
+    assert f"suite.yaml:{place}:" in str(caught.value)
+    assert words in str(caught.value)
+
+
+def test_tasks_that_reports_could_not_tell_apart_are_refused(tmp_path: Path) -> None:
+    text = GOOD.replace(
+        "models:\n  small", "  - {use: graphs, level: 2, seed: 1}\nmodels:\n  small"
+    )
+    with pytest.raises(ConfigError, match="2 tasks are called 'graphs 2 facts'"):
+        load(tmp_path, text)
+
+
+def test_the_schema_accepts_what_loads() -> None:
+    schema = Suite.model_json_schema()
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.validate(yaml.safe_load(GOOD))
+    validator.validate(yaml.safe_load(GOOD.replace("equal: total", "equal: [total, usd]")))
+    wrong = yaml.safe_load(GOOD.replace("equal: total", "equal: tokens"))
+    assert not validator.is_valid(wrong)
+
+
+def test_other_equal_costs_keep_the_places_of_mistakes(tmp_path: Path) -> None:
+    changed = load(tmp_path, GOOD).with_equal("usd", "critical")
+    assert changed.equal == ("usd", "critical")
+    assert "suite.yaml:12:3" in str(changed.mistake("x", "strategies", "vote"))

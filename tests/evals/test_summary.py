@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.evals.sums import row
+from tts.evals.figures import Summary
+from tts.evals.records import Cell, Row
+from tts.evals.store import RunStore
+from tts.evals.summary import summarise
+from tts.problem import StoppedBy
+
+BASE = Cell(task="t", model="m", strategy="baseline", is_baseline=True)
+MINE = Cell(task="t", model="m", strategy="mine")
+POOL = (("1", True), ("2", False), ("1", True), ("3", False))
+
+
+def summaries(
+    folder: Path, rows: Sequence[Row], cells: Sequence[Cell] = (BASE, MINE), *equal: str
+) -> dict[str, Summary]:
+    with RunStore(folder / "run.sqlite") as store:
+        store.plan(list(cells))
+        for each in rows:
+            store.add(each)
+        return {each.strategy: each for each in summarise(store, equal or ("total",))}
+
+
+def pool(problem: str, *draws: tuple[str, bool], cell: Cell = BASE) -> Row:
+    return row(cell.key, problem, draws=draws or POOL, tokens=40)
+
+
+def test_failures_of_model_and_checker_are_apart_from_wrong_answers(tmp_path: Path) -> None:
+    rows = [
+        row(MINE.key, "a"),
+        row(MINE.key, "b", False, parse_failures=2, failed_calls=1),
+        row(MINE.key, "c", None, check_failure="too hard"),
+        row(MINE.key, "d", None, status="failed", error="down", tokens=10**6),
+    ]
+    found = summaries(tmp_path, rows, [MINE])["mine"]
+    assert found.accuracy is not None
+    assert (found.n, found.problems, found.accuracy.mean) == (2, 4, 0.5)
+    assert found.at_worst == 0.25
+    assert (found.failed, found.check_failures) == (1, 1)
+    assert (found.parse_failures, found.failed_calls) == (2, 1)
+    assert found.means["total_tokens"] == 10  # of the runs that did not fail
+    told = json.loads(json.dumps(found.report()))
+    assert told["errors"] == 2
+    assert told["failures"] == {"model": 1, "checker": 1, "parse": 2, "calls": 1}
+
+
+def test_the_row_that_scripts_rely_on(tmp_path: Path) -> None:
+    rows = [pool("a"), pool("b"), row(MINE.key, "a"), row(MINE.key, "b", False)]
+    told = summaries(tmp_path, rows)["mine"].report()
+    promised = {"accuracy", "ci95", "total_tokens", "critical_tokens", "calls", "wall_seconds"}
+    assert promised | {"task", "strategy", "errors", "n"} <= set(told)
+    assert told["ci95"][0] <= told["accuracy"] <= told["ci95"][1]
+    equal = told["equal"]["total"]
+    assert set(equal) == {
+        "pairs", "samples", "note", "accuracy", "ci95", "gain", "gain_ci95", "better", "worse", "p",
+        "p_holm", "detectable",
+    }  # fmt: skip
+
+
+def test_the_baseline_is_cut_to_the_cost_of_the_strategy(tmp_path: Path) -> None:
+    rows = [pool(name) for name in "abcd"] + [row(MINE.key, name, tokens=20) for name in "abcd"]
+    (one,) = summaries(tmp_path, rows)["mine"].equal
+    assert (one.kind, one.pairs, one.samples, one.note) == ("total", 4, 2.0, "")
+    assert one.gain.mean == pytest.approx(1.0 - one.baseline.mean)
+
+
+@pytest.mark.parametrize(("tokens", "note"), [(5, "dearer"), (40, ""), (90, "capped")])
+def test_what_cannot_be_matched_is_told(tmp_path: Path, tokens: int, note: str) -> None:
+    rows = [pool("a"), row(MINE.key, "a", tokens=tokens)]
+    found = summaries(tmp_path, rows, (BASE, MINE), "total", "critical", "usd")["mine"]
+    kinds = {one.kind: one for one in found.equal}
+    assert set(kinds) == {"total", "critical", "usd"}
+    assert kinds["total"].note == note
+    # All samples at once wait for one of them alone: ten tokens, however many there are.
+    assert kinds["critical"].note == ("dearer" if tokens < 10 else "capped")
+
+
+def test_only_pairs_in_which_both_sides_are_known_are_compared(tmp_path: Path) -> None:
+    lost = row(BASE.key, "b", draws=POOL[:2])  # a call of its pool failed
+    unjudged = row(MINE.key, "c", None, check_failure="x")
+    rows = [pool("a"), lost, pool("c"), row(MINE.key, "a"), row(MINE.key, "b"), unjudged]
+    (one,) = summaries(tmp_path, rows)["mine"].equal
+    assert one.pairs == 1
+
+
+def test_without_a_price_there_is_no_equal_price(tmp_path: Path) -> None:
+    free = pool("a")
+    usage = free.usage.model_copy(update={"cost_usd": None})
+    rows = [free.model_copy(update={"usage": usage}), row(MINE.key, "a")]
+    assert summaries(tmp_path, rows, (BASE, MINE), "usd")["mine"].equal == ()
+
+
+def test_curves_agree_with_all_subsets(tmp_path: Path) -> None:
+    found = summaries(tmp_path, [pool("a")])["baseline"]
+    right = [hit for _, hit in POOL]
+    for point in found.curve:
+        subsets = list(itertools.combinations(right, point.k))
+        assert point.pass_at_k == pytest.approx(np.mean([any(each) for each in subsets]))
+    assert [point.k for point in found.curve] == [1, 2, 4]
+    assert found.curve[0].accuracy.mean == pytest.approx(0.5, abs=0.2)  # over random orders
+    assert found.curve[-1].accuracy.mean == 1.0
+
+
+def test_answers_that_are_right_in_other_words_are_right_votes(tmp_path: Path) -> None:
+    found = summaries(tmp_path, [pool("a", ("1/2", True), ("0.5", True), ("7", False))])["baseline"]
+    assert found.curve[-1].accuracy.mean > 0.45  # the first of three wins: 2/3, not 1/3
+
+
+def test_a_rule_that_decides_how_many_leaves_no_curve(tmp_path: Path) -> None:
+    stopped = StoppedBy(rule="beta", reason="x", guarantee=None)
+    rows = [row(MINE.key, name, draws=POOL, stopped_by=stopped) for name in "ab"]
+    found = summaries(tmp_path, rows, [MINE])["mine"]
+    assert found.curve == ()
+    assert found.stopped == {"beta": 2}
+
+
+def test_seeds_are_repeats_and_problems_the_unit(tmp_path: Path) -> None:
+    cells = [cell.model_copy(update={"seed": s}) for s in (0, 1) for cell in (BASE, MINE)]
+    rows = []
+    for cell in cells:
+        for name in "abcdefgh":
+            own = POOL if name < "e" else (("9", False),) * 4
+            rows.append(
+                pool(name, *own, cell=cell)
+                if cell.is_baseline
+                else row(cell.key, name, name in "abef", tokens=10)
+            )
+    found = summaries(tmp_path, rows, cells)
+    mine, (one,) = found["mine"], found["mine"].equal
+    assert (mine.seeds, mine.problems, mine.n) == (2, 8, 16)
+    assert one.pairs == 16
+    assert one.better == 2  # problems, not runs: e and f; a and b agree
+    assert one.worse == 2
+    assert mine.accuracy is not None
+    assert mine.accuracy.high - mine.accuracy.low > 0.5  # eight problems, not sixteen
+
+
+def test_seconds_are_of_runs_that_made_their_calls(tmp_path: Path) -> None:
+    slow = row(MINE.key, "a")
+    slow = slow.model_copy(update={"usage": slow.usage.model_copy(update={"wall_seconds": 8.0})})
+    shared = row(MINE.key, "b", replayed_calls=3)
+    assert summaries(tmp_path, [slow, shared], [MINE])["mine"].wall_seconds == 8.0
+
+
+def test_an_empty_store_has_summaries_without_figures(tmp_path: Path) -> None:
+    found = summaries(tmp_path, [])
+    assert found["mine"].accuracy is None
+    assert json.dumps(found["mine"].report())
+
+
+def test_p_values_are_adjusted_over_all_comparisons(tmp_path: Path) -> None:
+    other = Cell(task="t", model="m", strategy="other")
+    rows = [pool(str(n), *((("2", False),) * 4)) for n in range(6)]
+    rows += [row(cell.key, str(n), tokens=20) for n in range(6) for cell in (MINE, other)]
+    found = summaries(tmp_path, rows, (BASE, MINE, other))
+    (one,) = found["mine"].equal
+    assert one.p == 2 / 2**6
+    assert one.p_holm == 2 * one.p
