@@ -42,6 +42,7 @@ def contents(
     *,
     text_bytes: int = TEXT_BYTES,
     replay_rules: bool = True,
+    title: str | None = None,
 ) -> Contents:
     """Work out a report.
 
@@ -52,13 +53,41 @@ def contents(
             first problems; the statistics are of all.
         replay_rules: Whether to replay stopping rules over the stored samples, which takes a
             second or so an entry.
+        title: What the page is called; None: as the runs are.
     """
     listed = _listed(entries)
     problems, places = _problems(entries, listed)
     details, left_out = _details(runs, listed, text_bytes)
-    told = [_told(entry) for entry in entries]
+    pools = _pools(entries)
+    told = [{**_told(entry), "is_pool": at in pools} for at, entry in enumerate(entries)]
     fronts = _fronts(told)
-    results = [
+    summary = {
+        "title": title or ", ".join(dict.fromkeys(run.name for run in runs)),
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "runs": [_about(run) for run in runs],
+        "entries": told,
+        "fronts": fronts,
+        "rules": _rules(entries, pools) if replay_rules else [],
+        "problems": problems,
+        "results": _results(listed, places),
+        "left_out": {
+            "details": left_out,
+            "results": sum(len(entry.results) for entry in entries) - len(listed),
+            "text_bytes": text_bytes,
+        },
+    }
+    return Contents(summary, details)
+
+
+def _about(run: Run) -> dict[str, Any]:
+    """Return what a stranger may know of a run: no path of whose machine it was made on."""
+    return {"name": run.name, **{name: run.about.get(name) for name in ("version", "began")}}
+
+
+def _results(
+    listed: Sequence[tuple[int, Entry, Result]], places: dict[tuple[str, str], int]
+) -> list[dict[str, Any]]:
+    return [
         {
             "problem": places[entry.task, result.row.example],
             "entry": number,
@@ -69,26 +98,6 @@ def contents(
         }
         for number, entry, result in listed
     ]
-    summary = {
-        "title": _title(runs),
-        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "runs": [{"name": run.name, "about": run.about} for run in runs],
-        "entries": told,
-        "fronts": fronts,
-        "rules": _rules(entries) if replay_rules else [],
-        "problems": problems,
-        "results": results,
-        "left_out": {
-            "details": left_out,
-            "results": sum(len(entry.results) for entry in entries) - len(listed),
-            "text_bytes": text_bytes,
-        },
-    }
-    return Contents(summary, details)
-
-
-def _title(runs: Sequence[Run]) -> str:
-    return ", ".join(dict.fromkeys(run.name for run in runs))
 
 
 def _listed(entries: Sequence[Entry]) -> list[tuple[int, Entry, Result]]:
@@ -156,7 +165,6 @@ def _told(entry: Entry) -> dict[str, Any]:
         "run": entry.run,
         "seeds": sorted(entry.seeds),
         "baseline": entry.summary.is_baseline,
-        "is_pool": curves.is_pool(entry),
         "settings": entry.settings,
         "saturation": curves.saturation(made["curve"]),
         **made,
@@ -178,7 +186,7 @@ def _fronts(told: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 for each in members
                 if each["baseline"] and cost != "seconds"
                 for point in each["curve"]
-                if point[cost] is not None
+                if point[cost]
             ]
             path = measures.front([*(each for each in places.values() if each), *fewer])
             for each in members:
@@ -191,15 +199,24 @@ def _fronts(told: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _place(told: dict[str, Any], cost: str) -> measures.Place | None:
     spent, accuracy = told["costs"][cost], told["accuracy"]
-    return (spent[0], accuracy[0]) if spent and accuracy else None
+    return (spent[0], accuracy[0]) if spent and spent[0] > 0 and accuracy else None
 
 
-def _rules(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    pools = [
-        (number, curves.pool(entry, frontier.REPLAYED)) for number, entry in enumerate(entries)
-    ]
+def _pools(entries: Sequence[Entry]) -> set[int]:
+    """Return whose samples stand for a task and model: its baseline's, where it has one."""
+    found = {number for number, entry in enumerate(entries) if curves.is_pool(entry)}
+    led = {entry.facet for entry in entries if entry.summary.is_baseline}
+    return {
+        number
+        for number in found
+        if entries[number].summary.is_baseline or entries[number].facet not in led
+    }
+
+
+def _rules(entries: Sequence[Entry], pools: set[int]) -> list[dict[str, Any]]:
+    found = [(number, curves.pool(entries[number], frontier.REPLAYED)) for number in sorted(pools)]
     return [
         {"entry": number, "points": list(map(frontier.as_json, frontier.frontier(pool)))}
-        for number, pool in pools
+        for number, pool in found
         if pool is not None
     ]

@@ -115,8 +115,20 @@ def _scatter(axes: Any, summary: dict[str, Any], facet: str, cost: str) -> None:
     axes.set_xlabel(_COSTS[cost])
     axes.set_ylabel("accuracy")
     if spans:
-        axes.set_xscale("log")
+        _logarithmic(axes)
     axes.grid(visible=True, linewidth=0.3)
+
+
+def _logarithmic(axes: Any) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    low, high = axes.get_xlim()
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(
+        LogLocator(subs=(1,) if high > 300 * max(low, 1e-9) else (1, 2, 5))
+    )
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _votes(axes: Any, summary: dict[str, Any], facet: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -105,25 +106,28 @@ def load(paths: Sequence[Path]) -> tuple[list[Run], list[Entry]]:
     found: list[tuple[str, Entry]] = []
     for number, path in enumerate(map(store_path, paths)):
         with RunStore(path, read_only=True) as store:
-            run = Run(_name(path), path, store.about(), tuple(store.cells()))
+            name = _free(_name(path), [run.name for run in runs])
+            run = Run(name, path, store.about(), tuple(store.cells()))
             if not run.cells:
                 raise ConfigError("this run has no cells yet: nothing to report", path=str(path))
             found += [(run.name, entry) for entry in _entries(store, run, number)]
         runs.append(run)
     often = Counter(_place(entry.summary) for _, entry in found)
     entries = [
-        Entry(name, *_parts(entry)) if often[_place(entry.summary)] > 1 else entry
+        replace(entry, run=name) if often[_place(entry.summary)] > 1 else entry
         for name, entry in found
     ]
     return runs, entries
 
 
-def _parts(entry: Entry) -> tuple[Any, ...]:
-    return entry.summary, entry.settings, entry.seeds, entry.planned, entry.results
-
-
 def _name(path: Path) -> str:
     return path.resolve().parent.name if path.name == STORE else path.stem
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    """Return the name, with a number behind it if another run has it."""
+    names = (name if number == 1 else f"{name} {number}" for number in count(1))
+    return next(each for each in names if each not in taken)
 
 
 def _entries(store: RunStore, run: Run, number: int) -> list[Entry]:

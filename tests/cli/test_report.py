@@ -28,6 +28,15 @@ def test_a_page_and_a_table_are_written(tts: Tts, run: Path, tmp_path: Path) -> 
     assert len(json.loads(table.read_text())) == 16
 
 
+def test_a_page_is_what_one_gets_without_asking(
+    tts: Tts, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = tts("report", run, "--title", "Hats")
+    assert (code, out) == (0, "report written to report.html\n")
+    assert "<title>Hats ·" in (tmp_path / "report.html").read_text()
+
+
 def test_what_was_left_out_is_told(tts: Tts, run: Path, tmp_path: Path) -> None:
     code, out, _ = tts("report", run, "--out", tmp_path / "r.html", "--text-limit", "0")
     assert code == 0
@@ -37,7 +46,6 @@ def test_what_was_left_out_is_told(tts: Tts, run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "say what to make"),
         (["--out", "r.html", "--text-limit", "-1"], "--text-limit is a number of megabytes"),
         (["--out", "nowhere/r.html"], "cannot write"),
         (["--plot", "x.gif"], "--plot draws"),

@@ -20,7 +20,7 @@ _Runs = Annotated[
 def report(
     runs: _Runs,
     out: Annotated[
-        Path | None, typer.Option(help="Write the page here; one file, no network.")
+        Path | None, typer.Option(help="Write the page here; report.html if nothing else is asked.")
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Draw the charts: .png, .svg or .pdf (extra `plot`).")
@@ -33,6 +33,7 @@ def report(
         float,
         typer.Option(help="Megabytes of candidates, prompts and traces that the page may hold."),
     ] = 8.0,
+    title: Annotated[str | None, typer.Option(help="What the page is called.")] = None,
 ) -> None:
     """Show what a bench found: a page to pass on, plots, tables."""
     from tts.evals.report import contents, load, page  # numpy: other commands start without it
@@ -40,7 +41,7 @@ def report(
     from tts.evals.report import plot as draw
 
     if out is None and plot is None and export is None:
-        raise ConfigError("say what to make: --out report.html, --plot FILE or --export FILE")
+        out = Path("report.html")
     if not 0.0 <= text_limit < math.inf:
         raise ConfigError(f"--text-limit is a number of megabytes from 0, got {text_limit:g}")
     loaded, entries = load(runs)
@@ -49,7 +50,7 @@ def report(
     if out is None and plot is None:
         return
     kept = int(text_limit * 1e6) if out is not None else 0
-    found = contents(loaded, entries, text_bytes=kept, replay_rules=out is not None)
+    found = contents(loaded, entries, text_bytes=kept, replay_rules=out is not None, title=title)
     if plot is not None:
         draw(found.summary, plot)
         typer.echo(f"charts drawn to {plot}")

@@ -86,11 +86,12 @@ const drawers = {
   top() {
     const solved = data.entries.reduce((all, each) => all + each.results, 0);
     const facts = [count(data.entries.length, "entry", "entries"), count(data.problems.length, "problem"),
-      `${count(solved, "run")} finished`, `made ${data.made_at.replace("T", " ").replace("+00:00", " UTC")}`];
+      `${count(solved, "run")} finished`,
+      [...new Set(data.runs.map((each) => each.version).filter(Boolean))].map((each) => `tts ${each}`).join(", "), `made ${data.made_at.replace("T", " ").replace("+00:00", " UTC")}`];
     show(parts.top, el("header", { class: "top" },
       el("div", null, el("h1", null, data.title),
         el("p", { class: `facts${LIVE ? ` live${data.lost ? " lost" : ""}` : ""}`, role: LIVE && "status" },
-          LIVE ? (data.lost ? "the server does not answer · " : "live · ") : "", facts.join(" · "))),
+          LIVE ? (data.lost ? "the server does not answer · " : "live · ") : "", facts.filter(Boolean).join(" · "))),
       choice("Colours", [["auto", "Auto"], ["light", "Light"], ["dark", "Dark"]], state.theme, paint)));
   },
   filters() {

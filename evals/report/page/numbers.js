@@ -9,6 +9,7 @@ const percent = (share, digits = 1) => known(share) ? `${(100 * share).toFixed(d
 function points(share) { // a difference of shares, in percentage points
   if (!known(share)) return NONE;
   const value = (100 * share).toFixed(1);
+  if (Number(value) === 0) return "0.0";
   return value.startsWith("-") ? MINUS + value.slice(1) : `+${value}`;
 }
 

@@ -2,15 +2,17 @@
 function scatter(entries, front, cost, log, colours, pick) {
   const shown = entries.filter((each) => each.accuracy && each.costs[cost]);
   const told = COSTS[cost];
-  if (!shown.length) return el("p", { class: "muted" }, cost === "usd"
-    ? "No price is known for these models, so there is no money to show."
-    : "Nothing has been measured here yet.");
+  const without = entries.length - shown.length;
+  if (!shown.length) return el("p", { class: "muted" }, absent(cost, entries.length));
+  if (shown.every((each) => each.costs[cost][2] === 0)) {
+    return el("p", { class: "muted" }, `All of this cost nothing: ${told.name.toLowerCase()} 0.`);
+  }
   const fewer = shown.flatMap((each) => fewerOf(each, cost));
   const lowest = Math.min(...[...shown, ...fewer].map((each) => each.accuracy[1]));
   const highest = Math.max(...[...shown, ...fewer].map((each) => each.accuracy[2]));
   const dear = [...shown.flatMap((each) => each.costs[cost].slice(1)),
     ...fewer.map((each) => each[cost])];
-  return chart((box) => {
+  const drawn = chart((box) => {
     const ends = [MARGIN.left + 8, box.width - MARGIN.right];
     const positive = dear.filter((value) => value > 0);
     const x = log && positive.length
@@ -29,6 +31,17 @@ function scatter(entries, front, cost, log, colours, pick) {
         ...at(each), name: each.front.includes(cost) || shown.length <= 9 ? each.label : "" })))),
     ];
   }, `Accuracy against ${told.axis}`, 360);
+  return without ? [drawn, el("figcaption", null, absent(cost, without))] : drawn;
+}
+
+function absent(cost, missed) {
+  const who = `${count(missed, "entry is", "entries are")} not shown: `;
+  if (cost === "usd") return `${who}the price of a model is not known.`;
+  if (cost === "seconds") {
+    return `${who}they were answered with calls that others had made, so nobody knows how long they take. `
+      + "Write share: false in the suite to time each.";
+  }
+  return `${who}no run has finished with a verdict yet.`;
 }
 
 // What a baseline would have reached with fewer of its samples, at what they cost.

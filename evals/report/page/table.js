@@ -75,7 +75,8 @@ function entryTable(entries, state, colours, sort, choose) {
 
 function entryName(entry, colours, choose) {
   return el("div", { class: "named" },
-    el("span", { class: `swatch b${colours.get(entry.strategy) % 8}`, "aria-hidden": "true" }),
+    svg("svg", { class: "sign", viewBox: "0 0 14 14", "aria-hidden": "true" },
+      mark(colours.get(entry.strategy), 7, 7, 4.5, entry.baseline)),
     el("div", null, el("button", { type: "button", class: "bare", "data-key": `entry:${entry.number}`,
       title: "Its settings, and its problems", on: { click: () => choose(entry) } }, entry.label), " ",
     entry.baseline && el("span", { class: "tag" }, "baseline"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,5 +76,24 @@ def test_a_row_in_short_has_its_costs() -> None:
     assert told["samples"] == 16
 
 
+def test_what_costs_nothing_is_on_no_front_of_money(loaded: Loaded) -> None:
+    runs, entries = loaded
+    free = [
+        replace(entry, results=tuple(
+            replace(each, row=each.row.model_copy(
+                update={"usage": each.row.usage.model_copy(update={"cost_usd": 0.0})}
+            )) for each in entry.results
+        ))
+        for entry in entries if not entry.summary.is_baseline
+    ]  # fmt: skip
+    told = contents(runs, free, text_bytes=0, replay_rules=False).summary
+    assert not any("usd" in each["front"] for each in told["entries"])
+    assert any("total" in each["front"] for each in told["entries"])
+
+
 def test_the_title_is_the_runs_name(found: Contents, store: Path) -> None:
     assert found.summary["title"] == store.parent.name
+
+
+def test_a_page_tells_nothing_of_the_machine_it_was_made_on(found: Contents) -> None:
+    assert [set(each) for each in found.summary["runs"]] == [{"name", "version", "began"}]

@@ -42,6 +42,8 @@ def test_entries_of_several_runs_tell_whose_they_are(store: Path, tmp_path: Path
     _, entries = load([store, again])
     assert {entry.run for entry in entries} == {store.parent.name, "again"}
     assert entries[1].label == f"single ({store.parent.name})"
+    runs, _ = load([store, store])
+    assert [run.name for run in runs] == [store.parent.name, f"{store.parent.name} 2"]
 
 
 def test_seeds_of_a_cell_are_one_entry(tmp_path: Path) -> None:
