@@ -38,8 +38,16 @@ def chromium(path: str | None = None) -> Iterator[Any]:
             browser.close()
 
 
-def take(browser: Any, report: Path, folder: Path) -> list[Path]:
-    """Write all pictures and return their paths."""
+def take(browser: Any, report: Path, folder: Path, entry: str = "", nth: int = 0) -> list[Path]:
+    """Write all pictures and return their paths.
+
+    Args:
+        browser: An open one.
+        report: The page.
+        folder: Where they go.
+        entry: Whose problem is shown in full: how the entry's name begins.
+        nth: Which of its problems, from 0.
+    """
     made = []
     for name, size, scheme in (("desk-light", DESK, "light"), ("desk-dark", DESK, "dark"),
                                ("phone-light", PHONE, "light"),
@@ -55,10 +63,10 @@ def take(browser: Any, report: Path, folder: Path) -> list[Path]:
                 shown = page.locator(f'[data-section="{part}"]')
                 if shown.is_visible():
                     made.append(_shot(shown, folder / f"report-{part}.png"))
-        page.locator(".problems .markbox").first.click()
+        page.locator(f'.problems .markbox[aria-label^="{entry}"]').nth(nth).click()
         page.wait_for_selector("dialog .gantt svg")
         if name in {"desk-light", "phone-dark"}:
-            bar = page.locator("dialog .gantt g[tabindex]").first
+            bar = page.locator("dialog .gantt g[tabindex]").last
             bar.click()
             page.mouse.move(2, 2)
             page.locator("dialog .gantt").evaluate(
@@ -90,11 +98,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("report", type=Path)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--entry", default="", help="whose problem is shown in full")
+    parser.add_argument("--nth", type=int, default=0, help="which of its problems, from 0")
     parser.add_argument("--chromium", help="path of the browser")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     with chromium(asked.chromium) as browser:
-        for path in take(browser, asked.report, asked.folder):
+        for path in take(browser, asked.report, asked.folder, asked.entry, asked.nth):
             print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 

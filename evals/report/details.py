@@ -45,6 +45,7 @@ def detail(row: Row) -> dict[str, Any]:
         "usage": row.usage.model_dump(mode="json"),
         "parse_failures": row.parse_failures,
         "failed_calls": row.failed_calls,
+        "replayed_calls": row.replayed_calls,
         "draws": [{**draw.model_dump(mode="json"), "text": _cut(draw.text)} for draw in row.draws],
         "trace": records,
         "prompts": prompts,

@@ -7,6 +7,7 @@ while it is looked at, and gets "not modified" unless a problem has been finishe
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -42,14 +43,19 @@ class Live:
         paths: Run stores, or the folders they lie in.
         host: The address it is served on: requests must name it, or a name of this machine's
             loopback, so that a foreign page cannot read the runs through a name of its own.
+        share: Most of the time that it spends on reading, in (0, 1]: a store that takes long to
+            read is read more rarely, so that a bench beside it keeps its processor.
 
     Raises:
         ConfigError: If a path is no run store.
     """
 
-    def __init__(self, paths: Sequence[Path], host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, paths: Sequence[Path], host: str = "127.0.0.1", *, share: float = 0.1
+    ) -> None:
         self.paths = [store_path(path) for path in paths]
-        self.host = host
+        self.host, self.share = host, share
+        self._rests_until = -math.inf
         self._lock = anyio.Lock()
         self._made: tuple[str, Contents] | None = None
         load(self.paths)  # a mistake is told before anything is served
@@ -79,12 +85,11 @@ class Live:
         return web.Response(body=body, content_type="text/html", charset="utf-8", headers=headers)
 
     async def _summary(self, request: web.Request) -> web.Response:
-        tag = f'"{await to_thread.run_sync(self._state)}"'
-        if request.headers.get("If-None-Match") == tag:
-            return web.Response(status=304, headers={"ETag": tag})
         state, found = await self._contents()
-        body = encoded({**found.summary, "live": True})
         headers = {"ETag": f'"{state}"'}
+        if request.headers.get("If-None-Match") == headers["ETag"]:
+            return web.Response(status=304, headers=headers)
+        body = encoded({**found.summary, "live": True})
         return web.Response(text=body, content_type="application/json", headers=headers)
 
     async def _detail(self, request: web.Request) -> web.Response:
@@ -102,9 +107,14 @@ class Live:
 
     async def _contents(self) -> tuple[str, Contents]:
         async with self._lock:  # several tabs share one reading
+            began = anyio.current_time()
+            if self._made is not None and began < self._rests_until:
+                return self._made
             state = await to_thread.run_sync(self._state)
             if self._made is None or self._made[0] != state:
                 self._made = (state, await to_thread.run_sync(self._read))
+                ended = anyio.current_time()
+                self._rests_until = ended + (ended - began) * (1 / self.share - 1)
             return self._made
 
     def _state(self) -> str:

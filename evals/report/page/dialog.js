@@ -70,6 +70,10 @@ function detailParts(told) {
     told.text && el("details", null, el("summary", null, "The completion that carries the answer"),
       el("pre", { tabindex: 0 }, told.text)),
     el("h3", null, "Candidates"), candidates(told),
-    el("h3", null, "Calls"), calls(told),
+    el("h3", null, "Calls"),
+    told.replayed_calls > 0 && el("p", { class: "muted small" }, `${count(told.replayed_calls, "call")} `
+      + "of these had been made before, by another strategy or before the run was resumed: answered at once, and "
+      + "paid for at their first price."),
+    calls(told),
   ];
 }

@@ -115,7 +115,7 @@ function comparisonNotes(entries) {
   const asked = least === most ? percent(least) : `${percent(least)} to ${percent(most)}`;
   return [`Gains are paired, problem by problem, with the vote of N of the baseline's samples, `
     + `which cost the same on average; "all" means that even all of them cost less, "dearer" that even one `
-    + `costs more. They are coloured where the 95% interval leaves out zero. p is of McNemar's exact test, `
+    + `costs more. They are coloured where the 95% interval leaves out zero, which some do by chance among so many; p is of McNemar's exact test, `
     + `adjusted by Holm for all ${all.length} comparisons of the run.`,
   `With so many problems a true gain of ${asked} would show with a chance of 80%; smaller ones `
     + "probably would not: no difference seen is not no difference."];

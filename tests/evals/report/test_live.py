@@ -15,9 +15,11 @@ from tts.evals.store import RunStore
 
 
 @asynccontextmanager
-async def served(path: Path) -> AsyncIterator[tuple[str, aiohttp.ClientSession]]:
+async def served(
+    path: Path, share: float = 1.0
+) -> AsyncIterator[tuple[str, aiohttp.ClientSession]]:
     async with anyio.create_task_group() as group, aiohttp.ClientSession() as session:
-        address = await group.start(serve, Live([path]), 0)
+        address = await group.start(serve, Live([path], share=share), 0)
         yield address, session
         group.cancel_scope.cancel()
 
@@ -49,6 +51,21 @@ def test_the_page_tells_of_each_new_row(tmp_path: Path) -> None:
                     assert len((await answer.json())["draws"]) == 16
 
         anyio.run(watch)
+
+
+def test_a_view_leaves_the_processor_to_the_bench(tmp_path: Path) -> None:
+    fill(tmp_path / "run.sqlite", problems=1)
+
+    async def again() -> int:
+        async with served(tmp_path, share=1e-9) as (address, session):
+            async with session.get(f"{address}summary.json") as answer:
+                asked = {"If-None-Match": answer.headers["ETag"]}
+            with RunStore(tmp_path / "run.sqlite") as store:
+                store.add(row(cells()[0], 7, 0.5))
+            async with session.get(f"{address}summary.json", headers=asked) as answer:
+                return answer.status
+
+    assert anyio.run(again) == 304
 
 
 @pytest.mark.parametrize(
