@@ -7,7 +7,7 @@ LLAMA_MODEL ?= .live/model.gguf
 BUNDLED_MODEL ?= main
 PARALLEL ?= -n auto --dist worksteal
 
-.PHONY: help run test check format lint types layers coverage train-test transformers-test oracle-test plot-test browser-test test-live test-live-small bench clean
+.PHONY: help run test check format lint types layers coverage train-test transformers-test oracle-test plot-test browser-test ray-test inspect-test otel-test test-live test-live-small bench clean
 
 help:  ## Say what each target does.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1|/' | column -t -s '|'
@@ -46,6 +46,15 @@ train-test: .venv/train  ## Run the tests of the training recipe, which need PyT
 
 transformers-test: .venv/transformers  ## Run the tests of the backend transformers, which need torch.
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/backends/transformers/check_transformers.py
+
+ray-test: .venv/ray  ## Run a bench on two Ray workers, and kill one.
+	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/evals/check_ray.py
+
+inspect-test: .venv/inspect  ## Run pipelines as solvers of Inspect AI, on its mock model.
+	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/evals/check_inspect.py
+
+otel-test: .venv/otel  ## Run the tests of OpenTelemetry spans, with the SDK.
+	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/layers/check_otel.py
 
 oracle-test: .venv/oracle  ## Compare the statistics with crepes and MAPIE.
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/stopping/check_oracles.py
@@ -120,6 +129,18 @@ clean:  ## Remove everything that was made.
 
 .venv/browser: .venv/test
 	$(BIN)/pip install -q --disable-pip-version-check --group browser
+	@touch $@
+
+.venv/ray: .venv/test
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[ray]"
+	@touch $@
+
+.venv/inspect: .venv/test
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[inspect]"
+	@touch $@
+
+.venv/otel: .venv/test
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[otel]"
 	@touch $@
 
 .venv/bench: .venv/run

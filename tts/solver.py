@@ -44,6 +44,7 @@ class Solver:
         self.accounts: set[Account] = set()
         self.is_interrupted = False
         self._bills = {name: each.take_bill() for name, each in pipeline.models.items()}
+        self._told = {stacks[name].top.name: each.name for name, each in pipeline.models.items()}
         _check(pipeline, {name: stack.top for name, stack in stacks.items()})
 
     async def solve(
@@ -88,7 +89,8 @@ class Solver:
     async def _solve(self, problem: Problem, session: Session, root: Span) -> Solution:
         strategy, trace, account = self.pipeline.strategy, session.trace, session.account
         if trace.sink is not None:
-            trace.begin(seed=session.seed, problem=problem.id, strategy=strategy.settings())
+            given = strategy.settings()
+            trace.begin(seed=session.seed, problem=problem.id, strategy=given, models=self._told)
         self._pay(account, trace, root.ledger)
         run = Run(session, problem, strategy.prompts(session.overrides), root)
         async with task_scope() as tasks:

@@ -13,6 +13,7 @@ from tts.cli import (
     bench,
     cache,
     calibrate,
+    export,
     models,
     plan,
     registry,
@@ -63,6 +64,7 @@ def _options(
 
 app.command("run")(run.run)
 app.command("bench")(bench.bench)
+app.command("export")(export.export)
 app.command("plan")(plan.plan)
 app.command("calibrate")(calibrate.calibrate_command)
 app.command("report")(report.report)

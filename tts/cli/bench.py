@@ -6,6 +6,7 @@ import json
 import signal
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +16,12 @@ import typer
 
 from tts.cli.bench_table import LiveTable, print_summaries
 from tts.errors import ConfigError
+from tts.evals.executor import Executor, Local
 from tts.evals.harness import Harness
 from tts.evals.progress import Progress
 from tts.evals.store import RunStore
 from tts.evals.suite import Equal, Suite
-from tts.evals.summary import summarise
+from tts.evals.summary import Summary, summarise
 from tts.tasks import task_scope
 from tts.toolboxes import allow_tools as allowing
 
@@ -33,6 +35,11 @@ class _Equal(StrEnum):
     total = "total"
     critical = "critical"
     usd = "usd"
+
+
+class _Where(StrEnum):
+    local = "local"
+    ray = "ray"
 
 
 def bench(
@@ -51,6 +58,12 @@ def bench(
         list[_Equal] | None,
         typer.Option(help="Compare with self-consistency at this equal cost; repeatable."),
     ] = None,
+    executor: Annotated[
+        _Where, typer.Option(help="Where problems are solved: in this process, or by Ray workers.")
+    ] = _Where.local,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Ray workers; default one a processor.")
+    ] = None,
     allow_tools: Annotated[
         list[str] | None,
         typer.Option(help="Let strategies run this function, module or program; repeatable."),
@@ -58,35 +71,57 @@ def bench(
 ) -> None:
     """Compare strategies on tasks: accuracy, both costs, and gains at equal cost."""
     with allowing(*(allow_tools or ())):
-        loaded = Suite.load(suite)
-    if equal:
-        names: list[Equal] = [each.value for each in equal]
-        loaded = loaded.with_equal(*dict.fromkeys(names))
+        loaded = _load(suite, equal or [])
+    place = _executor(executor, workers, allow_tools or [])
     folder = out or Path("runs") / suite.stem
     _make(folder, resume=resume)
     with RunStore(folder / STORE) as store:
         retried = store.drop_failed() if resume else 0
-        harness = Harness(loaded, store, folder / CALLS, limit)
+        harness = Harness(loaded, store, folder / CALLS, limit, place)
         progress = _begin(harness, suite)
         if retried:
             typer.echo(f"tts: {retried} problems that failed before are tried again", err=True)
         interrupted = anyio.run(_solve, harness, progress)
         summaries = summarise(store)
+    _show(summaries, folder, as_json=as_json)
+    if interrupted:
+        _tell_how_to_go_on(progress, suite, out)
+    failed = any(line.failed for line in progress.lines)
+    raise typer.Exit(130 if interrupted else int(failed))
+
+
+def _show(summaries: list[Summary], folder: Path, *, as_json: bool) -> None:
     if as_json:
         rows = ",\n".join(json.dumps(each.report(), ensure_ascii=False) for each in summaries)
         typer.echo(f"[{rows}]")
     else:
         print_summaries(summaries)
         typer.echo(f"\nkept in {folder}; look at it with: tts report {folder}")
-    if interrupted:
-        more = "" if out is None else f" --out {out}"
-        typer.echo(
-            f"tts: interrupted; {progress.done} of {progress.total} are kept, "
-            f"go on with: tts bench {suite}{more} --resume",
-            err=True,
-        )
-    failed = any(line.failed for line in progress.lines)
-    raise typer.Exit(130 if interrupted else int(failed))
+
+
+def _tell_how_to_go_on(progress: Progress, suite: Path, out: Path | None) -> None:
+    more = "" if out is None else f" --out {out}"
+    typer.echo(
+        f"tts: interrupted; {progress.done} of {progress.total} are kept, "
+        f"go on with: tts bench {suite}{more} --resume",
+        err=True,
+    )
+
+
+def _load(path: Path, equal: list[_Equal]) -> Suite:
+    suite = Suite.load(path)
+    names: list[Equal] = [each.value for each in equal]
+    return suite.with_equal(*dict.fromkeys(names)) if names else suite
+
+
+def _executor(where: _Where, workers: int | None, allowed: list[str]) -> Executor:
+    if where is _Where.ray:
+        from tts.evals.ray_executor import RayExecutor
+
+        return RayExecutor(workers, [partial(allowing, *allowed)])
+    if workers is not None:
+        raise ConfigError("--workers counts Ray workers: add --executor ray")
+    return Local()
 
 
 def _make(folder: Path, *, resume: bool) -> None:

@@ -6,8 +6,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -16,7 +16,7 @@ import typer
 
 from tts.cli.display import Display
 from tts.errors import ConfigError, TTSError
-from tts.layers import Record, Trace, trace_file
+from tts.layers import Record, Trace, tee, trace_file
 from tts.pipeline import Pipeline
 from tts.problem import Problem, Solution
 from tts.problem_files import read_problems
@@ -46,6 +46,9 @@ def run(
     trace_texts: Annotated[
         bool, typer.Option(help="Put prompts and completions into the trace.")
     ] = False,
+    otel: Annotated[
+        bool, typer.Option(help="Send OpenTelemetry spans, as the OTEL_... variables say.")
+    ] = False,
     concurrency: Annotated[
         int, typer.Option(min=1, help="Problems of a file under way at once.")
     ] = 8,
@@ -59,10 +62,10 @@ def run(
         loaded = Pipeline.load(pipeline)
     if (text is None) == (input_file is None):
         raise ConfigError("give the problem with --input TEXT, --input -, or --input-file FILE")
-    if trace_texts and trace is None:
+    if trace_texts and trace is None and not otel:
         raise ConfigError("--trace-texts needs a trace to put them into: add --trace FILE")
     with ExitStack() as stack:
-        sink = stack.enter_context(trace_file(trace)) if trace else None
+        sink = stack.enter_context(_sink(trace, otel, trace_texts))
         if input_file is None:
             problem = loaded.problem(_stdin() if text == "-" else _argument(text or ""))
             one = OneProblem(loaded, problem, seed, Trace(sink, texts=trace_texts), as_json)
@@ -72,6 +75,17 @@ def run(
             batch = ManyProblems(loaded, problems, seed, sink, trace_texts, concurrency)
             code = anyio.run(batch.main)
     raise typer.Exit(code)
+
+
+@contextmanager
+def _sink(trace: Path | None, otel: bool, texts: bool) -> Iterator[Callable[[Record], None] | None]:
+    with ExitStack() as stack:
+        sinks = [stack.enter_context(trace_file(trace))] if trace else []
+        if otel:
+            from tts.layers.otel import open_spans  # an extra
+
+            sinks.append(stack.enter_context(open_spans(texts=texts)))
+        yield tee(*sinks) if sinks else None
 
 
 def _argument(text: str) -> str:

@@ -8,7 +8,7 @@ from tts.layers.groups import Groups
 from tts.layers.limit import Limited
 from tts.layers.retry import Retrying
 from tts.layers.stack import Stack, build_stack, open_cache, outline
-from tts.layers.trace import Record, Trace, Traced, trace_file
+from tts.layers.trace import Record, Trace, Traced, tee, trace_file
 
 __all__ = [
     "Account",
@@ -27,5 +27,6 @@ __all__ = [
     "build_stack",
     "open_cache",
     "outline",
+    "tee",
     "trace_file",
 ]

@@ -1,6 +1,6 @@
 """What happened in a run, as a stream of flat records: one JSON object a line in a trace file.
 
-run    started_at, seed, problem, strategy: written first
+run    started_at, seed, problem, strategy, models (each one's backend): written first
 call   span, ticket, role, model, prompt_digest, start, end, outcome, tokens; how often it was sent,
        whether hedged, whether a cache answered; n, the completions of one request, if several;
        overshoot, tokens beyond what the budget had set aside; texts on request
@@ -31,7 +31,7 @@ from tts.errors import ConfigError, TTSError
 from tts.layers.base import Layer
 from tts.messages import Completion, Message, Request
 
-__all__ = ["Record", "Trace", "Traced", "trace_file"]
+__all__ = ["Record", "Trace", "Traced", "tee", "trace_file"]
 
 Record: TypeAlias = dict[str, Any]
 """One event of a trace; its key `event` says which."""
@@ -130,6 +130,18 @@ def trace_file(path: Path) -> Iterator[Callable[[Record], None]]:
         raise ConfigError(f"cannot write: {error.strerror}", path=str(path)) from error
     with file:
         yield lambda record: print(json.dumps(record, ensure_ascii=False), file=file)
+
+
+def tee(*sinks: Callable[[Record], None]) -> Callable[[Record], None]:
+    """Return a sink that hands each record to all of these, in this order."""
+    if len(sinks) == 1:
+        return sinks[0]
+
+    def hand_on(record: Record) -> None:
+        for sink in sinks:
+            sink(record)
+
+    return hand_on
 
 
 class Traced(Layer):

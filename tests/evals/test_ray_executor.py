@@ -1,0 +1,184 @@
+"""Who gets which job, on a stand-in for Ray; `make ray-test` has the real one."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.evals.sums import Sums, backend, suite
+from tts import ConfigError
+from tts.cli import main
+from tts.evals.executor import Job
+from tts.evals.ray_executor import RayExecutor, _Fleet
+from tts.evals.records import Row
+from tts.testing import virtual_run
+
+Solve = Callable[[int, Job], bool]
+"""Whether a worker, told by its number, outlives a job."""
+
+
+class Died(Exception):
+    """What Ray raises for a dead actor."""
+
+
+class FakeRay:
+    """Actors that answer after a second, until a job kills them."""
+
+    def __init__(self, outlives: Solve, *, opens: Exception | None = None) -> None:
+        self.exceptions = SimpleNamespace(
+            RayActorError=Died, WorkerCrashedError=Died, OutOfMemoryError=Died
+        )
+        self.outlives, self.opens = outlives, opens
+        self.made = 0
+        self.alive: set[Any] = set()
+
+    def remote(self, **options: Any) -> Callable[[type], Any]:
+        return lambda kind: SimpleNamespace(remote=self._make)
+
+    def _make(self) -> Any:
+        actor = FakeActor(self, self.made)
+        self.made += 1
+        self.alive.add(actor)
+        return actor
+
+    def kill(self, actor: Any) -> None:
+        self.alive.discard(actor)
+
+    def get_runtime_context(self) -> Any:
+        return SimpleNamespace(get_node_id=lambda: "here")
+
+
+class FakeActor:
+    def __init__(self, ray: FakeRay, number: int) -> None:
+        self.ray, self.number, self.is_dead = ray, number, False
+        self.open, self.solve, self.close = (
+            SimpleNamespace(remote=each) for each in (self._open, self._solve, self._close)
+        )
+
+    async def _wait(self) -> None:
+        await anyio.sleep(1)
+        if self.is_dead:
+            raise Died
+
+    async def _open(self, *arguments: Any) -> Exception | None:
+        await self._wait()
+        return self.ray.opens
+
+    async def _solve(self, job: Job) -> list[Row]:
+        if not self.ray.outlives(self.number, job):
+            self.is_dead = True
+        await self._wait()
+        return [row(job, key) for key in job.cells]
+
+    def _close(self) -> Awaitable[list[str]]:
+        async def close() -> list[str]:
+            return ["the disk is full"]
+
+        return close()
+
+
+def row(job: Job, key: str) -> Row:
+    return Row(cell=key, example=job.example.id, problem="?", right_answer="?", status="ok")
+
+
+def run(ray: FakeRay, *, workers: int = 2, at_once: int = 2) -> tuple[list[Row], list[str]]:
+    jobs = [Job(example, ("one", "two")) for example in Sums(problems=12).examples()]
+    share = suite(backend()).model_copy(update={"concurrency": at_once})
+    rows: list[Row] = []
+
+    async def solve() -> list[str]:
+        fleet = _Fleet(ray, jobs, rows.append)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(workers):
+                tasks.start_soon(fleet.tend, share, Path("calls"), ())
+        return fleet.troubles()
+
+    return rows, virtual_run(solve)
+
+
+def statuses(rows: list[Row]) -> dict[str, int]:
+    assert set(Counter((each.cell, each.example) for each in rows).values()) == {1}
+    return dict(Counter(each.status for each in rows))
+
+
+def test_every_job_is_solved_once() -> None:
+    ray = FakeRay(lambda worker, job: True)
+    rows, troubles = run(ray)
+    assert statuses(rows) == {"ok": 24}
+    assert (troubles, ray.made, ray.alive) == (["the disk is full"], 2, set())
+
+
+def test_jobs_of_a_dead_worker_are_begun_again() -> None:
+    ray = FakeRay(lambda worker, job: (worker, job.example.id) != (0, "1"))
+    rows, troubles = run(ray)
+    assert statuses(rows) == {"ok": 24}
+    assert "1 times a Ray worker died" in troubles[-1]
+    assert ray.alive == set()
+
+
+def test_a_job_that_kills_twice_is_failed() -> None:
+    rows, _ = run(FakeRay(lambda worker, job: job.example.id != "5"), at_once=1)
+    assert statuses(rows) == {"ok": 22, "failed": 2}
+    assert {each.example for each in rows if each.status == "failed"} == {"5"}
+
+
+def test_workers_that_die_again_and_again_leave_the_rest() -> None:
+    ray = FakeRay(lambda worker, job: False)
+    rows, troubles = run(ray, at_once=1)
+    assert rows == []  # eight processes have begun eight of the twelve problems, none of them twice
+    assert troubles[-1].startswith("12 problems are left")
+    assert ray.made == 8
+
+
+def test_a_mistake_of_the_user_comes_out() -> None:
+    ray = FakeRay(lambda worker, job: True, opens=ConfigError("no such model"))
+    with pytest.raises(ExceptionGroup) as raised:
+        run(ray)
+    assert all(isinstance(each, ConfigError) for each in raised.value.exceptions)
+    assert ray.alive == set()
+
+
+def test_ctrl_c_counts_for_no_death_and_leaves_no_worker() -> None:
+    ray, rows = FakeRay(lambda worker, job: True), list[Row]()
+
+    async def solve() -> int:
+        jobs = [Job(example, ("one",)) for example in Sums(problems=12).examples()]
+        fleet = _Fleet(ray, jobs, rows.append)
+        share = suite(backend()).model_copy(update={"concurrency": 2})
+        with anyio.move_on_after(2.5):
+            await fleet.tend(share, Path("calls"), ())
+        return len(fleet._waiting)
+
+    assert virtual_run(solve) == 10
+    assert (statuses(rows), ray.alive) == ({"ok": 2}, set())
+
+
+def test_without_the_extra_the_user_is_told_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    executor = RayExecutor()
+    with pytest.raises(ConfigError, match=r"pip install 'tts-orchestrator\[ray\]'"):
+        anyio.run(executor.run, suite(backend()), [], tmp_path, lambda row: None)
+
+
+def test_workers_without_ray_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "tasks: [{use: graphs, level: 2, problems: 1}]\n"
+        "models: {main: reference}\n"
+        "strategies: {vote: {use: self_consistency, samples: 2, stop: never}}\n"
+    )
+    with pytest.raises(SystemExit) as exit_:
+        main(["bench", str(path), "--out", str(tmp_path / "o"), "--workers", "2"])
+    assert exit_.value.code == 2
+    assert "--executor ray" in capsys.readouterr().err

@@ -1,0 +1,141 @@
+"""Spans through the real SDK and its exporter in memory: `make otel-test`."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from opentelemetry import trace as otel
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+from opentelemetry.trace import SpanKind, StatusCode
+
+from tests.play import answering, noise
+from tts import Trace, solve
+from tts.backends import Backend
+from tts.cli import main
+from tts.layers.otel import SpanSink
+from tts.testing import FlakyBackend, virtual_run
+
+Kept = tuple[TracerProvider, InMemorySpanExporter]
+
+
+@pytest.fixture
+def kept() -> Iterator[Kept]:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    yield provider, exporter
+    provider.shutdown()
+
+
+def solved(backend: Backend, kept: Kept, *, texts: bool = False) -> list[ReadableSpan]:
+    trace = Trace(SpanSink(kept[0], texts=texts), texts=texts)
+    virtual_run(lambda: solve("What?", model=backend, trace=trace))
+    return list(kept[1].get_finished_spans())
+
+
+def numbers(span: ReadableSpan) -> tuple[int, int]:
+    assert span.context is not None
+    return span.context.trace_id, span.context.span_id
+
+
+def test_a_run_is_one_trace_and_one_tree(kept: Kept) -> None:
+    spans = solved(answering(["a"] * 16), kept)
+    assert len({numbers(span)[0] for span in spans}) == 1
+    known = {numbers(span)[1] for span in spans}
+    roots = [span for span in spans if span.parent is None]
+    assert [span.name for span in roots] == ["invoke_workflow self_consistency"]
+    assert all(span.parent.span_id in known for span in spans if span.parent is not None)
+    assert {span.kind for span in spans} == {SpanKind.INTERNAL}
+
+
+def test_usage_and_times_arrive(kept: Kept) -> None:
+    spans = solved(answering(["a"] * 16), kept)
+    root = next(span for span in spans if span.parent is None)
+    chats = [span for span in spans if span.name == "chat scripted"]
+    for kind in ("input", "output"):
+        key = f"gen_ai.usage.{kind}_tokens"
+        total = sum(int(str((span.attributes or {})[key])) for span in chats)
+        assert (root.attributes or {})[key] == total
+    for span in spans:
+        assert span.start_time is not None
+        assert span.end_time is not None
+        assert span.start_time <= span.end_time
+
+
+def test_an_error_is_the_span_s_status(kept: Kept) -> None:
+    backend = FlakyBackend(answering(["a"] * 16), lambda request: request.ticket == 1)
+    spans = solved(backend, kept)
+    failed = [span for span in spans if span.status.status_code is StatusCode.ERROR]
+    assert [(span.name, span.status.description) for span in failed] == [
+        ("chat scripted", "BackendUnavailable")
+    ]
+
+
+def test_a_run_within_a_request_belongs_to_its_trace(kept: Kept) -> None:
+    provider, exporter = kept
+    with provider.get_tracer("web").start_as_current_span("GET /") as outer:
+        solved(answering(["a"] * 16), kept)
+    spans = exporter.get_finished_spans()
+    root = next(span for span in spans if span.name.startswith("invoke_workflow"))
+    assert root.parent is not None
+    assert root.parent.span_id == outer.get_span_context().span_id
+
+
+def test_what_is_sampled_out_is_not_made() -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(sampler=ParentBased(ALWAYS_OFF))
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    assert solved(answering(["a"] * 16), (provider, exporter)) == []
+
+
+def test_runs_at_once_do_not_mix(kept: Kept) -> None:
+    import anyio
+
+    sink = SpanSink(kept[0])
+
+    async def one(seed: int) -> None:
+        backend = answering(["a"] * 16, latency=noise(seed))
+        await solve("What?", model=backend, trace=Trace(sink), seed=seed)
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            for seed in range(4):
+                tasks.start_soon(one, seed)
+
+    virtual_run(main)
+    spans = kept[1].get_finished_spans()
+    assert len({numbers(span)[0] for span in spans}) == 4
+    assert sum(span.parent is None for span in spans) == 4
+    assert sink._open == {}
+
+
+def test_texts_only_when_asked_for(kept: Kept) -> None:
+    assert "What?" not in repr([span.attributes for span in solved(answering(["a"] * 16), kept)])
+    kept[1].clear()
+    shown = solved(answering(["a"] * 16), kept, texts=True)
+    assert any("gen_ai.input.messages" in (span.attributes or {}) for span in shown)
+
+
+def test_the_command_uses_the_process_s_provider(kept: Kept, tmp_path: Path) -> None:
+    otel.set_tracer_provider(kept[0])
+    pipeline = tmp_path / "one.yaml"
+    pipeline.write_text("models: {main: reference}\nstrategy: {use: best_of_n, samples: 2}\n")
+    with pytest.raises(SystemExit):
+        main(["run", str(pipeline), "--input", "What is 3 + 4?", "--otel"])
+    names = [span.name for span in kept[1].get_finished_spans()]
+    assert names.count("invoke_workflow best_of_n") == 1
+
+
+def test_the_how_to_runs() -> None:
+    page = Path(__file__).parents[2] / "docs/how-to/send-spans-to-opentelemetry.md"
+    (block,) = re.findall(r"^```py\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    run = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=True)
+    assert '"name": "invoke_workflow self_consistency"' in run.stdout
