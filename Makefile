@@ -7,7 +7,7 @@ LLAMA_MODEL ?= .live/model.gguf
 BUNDLED_MODEL ?= main
 PARALLEL ?= -n auto --dist worksteal
 
-.PHONY: help run test check format lint types layers coverage train-test transformers-test oracle-test ray-test inspect-test otel-test reasoning-test test-live test-live-small bench clean
+.PHONY: help run test check format lint types layers coverage train-test transformers-test oracle-test plot-test browser-test ray-test inspect-test otel-test reasoning-test test-live test-live-small bench clean
 
 help:  ## Say what each target does.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1|/' | column -t -s '|'
@@ -61,6 +61,12 @@ oracle-test: .venv/oracle  ## Compare the statistics with those of other librari
 
 reasoning-test: .venv/reasoning  ## Run the tests of the bridge to Reasoning Gym, which need its package.
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/evals/tasks/check_reasoning.py
+
+plot-test: .venv/plot  ## Draw plots and write Parquet, which need extras.
+	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/evals/report/check_plots.py
+
+browser-test: .venv/browser  ## Try the report in a headless Chromium (CHROMIUM=path, by default the system's).
+	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/evals/report/check_browser.py
 
 test-live: .venv/transformers $(LLAMA_SERVER)  ## Try the bundled model in llama.cpp (built once) and transformers.
 	LLAMA_SERVER=$(LLAMA_SERVER) BUNDLED_MODEL=$(BUNDLED_MODEL) \
@@ -119,6 +125,14 @@ clean:  ## Remove everything that was made.
 
 .venv/oracle: .venv/test
 	$(BIN)/pip install -q --disable-pip-version-check --group oracle
+	@touch $@
+
+.venv/plot: .venv/test
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[plot,parquet]"
+	@touch $@
+
+.venv/browser: .venv/test
+	$(BIN)/pip install -q --disable-pip-version-check --group browser
 	@touch $@
 
 .venv/ray: .venv/test

@@ -112,6 +112,12 @@ class RunStore:
         """Return the number of rows, those of cells that are no longer planned included."""
         return int(self._connection.execute("SELECT count(*) FROM rows").fetchone()[0])
 
+    def row(self, cell: str, example: str) -> Row | None:
+        """Return the row of a problem in the cell of that key; None if it is not solved yet."""
+        asked = "SELECT row FROM rows WHERE cell = ? AND example = ?"
+        found = self._connection.execute(asked, (cell, example)).fetchone()
+        return None if found is None else Row.model_validate_json(found[0])
+
     def rows(self, cell: Cell) -> Iterator[Row]:
         """Yield a cell's rows by example id."""
         asked = "SELECT row FROM rows WHERE cell = ? ORDER BY example"

@@ -17,6 +17,7 @@ from tts.cli import (
     models,
     plan,
     registry,
+    report,
     run,
     schema,
     tasks,
@@ -66,6 +67,8 @@ app.command("bench")(bench.bench)
 app.command("export")(export.export)
 app.command("plan")(plan.plan)
 app.command("calibrate")(calibrate.calibrate_command)
+app.command("report")(report.report)
+app.command("view")(report.view)
 app.command("schema")(schema.schema)
 registry.add_to(app)
 app.command("tasks")(tasks.tasks)

@@ -1,0 +1,90 @@
+// Accuracy against cost: points with intervals both ways, and the front of what nothing beats.
+function scatter(entries, front, cost, log, colours, pick) {
+  const shown = entries.filter((each) => each.accuracy && each.costs[cost]);
+  const told = COSTS[cost];
+  const without = entries.length - shown.length;
+  if (!shown.length) return el("p", { class: "muted" }, absent(cost, entries.length));
+  if (shown.every((each) => each.costs[cost][2] === 0)) {
+    return el("p", { class: "muted" }, `All of this cost nothing: ${told.name.toLowerCase()} 0.`);
+  }
+  const fewer = shown.flatMap((each) => fewerOf(each, cost));
+  const lowest = Math.min(...[...shown, ...fewer].map((each) => each.accuracy[1]));
+  const highest = Math.max(...[...shown, ...fewer].map((each) => each.accuracy[2]));
+  const dear = [...shown.flatMap((each) => each.costs[cost].slice(1)),
+    ...fewer.map((each) => each[cost])];
+  const drawn = chart((box) => {
+    const ends = [MARGIN.left + 8, box.width - MARGIN.right];
+    const positive = dear.filter((value) => value > 0);
+    const x = log && positive.length
+      ? logarithmic(Math.min(...positive) / 1.15, Math.max(...positive) * 1.3, ...ends)
+      : linear(0, Math.max(...dear) * 1.08 || 1, ...ends);
+    const y = shares(lowest, highest, box);
+    const at = (each) => ({ x: x(each.costs[cost][0]), y: y(each.accuracy[0]) });
+    const path = (front?.path || []).map(([spent, share], n) =>
+      n ? `H${x(spent)}V${y(share)}` : `M${x(spent)} ${y(share)}`).join("");
+    return [
+      axes(box, x, y, told.axis + (log ? " (log scale)" : ""), told.show, "accuracy"),
+      svg("path", { class: "front", d: path && `${path}H${ends[1]}` }),
+      shown.map((each) => fewerSamples(each, cost, x, y, colours)),
+      shown.map((each) => point(each, cost, x, y, colours, pick)),
+      svg("g", { "aria-hidden": "true" }, names(box, shown.map((each) => ({
+        ...at(each), name: each.front.includes(cost) || shown.length <= 9 ? each.label : "" })))),
+    ];
+  }, `Accuracy against ${told.axis}`, 360);
+  return without ? [drawn, el("figcaption", null, absent(cost, without))] : drawn;
+}
+
+function absent(cost, missed) {
+  const who = `${count(missed, "entry is", "entries are")} not shown: `;
+  if (cost === "usd") return `${who}the price of a model is not known.`;
+  if (cost === "seconds") {
+    return `${who}they were answered with calls that others had made, so nobody knows how long they take. `
+      + "Write share: false in the suite to time each.";
+  }
+  return `${who}no run has finished with a verdict yet.`;
+}
+
+// What a baseline would have reached with fewer of its samples, at what they cost.
+const fewerOf = (entry, cost) => entry.baseline ? entry.curve.filter((each) => known(each[cost])) : [];
+
+function fewerSamples(entry, cost, x, y, colours) {
+  const points = fewerOf(entry, cost);
+  const colour = colours.get(entry.strategy) % 8;
+  return svg("g", null,
+    svg("path", { class: `line thin s${colour}`,
+      d: polyline(points.map((each) => [x(each[cost]), y(each.accuracy[0])])) }),
+    points.slice(0, -1).map((each) => {
+      const text = `${entry.label}: the vote of ${count(each.k, "sample")}, accuracy `
+        + `${percent(each.accuracy[0])} ${range(each.accuracy, percent)}, `
+        + `${COSTS[cost].axis} ${COSTS[cost].show(each[cost])}`;
+      return tipOn(svg("g", { tabindex: 0, role: "img", "aria-label": text },
+        svg("circle", { cx: x(each[cost]), cy: y(each.accuracy[0]), r: 8, fill: "transparent" }),
+        svg("circle", { class: `mark s${colour} f${colour}`, r: 1.8, cx: x(each[cost]),
+          cy: y(each.accuracy[0]) })), text);
+    }));
+}
+
+function point(entry, cost, x, y, colours, pick) {
+  const [left, from, to] = entry.costs[cost].map(x);
+  const [up, low, high] = entry.accuracy.map(y);
+  const colour = colours.get(entry.strategy);
+  const text = `${entry.label}: accuracy ${percent(entry.accuracy[0])} `
+    + `${range(entry.accuracy, percent)}, ${COSTS[cost].axis} ${COSTS[cost].show(entry.costs[cost][0])} `
+    + `${range(entry.costs[cost], COSTS[cost].show)}`
+    + (entry.front.includes(cost) ? ", on the front" : "");
+  return tipOn(svg("g", { tabindex: 0, role: "button", "aria-label": text,
+    "data-key": `point:${cost}:${entry.number}`, on: pressable(() => pick(entry)) },
+  svg("line", { class: `whisker s${colour % 8}`, x1: left, x2: left, y1: low, y2: high }),
+  svg("line", { class: `whisker s${colour % 8}`, x1: from, x2: to, y1: up, y2: up }),
+  svg("circle", { cx: left, cy: up, r: 11, fill: "transparent" }),
+  mark(colour, left, up, 5, entry.baseline)), text);
+}
+
+// What the colours mean; pressing a name hides and shows it.
+function legend(strategies, colours, hidden, toggle) {
+  return el("ul", { class: "legend" }, strategies.map((name) => el("li", null, el("button", {
+    type: "button", "aria-pressed": !hidden.has(name), "data-key": `legend:${name}`,
+    on: { click: () => toggle(name) },
+  }, svg("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" }, mark(colours.get(name), 7, 7, 4.5)),
+  name))));
+}

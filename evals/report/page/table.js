@@ -1,0 +1,122 @@
+// A table that sorts: columns are {name, title, value, cell, left}.
+function sortable(columns, rows, sort, pick, options = {}) {
+  const [by, down] = sort;
+  const column = columns.find((each) => each.name === by);
+  const rank = (row) => column.value(row);
+  const ordered = column ? [...rows].sort((a, b) => {
+    const [left, right] = [rank(a), rank(b)];
+    if (left === null || left === undefined) return 1;
+    if (right === null || right === undefined) return -1;
+    const order = typeof left === "string" ? natural(left, right) : left - right;
+    return down ? -order : order;
+  }) : rows;
+  const head = columns.map((each) => el("th", {
+    scope: "col", class: each.left && "left", title: each.title,
+    "aria-sort": each.name === by ? (down ? "descending" : "ascending") : "none",
+  }, el("button", { type: "button", class: "bare", "data-key": `sort:${each.name}`,
+    on: { click: () => pick([each.name, each.name === by ? !down : !each.left]) } }, each.name)));
+  return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": options.label },
+    el("table", null, options.caption && el("caption", null, options.caption),
+      el("thead", null, el("tr", null, head)),
+      el("tbody", null, ordered.map((row) => el("tr", { class: options.rowClass?.(row) },
+        columns.map((each) => el("td", { class: each.left && "left" }, each.cell(row))))))));
+}
+
+function whiskers(estimate, low, high, reference) {
+  if (!estimate) return NONE;
+  const x = (value) => 4 + (102 * (value - low)) / (high - low || 1);
+  return svg("svg", { class: "whisk", viewBox: "0 0 110 16", "aria-hidden": "true" },
+    known(reference) && svg("line", { x1: x(reference), x2: x(reference), y1: 1, y2: 15 }),
+    svg("line", { class: "bar", x1: x(estimate[1]), x2: x(estimate[2]), y1: 8, y2: 8 }),
+    svg("circle", { cx: x(estimate[0]), cy: 8, r: 3.2 }));
+}
+
+const EQUAL = [["total", "total"], ["critical", "critical"], ["usd", "money"]];
+
+const within = (estimate, tell) => estimate
+  ? [tell(estimate[0]), el("span", { class: "range" }, range(estimate, tell))] : NONE;
+
+function entryTable(entries, state, colours, sort, choose) {
+  const judged = entries.filter((each) => each.accuracy);
+  const low = Math.min(...judged.map((each) => each.accuracy[1]));
+  const high = Math.max(...judged.map((each) => each.accuracy[2]));
+  const base = entries.find((each) => each.baseline);
+  const cost = (name) => ({ value: (e) => e.costs[name]?.[0],
+    cell: (e) => within(e.costs[name], COSTS[name].show) });
+  const columns = [
+    { name: "strategy", left: true, value: (e) => e.label, cell: (e) => entryName(e, colours, choose) },
+    { name: "accuracy", value: (e) => e.accuracy?.[0], cell: (e) => within(e.accuracy, percent) },
+    { name: "interval", title: "95% bootstrap interval over problems; the line is the baseline",
+      value: (e) => e.accuracy?.[1], cell: (e) => whiskers(e.accuracy, low, high, base?.accuracy?.[0]) },
+    ...EQUAL.filter(([kind]) => entries.some((e) => e.equal[kind])).map(([kind, word]) => ({
+      name: `gain, equal ${word}`, value: (e) => e.equal[kind]?.gain[0],
+      title: `Percentage points more than self-consistency with as many samples as cost the same ${word} tokens`,
+      cell: (e) => gained(e.equal[kind]) })),
+    { name: "total tokens", ...cost("total") },
+    { name: "critical tokens", ...cost("critical") },
+    { name: "seconds", ...cost("seconds") },
+    { name: "USD / 1,000", ...cost("usd") },
+    { name: "calls", value: (e) => e.calls, cell: (e) => short(e.calls) },
+    { name: "samples", value: (e) => e.samples, cell: (e) => short(e.samples) },
+    { name: "oracle", title: "Share of problems that any candidate solved", value: (e) => e.oracle,
+      cell: (e) => percent(e.oracle) },
+    { name: "stopped", title: "Share that a stopping rule ended early",
+      value: (e) => stops(e) / e.results,
+      cell: (e) => stops(e) ? percent(stops(e) / e.results, 0) : NONE },
+    { name: "n", title: "Runs with a verdict", value: (e) => e.n, cell: (e) =>
+      e.planned > e.results ? [e.n, el("span", { class: "range" }, `${e.results} of ${e.planned} run`)]
+        : e.seeds.length > 1 ? [e.n, el("span", { class: "range" }, `${e.seeds.length} seeds`)] : e.n },
+    { name: "failures", title: "Runs without answer, out of budget, failed, or not judged",
+      value: (e) => e.counts.no_answer + e.counts.failed + e.counts.unjudged, cell: missing },
+  ];
+  return sortable(columns, entries, state.sort, sort, { label: "Strategies",
+    rowClass: (e) => e.baseline && "base" });
+}
+
+function entryName(entry, colours, choose) {
+  return el("div", { class: "named" },
+    svg("svg", { class: "sign", viewBox: "0 0 14 14", "aria-hidden": "true" },
+      mark(colours.get(entry.strategy), 7, 7, 4.5, entry.baseline)),
+    el("div", null, el("button", { type: "button", class: "bare", "data-key": `entry:${entry.number}`,
+      title: "Its settings, and its problems", on: { click: () => choose(entry) } }, entry.label), " ",
+    entry.baseline && el("span", { class: "tag" }, "baseline"),
+    entry.front.length > 0 && el("span", { class: "tag",
+      title: `On the front for ${entry.front.join(", ")}` }, "front")));
+}
+
+const stops = (entry) => Object.values(entry.stopped).reduce((all, each) => all + each, 0);
+
+function gained(equal) {
+  if (!equal) return NONE;
+  const tone = equal.is_result ? (equal.gain[0] > 0 ? "good" : "bad") : null;
+  const notes = { capped: " (all)", dearer: " (dearer)" };
+  return el("span", { title: `${equal.pairs} pairs; better on ${equal.better} problems, worse on `
+    + `${equal.worse}; a true gain of ${points(equal.detectable)} would probably show` },
+  el("span", { class: tone }, points(equal.gain[0])),
+  el("span", { class: "range" }, range(equal.gain, points)),
+  el("span", { class: "range" },
+    `N ${short(equal.samples, 2)}${notes[equal.note] || ""}, p ${chance(equal.p_holm)}`));
+}
+
+function missing(entry) {
+  const words = { no_answer: "without answer", exhausted: "out of budget", failed: "failed",
+    unjudged: "not judged", unread: "judgements unread", failed_calls: "calls failed" };
+  const parts = Object.entries(words).filter(([kind]) => entry.counts[kind])
+    .map(([kind, word]) => `${entry.counts[kind]} ${word}`);
+  return parts.length ? parts.map((part) => el("span", { class: "range" }, part)) : NONE;
+}
+
+// What the comparisons of a table can and cannot say.
+function comparisonNotes(entries) {
+  const all = entries.flatMap((each) => Object.values(each.equal));
+  if (!all.length) return [];
+  const least = Math.min(...all.map((each) => each.detectable));
+  const most = Math.max(...all.map((each) => each.detectable));
+  const asked = least === most ? percent(least) : `${percent(least)} to ${percent(most)}`;
+  return [`Gains are paired, problem by problem, with the vote of N of the baseline's samples, `
+    + `which cost the same on average; "all" means that even all of them cost less, "dearer" that even one `
+    + `costs more. They are coloured where the 95% interval leaves out zero, which some do by chance among so many; p is of McNemar's exact test, `
+    + `adjusted by Holm for all ${all.length} comparisons of the run.`,
+  `With so many problems a true gain of ${asked} would show with a chance of 80%; smaller ones `
+    + "probably would not: no difference seen is not no difference."];
+}

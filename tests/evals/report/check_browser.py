@@ -1,0 +1,295 @@
+"""The report in a real browser, offline and with every request refused: `make browser-test`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.evals.report.samples import NASTY, cells, row
+from tts.evals.bench.screenshots import DESK, PHONE, chromium
+from tts.evals.report import Contents, Entry, Run, contents, page
+from tts.evals.store import RunStore
+
+
+@dataclass
+class Tab:
+    """A page, and what it did that it must not do."""
+
+    page: Any
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def number(self, selector: str) -> int:
+        return int(self.page.locator(selector).count())
+
+    def text(self, selector: str) -> str:
+        return str(self.page.locator(selector).first.inner_text())
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium(os.environ.get("CHROMIUM")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def report(found: Contents, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_bytes(page(found))
+    return path
+
+
+def opened(browser: Any, report: Path, **settings: Any) -> Tab:
+    """Open a report; whatever it asks for but itself is refused and noted."""
+    context = browser.new_context(**{"viewport": DESK, "color_scheme": "light", **settings})
+    tab = Tab(context.new_page())
+
+    def refuse(route: Any) -> None:
+        if route.request.url.partition("#")[0] == report.as_uri():
+            route.continue_()
+        else:
+            tab.requests.append(route.request.url)
+            route.abort()
+
+    context.route("**/*", refuse)
+    tab.page.on("console", lambda message: tab.complaints.append(message.text))
+    tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
+    tab.page.set_default_timeout(30_000)
+    tab.page.goto(report.as_uri())
+    tab.page.wait_for_selector(".plot svg")
+    return tab
+
+
+@pytest.fixture
+def tab(browser: Any, report: Path) -> Iterator[Tab]:
+    made = opened(browser, report)
+    yield made
+    assert made.complaints == []
+    assert made.requests == []
+    assert made.page.evaluate("window.hit") is None
+    made.page.context.close()
+
+
+def test_all_sections_are_drawn(tab: Tab) -> None:
+    titles = tab.page.locator("section:visible h2").all_inner_texts()
+    assert titles == [
+        "Accuracy against cost", "All entries", "What fewer samples would have given",
+        "What stopping early would have given", "Problems",
+    ]  # fmt: skip
+    assert tab.number('[data-section="fronts"] [role="button"]') == 8
+    assert tab.number('[data-section="fronts"] path.front') == 2
+    assert tab.number('[data-section="table"] tbody tr') == 8
+    assert tab.number('[data-section="curves"] figure') == 2
+    assert tab.number('[data-section="rules"] figure') == 2
+    assert tab.number(".problems > li") == 24
+    assert "2 runs failed with an error" in tab.text(".notes")
+
+
+def test_cost_and_scale_are_chosen_by_mouse(tab: Tab) -> None:
+    front = tab.page.locator('[data-section="fronts"]')
+    assert "total tokens a problem (log scale)" in front.inner_text()
+    front.get_by_role("button", name="Critical tokens").click()
+    assert "critical path a problem (log scale)" in front.inner_text()
+    front.get_by_role("button", name="linear").click()
+    assert "(log scale)" not in front.inner_text()
+    front.get_by_role("button", name="Money").click()
+    assert "US dollars for 1,000 problems" in front.inner_text()
+    assert "cost=usd" in tab.page.url
+
+
+def test_strategies_are_hidden_filtered_and_sorted(tab: Tab) -> None:
+    tab.page.locator(".legend button", has_text="pdr").click()
+    assert tab.number('[data-section="fronts"] [role="button"]') == 6
+    tab.page.get_by_label("Task and model").select_option(label="graphs-6 · small")
+    assert tab.number('[data-section="table"] tbody tr') == 4
+    tab.page.get_by_role("button", name="total tokens", exact=True).click()
+    names = tab.page.locator('[data-section="table"] tbody .bare').all_inner_texts()
+    assert names[0] == "self-consistency × 16"
+    tab.page.get_by_label("Search strategies").fill("self")
+    assert tab.number('[data-section="table"] tbody tr') == 2
+    assert tab.page.evaluate("document.activeElement.type") == "search"  # what one types in stays
+
+
+def test_a_problem_is_found_and_opened(tab: Tab) -> None:
+    tab.page.get_by_label("Search problems and answers").fill("p11 hats")
+    assert tab.number(".problems > li") == 2
+    tab.page.locator(".problems .markbox").first.click()
+    dialog = tab.page.locator("dialog")
+    assert dialog.is_visible()
+    assert tab.text("dialog h2") == "p11"
+    assert tab.number("dialog details.candidate") == 16
+    assert tab.number("dialog .gantt [role=button]") == 16
+    dialog.locator(".gantt [role=button]").nth(3).click()
+    assert "solve #3 on small: stop" in tab.text("dialog .chosen")
+    assert "Solve this." in tab.text("dialog .chosen pre")
+    dialog.get_by_role("button", name="pdr").click()
+    assert tab.number("dialog details.candidate") == 9
+    dialog.get_by_role("button", name="Next problem").click()
+    assert tab.text("dialog h2") == "p0"  # of the next task
+    dialog.get_by_role("button", name="Close").click()
+    assert not dialog.is_visible()
+
+
+def test_what_a_model_says_stays_text(tab: Tab) -> None:
+    assert NASTY.split("\u2028")[0] in tab.text(".problems .said")
+    tab.page.locator(".problems .markbox").first.click()
+    tab.page.locator("dialog .gantt [role=button]").first.click()
+    tab.page.locator("dialog details.candidate summary").first.click()
+    said = tab.page.locator("dialog pre").all_inner_texts()
+    assert sum("</script><script>window.hit = 1</script><img src=x" in each for each in said) >= 4
+    assert tab.number("img") == 0
+    assert tab.number("script") == 3
+
+
+def test_everything_is_reached_by_keyboard(tab: Tab) -> None:
+    keys = tab.page.keyboard
+    keys.press("Tab")
+    assert tab.page.evaluate("document.activeElement.className") == "skip"
+    tab.page.locator('[data-section="fronts"] [role="button"]').first.focus()
+    assert "accuracy" in tab.text(".tip")  # a tip for who has no mouse
+    keys.press("Enter")
+    assert "Settings" in tab.text('[data-section="table"] .chosen')
+    heading = tab.page.locator('[data-section="table"] th button').nth(1)
+    heading.focus()
+    keys.press("Enter")
+    assert tab.page.locator("th[aria-sort=ascending]").first.inner_text().startswith("accuracy")
+    assert tab.page.evaluate("document.activeElement.textContent") == "accuracy"
+    mark = tab.page.locator(".problems .markbox").first
+    mark.focus()
+    keys.press("Enter")
+    assert tab.page.locator("dialog").is_visible()
+    assert tab.page.evaluate("document.activeElement.closest('dialog') !== null")
+    bar = tab.page.locator("dialog .gantt [role=button]").nth(2)
+    bar.focus()
+    keys.press("Space")
+    assert "solve #2" in tab.text("dialog .chosen")
+    keys.press("Escape")
+    assert not tab.page.locator("dialog").is_visible()
+    assert tab.page.evaluate("document.activeElement.className").startswith("markbox")
+
+
+def test_every_control_has_a_name(tab: Tab) -> None:
+    tab.page.locator(".problems .markbox").first.click()
+    tab.page.wait_for_selector("dialog .gantt svg")
+    nameless = """() => [...document.querySelectorAll('button, select, input, [tabindex="0"]')]
+        .filter((each) => !(each.getAttribute('aria-label') || each.textContent.trim()
+            || each.closest('label')?.textContent.trim())).map((each) => each.outerHTML)"""
+    assert tab.page.evaluate(nameless) == []
+
+
+def test_a_link_leads_back_to_a_problem(browser: Any, report: Path, tab: Tab) -> None:
+    tab.page.locator(".problems .markbox").nth(5).click()
+    title, url = tab.text("dialog h2"), tab.page.url
+    tab.page.goto("about:blank")
+    tab.page.goto(url)
+    tab.page.wait_for_selector("dialog[open]")
+    assert tab.text("dialog h2") == title
+
+
+@pytest.mark.parametrize("width", [320, 390, 700])
+def test_nothing_sticks_out_of_a_narrow_page(browser: Any, report: Path, width: int) -> None:
+    tab = opened(browser, report, viewport={**PHONE, "width": width}, has_touch=True)
+    over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert tab.page.evaluate(over) <= 0
+    tab.page.locator(".problems .markbox").first.tap()
+    tab.page.wait_for_selector("dialog .gantt svg")
+    assert tab.page.evaluate(over) <= 0
+    inner = "(box) => box.scrollWidth - box.clientWidth"
+    assert tab.page.locator("dialog").evaluate(inner) <= 0
+    assert tab.complaints == []
+    tab.page.context.close()
+
+
+def test_colours_follow_the_system_and_the_switch(browser: Any, report: Path) -> None:
+    paper = "getComputedStyle(document.body).backgroundColor"
+    for scheme, colour in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(19, 20, 23)")):
+        tab = opened(browser, report, color_scheme=scheme)
+        assert tab.page.evaluate(paper) == colour
+        tab.page.get_by_role("button", name="Dark").click()
+        assert tab.page.evaluate(paper) == "rgb(19, 20, 23)"
+        tab.page.get_by_role("button", name="Light").click()
+        assert tab.page.evaluate(paper) == "rgb(255, 255, 255)"
+        tab.page.get_by_role("button", name="Auto").click()
+        assert tab.page.evaluate(paper) == colour
+        assert tab.complaints == []
+        tab.page.context.close()
+
+
+def test_letters_stand_out_from_the_paper_in_both(browser: Any, report: Path) -> None:
+    contrast = """() => {
+        const light = (text) => text.match(/[0-9.]+/g).slice(0, 3).map((n) => n / 255)
+            .map((c) => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+            .reduce((sum, c, n) => sum + c * [0.2126, 0.7152, 0.0722][n], 0);
+        const paper = light(getComputedStyle(document.body).backgroundColor);
+        return ['.muted', '.good', '.bad', 'body', '.facts', 'td .range'].map((selector) => {
+            const node = document.querySelector(selector);
+            if (!node) return 21;
+            const ink = light(getComputedStyle(node).color);
+            return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
+        });
+    }"""
+    for scheme in ("light", "dark"):
+        tab = opened(browser, report, color_scheme=scheme)
+        assert min(tab.page.evaluate(contrast)) >= 4.5  # WCAG 2.2, 1.4.3
+        tab.page.context.close()
+
+
+def test_what_was_left_out_is_said(
+    browser: Any, loaded: tuple[list[Run], list[Entry]], tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_bytes(page(contents(*loaded, text_bytes=0, replay_rules=False)))
+    tab = opened(browser, path)
+    assert "Candidates and traces of 96 listed results were left out" in tab.text(".notes")
+    tab.page.locator(".problems .markbox").first.click()
+    assert "left out to keep this page small" in tab.text("dialog [role=status]")
+    assert tab.number("section:visible") == 4  # no frontier without replays
+    tab.page.context.close()
+
+
+@contextmanager
+def viewing(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run `tts view` on a free port, and say where; it is gone afterwards, whatever happens."""
+    command = [sys.executable, "-m", "tts", "view", str(folder), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            yield server.stdout.readline().split()[0], server
+        finally:
+            server.kill()
+
+
+def test_a_view_shows_each_row_as_it_is_written(browser: Any, tmp_path: Path) -> None:
+    planned = cells(["g"])
+    with RunStore(tmp_path / "run.sqlite") as store:
+        store.tell({"equal": ["total"]})
+        store.plan(planned)
+        store.add(row(planned[0], 1, 0.5))
+        with viewing(tmp_path) as (address, server):
+            shown = browser.new_page()
+            complaints: list[str] = []
+            shown.on("console", lambda message: complaints.append(message.text))
+            shown.goto(address)
+            shown.wait_for_selector(".plot svg")
+            assert shown.locator(".problems .markbox").count() == 1
+            store.add(row(planned[0], 2, 0.5))
+            marks = shown.locator(".problems .markbox")
+            expect(marks).to_have_count(2, timeout=30_000)
+            assert "live" in shown.locator(".facts").inner_text()
+            shown.locator(".problems .markbox").nth(1).click()
+            shown.wait_for_selector("dialog .gantt svg")
+            assert complaints == []
+            server.send_signal(signal.SIGINT)
+            assert server.wait(60) == 130
+            shown.wait_for_selector(".live.lost", state="attached")
+            shown.close()

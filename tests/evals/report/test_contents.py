@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tests.evals.report.samples import NASTY, cells, row
+from tts.evals.report import Contents, Entry, Run, contents
+from tts.evals.report.details import compact, detail, size
+
+Loaded = tuple[list[Run], list[Entry]]
+
+
+def test_problems_are_in_natural_order_and_results_point_at_them(found: Contents) -> None:
+    problems, results = found.summary["problems"], found.summary["results"]
+    assert [each["id"] for each in problems[:12]] == [f"p{n}" for n in range(12)]
+    assert {each["task"] for each in problems[:12]} == {"graphs-4"}
+    assert len(results) == 8 * 12
+    for each in results:
+        entry, problem = found.summary["entries"][each["entry"]], problems[each["problem"]]
+        assert entry["task"] == problem["task"]
+
+
+def test_details_stay_within_their_bound_and_are_shared_out(loaded: Loaded) -> None:
+    whole = contents(*loaded, replay_rules=False)
+    assert len(whole.details) == len(whole.summary["results"])
+    bound = sum(map(size, whole.details.values())) // 4
+    less = contents(*loaded, text_bytes=bound, replay_rules=False)
+    assert sum(map(size, less.details.values())) <= bound
+    assert less.summary["left_out"]["details"] == len(whole.details) - len(less.details)
+    kept = {less.summary["results"][number]["entry"] for number in less.details}
+    assert kept == set(range(8))  # each entry has some
+    assert less.summary["entries"] == whole.summary["entries"]
+    assert contents(*loaded, text_bytes=0, replay_rules=False).details == {}
+
+
+def test_the_front_lets_fewer_samples_of_the_baseline_compete(found: Contents) -> None:
+    entries = found.summary["entries"]
+    path = next(each["path"] for each in found.summary["fronts"]
+                if (each["task"], each["cost"]) == ("graphs-4", "total"))  # fmt: skip
+    baseline = entries[0]
+    rivals = {(p["total"], p["accuracy"][0]) for p in baseline["curve"]}
+    own = {(e["costs"]["total"][0], e["accuracy"][0]) for e in entries if e["task"] == "graphs-4"}
+    assert set(path) <= rivals | own
+    on_front = {e["label"] for e in entries[:4] if "total" in e["front"]}
+    assert on_front == {e["label"] for e in entries[:4]
+                        if (e["costs"]["total"][0], e["accuracy"][0]) in path}  # fmt: skip
+
+
+def test_equal_prompts_are_kept_once_and_long_texts_are_cut() -> None:
+    cell = cells()[0]
+    made = row(cell, 3, 0.5)
+    long = made.draws[0].model_copy(update={"text": "x" * 50_000})
+    told = detail(made.model_copy(update={"draws": (long, *made.draws[1:])}))
+    calls = [each for each in told["trace"] if each["event"] == "call"]
+    assert len(calls) == 16
+    assert "prompt" not in calls[0]
+    assert told["prompts"] == {"d1": [{"role": "user", "content": f"Solve this. {NASTY}"}]}
+    assert told["draws"][0]["text"].endswith("[30,000 more characters left out]")
+
+
+def test_a_trace_without_texts_is_told_too() -> None:
+    made = row(cells()[0], 3, 0.5)
+    bare: list[dict[str, Any]] = [
+        {name: value for name, value in each.items() if name not in {"prompt", "text"}}
+        for each in made.trace
+    ]
+    told = detail(made.model_copy(update={"trace": tuple(bare)}))
+    assert told["prompts"] == {}
+    assert told["trace"][1]["text"] is None
+
+
+def test_a_row_in_short_has_its_costs() -> None:
+    told = compact(row(cells()[0], 3, 0.5))
+    assert set(told["costs"]) == {"total", "critical", "seconds", "usd"}
+    assert told["samples"] == 16
+
+
+def test_what_costs_nothing_is_on_no_front_of_money(loaded: Loaded) -> None:
+    runs, entries = loaded
+    free = [
+        replace(entry, results=tuple(
+            replace(each, row=each.row.model_copy(
+                update={"usage": each.row.usage.model_copy(update={"cost_usd": 0.0})}
+            )) for each in entry.results
+        ))
+        for entry in entries if not entry.summary.is_baseline
+    ]  # fmt: skip
+    told = contents(runs, free, text_bytes=0, replay_rules=False).summary
+    assert not any("usd" in each["front"] for each in told["entries"])
+    assert any("total" in each["front"] for each in told["entries"])
+
+
+def test_the_title_is_the_runs_name(found: Contents, store: Path) -> None:
+    assert found.summary["title"] == store.parent.name
+
+
+def test_a_page_tells_nothing_of_the_machine_it_was_made_on(found: Contents) -> None:
+    assert [set(each) for each in found.summary["runs"]] == [{"name", "version", "began"}]

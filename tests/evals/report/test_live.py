@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import anyio
+import pytest
+
+from tests.evals.report.samples import cells, fill, row
+from tts import ConfigError
+from tts.evals.report.live import Live, serve
+from tts.evals.store import RunStore
+
+
+@asynccontextmanager
+async def served(
+    path: Path, share: float = 1.0
+) -> AsyncIterator[tuple[str, aiohttp.ClientSession]]:
+    async with anyio.create_task_group() as group, aiohttp.ClientSession() as session:
+        address = await group.start(serve, Live([path], share=share), 0)
+        yield address, session
+        group.cancel_scope.cancel()
+
+
+def test_the_page_tells_of_each_new_row(tmp_path: Path) -> None:
+    path = tmp_path / "run.sqlite"
+    planned = cells(["g"])
+    with RunStore(path) as store:
+        store.tell({"equal": ["total"]})
+        store.plan(planned)
+
+        async def watch() -> None:
+            async with served(tmp_path) as (address, session):
+                async with session.get(address) as answer:
+                    assert "script-src 'sha256-" in answer.headers["Content-Security-Policy"]
+                    assert '"live":true' in await answer.text()
+                async with session.get(f"{address}summary.json") as answer:
+                    tag = answer.headers["ETag"]
+                    assert (await answer.json())["results"] == []
+                asked = {"If-None-Match": tag}
+                async with session.get(f"{address}summary.json", headers=asked) as answer:
+                    assert answer.status == 304
+                store.add(row(planned[0], 3, 0.5))
+                async with session.get(f"{address}summary.json", headers=asked) as answer:
+                    assert answer.status == 200
+                    (result,) = (await answer.json())["results"]
+                where = {"run": "0", "cell": result["cell"], "example": "p3"}
+                async with session.get(f"{address}detail.json", params=where) as answer:
+                    assert len((await answer.json())["draws"]) == 16
+
+        anyio.run(watch)
+
+
+def test_a_view_leaves_the_processor_to_the_bench(tmp_path: Path) -> None:
+    fill(tmp_path / "run.sqlite", problems=1)
+
+    async def again() -> int:
+        async with served(tmp_path, share=1e-9) as (address, session):
+            async with session.get(f"{address}summary.json") as answer:
+                asked = {"If-None-Match": answer.headers["ETag"]}
+            with RunStore(tmp_path / "run.sqlite") as store:
+                store.add(row(cells()[0], 7, 0.5))
+            async with session.get(f"{address}summary.json", headers=asked) as answer:
+                return answer.status
+
+    assert anyio.run(again) == 304
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("", 400),
+        ("run=x&cell=a&example=b", 400),
+        ("run=7&cell=a&example=b", 404),
+        ("run=0&cell=a&example=b", 404),
+    ],
+)
+def test_details_that_are_not_there_are_refused(store: Path, query: str, status: int) -> None:
+    async def ask() -> int:
+        async with (
+            served(store) as (address, session),
+            session.get(f"{address}detail.json?{query}") as answer,
+        ):
+            return answer.status
+
+    assert anyio.run(ask) == status
+
+
+def test_a_foreign_name_of_this_server_reads_nothing(store: Path) -> None:
+    async def ask(host: str) -> int:
+        async with (
+            served(store) as (address, session),
+            session.get(address, headers={"Host": host}) as answer,
+        ):
+            return answer.status
+
+    assert anyio.run(ask, "evil.example:80") == 403
+    assert anyio.run(ask, "evil.example") == 403
+    assert anyio.run(ask, "localhost:8321") == 200
+
+
+def test_an_address_that_cannot_be_had_is_told(store: Path) -> None:
+    async def twice() -> None:
+        async with served(store) as (address, _):
+            port = int(address.rstrip("/").rpartition(":")[2])
+            with pytest.raises(ConfigError, match=r"cannot serve on 127\.0\.0\.1"):
+                await serve(Live([store]), port)
+
+    anyio.run(twice)
+
+
+def test_a_wrong_run_is_told_before_anything_is_served(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no run store"):
+        Live([tmp_path / "x.sqlite"])
+    fill(tmp_path / "run.sqlite", problems=1)
+    assert Live([tmp_path]).paths == [tmp_path / "run.sqlite"]
