@@ -18,11 +18,11 @@ from typing import Any
 
 import anyio
 
-from tts.cli.problems import read_problems
 from tts.errors import ConfigError
 from tts.layers import Trace
 from tts.pipeline import Pipeline
 from tts.problem import Problem
+from tts.problem_files import read_problems
 from tts.solver import open_solver
 from tts.stopping.turn_scores import TurnScores
 from tts.strategies.draft_target import DraftTarget

@@ -34,11 +34,11 @@ from tts.backends.reference.backend import ReferenceBackend
 from tts.backends.reference.bundled import MAIN, bundled, in_folder, names
 from tts.backends.reference.weights import load_config
 from tts.evals.bench.draft_target_times import times
-from tts.evals.bench.matching import Pool, compare, curves, matched
-from tts.evals.bench.reference_levels import bootstrap
 from tts.evals.bench.strategies import tasks_of
 from tts.evals.bench.strategy_rows import Task
 from tts.evals.bench.turn_drift import RATE, drifting, kept, published
+from tts.evals.equal import Pool, compare, curves, matched
+from tts.evals.statistics import bootstrap
 from tts.layers import Trace
 from tts.solver import open_solver
 from tts.stopping.takeovers import RateController

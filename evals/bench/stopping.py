@@ -19,10 +19,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from tts.cli.curve import setting
-from tts.cli.figure import require_plot, save
+from tts.calibration_curve import setting
 from tts.errors import NotCertifiable
-from tts.evals.bench.reference_levels import WEIGHTS, Interval
+from tts.evals.bench.reference_levels import WEIGHTS
 from tts.evals.bench.stopping_draws import Drawn, Draws, candidates_of
 from tts.evals.bench.stopping_report import (
     SPECULATE,
@@ -33,6 +32,8 @@ from tts.evals.bench.stopping_report import (
     outcomes,
     row_of,
 )
+from tts.evals.statistics import Interval
+from tts.pictures import require_plot, save
 from tts.stopping import Dominance, Never, StoppingRule
 from tts.stopping.any_of import AnyOf
 from tts.stopping.beta import Beta

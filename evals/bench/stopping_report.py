@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from tts.answers import equivalent
 from tts.canonical import canonical
-from tts.cli.figure import Figure, Mark
 from tts.errors import NotCertifiable
-from tts.evals.bench.reference_levels import Interval, bootstrap
+from tts.evals.statistics import Interval, bootstrap
+from tts.pictures import Figure, Mark
 from tts.stopping import Never, StoppingRule
 from tts.stopping.binomial import upper_bound
 from tts.stopping.calibration import Recording

@@ -26,10 +26,11 @@ from tts import Pipeline, Problem, Strategy
 from tts.answers import canonical
 from tts.backends import Given
 from tts.backends.reference.backend import ReferenceBackend
-from tts.evals.bench.reference_levels import WEIGHTS, bootstrap
+from tts.evals.bench.reference_levels import WEIGHTS
 from tts.evals.bench.remembering import Remembering
 from tts.evals.bench.strategies import BATCH, SAMPLING, tasks_of
 from tts.evals.bench.strategy_rows import Task
+from tts.evals.statistics import bootstrap
 from tts.graph import Features
 from tts.routing import TOPOLOGIES, Learned, Measured, Outcome, Policy, Published
 from tts.solver import open_solver

@@ -14,9 +14,9 @@ import anyio
 import typer
 from pydantic import ValidationError
 
-from tts.cli.curve import figure, plot, table
-from tts.cli.figure import FORMATS, require_plot, save
+from tts.calibration_curve import figure, plot, table
 from tts.errors import ConfigError
+from tts.pictures import FORMATS, require_plot, save
 from tts.pipeline import Pipeline, read_text
 from tts.problem import Candidate, Problem
 from tts.problem_files import read_problems

@@ -24,7 +24,7 @@ from tts.evals.tasks.schedule import Schedule, shortest
 
 def test_levels_of_graphs_are_the_operations_and_forms_differ() -> None:
     for form in ("facts", "sentences"):
-        for example in Graphs(level=4, form=form, problems=5).examples():  # type: ignore[arg-type]
+        for example in Graphs(level=4, form=form, problems=5).examples():
             assert example.extra["level"] == 4 and 1 <= example.extra["depth"] <= 4
             assert example.problem.text.startswith("Facts:") == (form == "facts")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from tts.cli.figure import Figure, Mark
+from tts.pictures import Figure, Mark
 from tts.stopping.base import StoppingRule
 from tts.stopping.calibration import Calibration
 
