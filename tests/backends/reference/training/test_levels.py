@@ -69,11 +69,13 @@ def test_an_interval_covers_the_mean_and_narrows_with_problems() -> None:
 def test_paired_gains_are_narrower_than_their_parts() -> None:
     rng = np.random.default_rng(2)
     hard = rng.random(400)
-    columns = {"pass@1": hard, "maj@16": hard + 0.1, "best@16": hard}
+    columns = {"pass@1": hard, "maj@16": hard + 0.1, "best@16": hard, "greedy": hard - 0.2}
     gains = summary(3, "facts", columns).gains
-    assert gains["maj@16"].low == pytest.approx(0.1)
-    assert gains["maj@16"].high == pytest.approx(0.1)
-    assert gains["best@16"].mean == 0.0
+    for name, gain in [("maj@16 - pass@1", 0.1), ("maj@16 - greedy", 0.3)]:
+        assert gains[name].low == pytest.approx(gain)
+        assert gains[name].high == pytest.approx(gain)
+    assert gains["best@16 - pass@1"].mean == 0.0
+    assert gains["best@16 - maj@16"].mean == pytest.approx(-0.1)
 
 
 def test_tokens_are_summed_and_the_longest_is_critical() -> None:
