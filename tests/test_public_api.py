@@ -16,6 +16,7 @@ NEEDS_EXTRA = (
     "tts.backends.reference.training.",
     "tts.backends.transformers.backend",
     "tts.backends.transformers.engine",
+    "tts.evals.bench.screenshots",
 )
 MODULES = [
     name

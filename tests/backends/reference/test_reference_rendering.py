@@ -56,9 +56,12 @@ def test_what_the_assistant_says_last_is_left_open() -> None:
 def test_a_text_that_goes_on_keeps_its_spaces(text: str, cut: int) -> None:
     ids = tokenizer().encode(text)
     before, after = ids[:cut], ids[cut:]
-    whole = tokenizer().decode(before) + renderer().text(after, before)
-    if "\ufffd" not in tokenizer().decode(before):  # not between the bytes of a character
-        assert whole == text
+    begun = tokenizer().decode(before)
+    if "\ufffd" not in begun:  # not between the bytes of a character
+        # Between the mark of a line's first word and the word, there is a space too many.
+        kept = begun if text.startswith(begun) else begun[:-1]
+        assert begun[len(kept) :] in ("", " ")
+        assert kept + renderer().text(after, before) == text
         rest = renderer().text(after, before)
         assert "".join(renderer().pieces(after, rest, before)) == rest
 

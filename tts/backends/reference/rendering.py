@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
+from os.path import commonprefix
 
 from tts.backends.reference.tokenizer import Tokenizer
 from tts.messages import Message
@@ -137,4 +138,6 @@ class StopWatch:
 def _added(tokenizer: Tokenizer, ids: Sequence[int], before: Sequence[int]) -> str:
     if not before:
         return tokenizer.decode(ids)
-    return tokenizer.decode([*before, *ids])[len(tokenizer.decode(before)) :]
+    whole = tokenizer.decode([*before, *ids])
+    # Cut after the mark of a line's first word, what stands before shows a space that is none.
+    return whole[len(commonprefix([tokenizer.decode(before), whole])) :]
