@@ -7,7 +7,11 @@ LLAMA_MODEL ?= .live/model.gguf
 BUNDLED_MODEL ?= main
 PARALLEL ?= -n auto --dist worksteal
 
+<<<<<<< ours
 .PHONY: help run test check format lint types layers coverage train-test transformers-test oracle-test plot-test browser-test ray-test inspect-test otel-test reasoning-test test-live test-live-small bench clean
+=======
+.PHONY: help run test check format lint types layers coverage train-test transformers-test oracle-test ray-test inspect-test otel-test reasoning-test test-live test-live-small bench bench-demo clean
+>>>>>>> theirs
 
 help:  ## Say what each target does.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1|/' | column -t -s '|'
@@ -86,6 +90,8 @@ test-live-small: .venv/test $(LLAMA_SERVER) $(LLAMA_MODEL)  ## Try the wire on a
 bench: .venv/bench  ## Run the benchmarks, the short way.
 	$(BIN)/python -m tts.evals.bench.call_overhead --quick
 	$(BIN)/python -m tts.evals.bench.layer_costs --quick
+	$(BIN)/python -m tts.evals.bench.harness_overhead --quick
+	$(BIN)/python -m tts.evals.bench.kill_and_resume --quick
 	$(BIN)/python -m tts.evals.bench.dag --quick
 	$(BIN)/python -m tts.evals.bench.dag_plans --quick
 	$(BIN)/python -m tts.evals.bench.dag_faults --quick
@@ -97,6 +103,10 @@ bench: .venv/bench  ## Run the benchmarks, the short way.
 	$(BIN)/python -m tts.evals.bench.reference_levels --quick
 	$(BIN)/python -m tts.evals.bench.stopping --quick
 	$(BIN)/python -m tts.evals.bench.strategies --quick --strategies vote_confidence genselect
+
+bench-demo: .venv/run  ## Compare strategies and stopping rules on the bundled model, and make a report of it.
+	$(BIN)/tts bench pipelines/demo-suite.yaml --out build/demo --resume
+	$(BIN)/tts report build/demo --out build/demo/report.html
 
 clean:  ## Remove everything that was made.
 	rm -rf .venv .live build *.egg-info .coverage .*_cache .hypothesis

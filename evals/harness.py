@@ -7,11 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from tts.errors import ConfigError
 from tts.evals.executor import Executor, Job, Local
 from tts.evals.records import Cell, Row
 from tts.evals.store import RunStore
 from tts.evals.suite import Entry, Suite
 from tts.evals.tasks.base import Example
+from tts.yaml_files import describe
 
 __all__ = ["Harness"]
 
@@ -48,6 +52,12 @@ class Harness:
 
     def __post_init__(self) -> None:
         entries = self.suite.entries()
+        for place, task in enumerate(self.suite.tasks):
+            try:
+                _ = task.checker  # one that cannot work must say so before anything is spent
+            except (ConfigError, ValidationError) as error:
+                message = error.message if isinstance(error, ConfigError) else describe(error)
+                raise self.suite.mistake(message, "tasks", place) from error
         self.cells = [entry.cell for entry in entries]
         groups: dict[tuple[str, str, int], list[Entry]] = defaultdict(list)
         for entry in entries:

@@ -64,17 +64,9 @@ async def solve_example(
         entry.pipeline, {name: replace(stack, top=kept[name]) for name, stack in stacks.items()}
     )
     records: list[Record] = []
-    error = None
-    solution = Solution(answer=None)
-    try:
-        seed = problem_seed(entry.cell.seed, entry.cell.task, example.id)
-        trace = Trace(records.append, texts=keep == "texts")
-        solution = await solver.solve(example.problem, seed=seed, trace=trace)
-    except AuthenticationError:
-        raise
-    except Exception as raised:  # whatever one problem does, the others go on
-        known = isinstance(raised, TTSError)
-        error = str(raised) if known else f"internal error: {raised!r}"
+    seed = problem_seed(entry.cell.seed, entry.cell.task, example.id)
+    trace = Trace(records.append, texts=keep == "texts")
+    solution, error = await _solved(solver, example, seed, trace)
     row = await _row(entry, example, solution, keep)
     update: dict[str, Any] = {"replayed_calls": sum(each.replayed for each in kept.values())}
     if error is not None:
@@ -82,6 +74,19 @@ async def solve_example(
     if keep != "answers":
         update["trace"] = tuple(records)
     return row.model_copy(update=update)
+
+
+async def _solved(
+    solver: Solver, example: Example, seed: int, trace: Trace
+) -> tuple[Solution, str | None]:
+    """Return the solution, and the error that came instead of one."""
+    try:
+        return await solver.solve(example.problem, seed=seed, trace=trace), None
+    except AuthenticationError:
+        raise
+    except Exception as error:  # whatever one problem does, the others go on
+        known = isinstance(error, TTSError)
+        return Solution(answer=None), str(error) if known else f"internal error: {error!r}"
 
 
 async def _row(entry: Entry, example: Example, solution: Solution, keep: Keep) -> Row:

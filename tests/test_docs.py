@@ -77,5 +77,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "pipelines").glob("*.yaml")), ids=name)
-def test_shipped_pipelines_load(path: Path) -> None:
-    assert Pipeline.load(path).strategy
+def test_shipped_pipelines_and_suites_load(path: Path) -> None:
+    if path.stem.endswith("suite"):
+        assert Suite.load(path).entries()
+    else:
+        assert Pipeline.load(path).strategy

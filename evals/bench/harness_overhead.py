@@ -1,13 +1,13 @@
-"""What the harness costs: CPU time a problem, beyond the solving itself.
+"""What the harness costs: CPU time a problem, and a call, beyond the solving itself.
 
     python -m tts.evals.bench.harness_overhead [--json] [--quick]
 
-A model that answers at once is asked by self-consistency with 8 samples, plainly with
-`Solver.solve`, and by the harness: with every call kept, each row judged, traced and written to the
-disk. The difference is the harness's. `per_problem_*_ms` is what a problem takes in all;
-`overhead_*_ms` the difference, for each amount that a suite may keep, and where all calls are
-answered by those kept (as after `--resume`, or where strategies share). Medians over repeats;
-garbage collection included.
+A model that answers at once is asked by self-consistency, plainly with `Solver.solve` and by the
+harness: with every call kept, each row judged, traced and written to the disk. The difference is
+the harness's; measured with 1 and with 9 samples it parts into what a problem costs (`problem_ms`:
+one row) and what each of its calls costs (`call_us`: keeping it, its trace, its candidate).
+`replayed`: all calls are answered by those kept, as after `--resume`. What a run costs once is left
+out. Medians over repeats; garbage collection included.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -34,15 +32,20 @@ from tts.evals.suite import Suite
 from tts.evals.tasks.graphs import Graphs
 from tts.solver import open_solver
 
-SAMPLES: Final = 8
-STRATEGY: Final = {"use": "self_consistency", "samples": SAMPLES, "stop": "never"}
+SIZES: Final = (1, 9)
+FEW: Final = 20
+"""Problems of the run that shows what a run costs once."""
 
 
-async def plain_seconds(problems: int) -> float:
-    """Solve without the harness."""
+def _strategy(samples: int) -> dict[str, Any]:
+    return {"use": "self_consistency", "samples": samples, "stop": "never"}
+
+
+async def plain_seconds(problems: int, samples: int) -> float:
+    """Solve without the harness; return the seconds a problem."""
     pipeline = Pipeline(
         models={"m": Given(backend=_Instant(waits=False))},
-        strategy=STRATEGY,  # type: ignore[arg-type]  # parsed by the field
+        strategy=_strategy(samples),  # type: ignore[arg-type]  # parsed by the field
     )
     examples = Graphs(level=4, problems=problems).examples()
     async with open_solver(pipeline) as solver:
@@ -52,15 +55,13 @@ async def plain_seconds(problems: int) -> float:
         return (time.process_time() - began) / problems
 
 
-async def harness_seconds(
-    folder: Path, problems: int, keep: str, strategies: Sequence[str]
-) -> float:
-    """Solve with it; rows of a strategy whose name is new are made from kept calls."""
+async def harness_seconds(folder: Path, name: str, problems: int, samples: int, keep: str) -> float:
+    """Solve with it; rows of a strategy whose name is new are made from the kept calls."""
     suite = Suite.model_validate(
         {
             "tasks": [Graphs(level=4, problems=problems)],
             "models": {"m": {"models": {"m": Given(backend=_Instant(waits=False))}}},
-            "strategies": dict.fromkeys(strategies, STRATEGY),
+            "strategies": {name: _strategy(samples)},
             "keep": keep,
             "concurrency": 1,
         }
@@ -70,14 +71,38 @@ async def harness_seconds(
         store.plan(harness.cells)
         began = time.process_time()
         await harness.run()
-        return (time.process_time() - began) / problems
+        return time.process_time() - began
 
 
-def measured(problems: int, keep: str) -> tuple[float, float]:
-    """Return the seconds a problem of a first run, and of one whose calls are all kept."""
-    with TemporaryDirectory() as name:
-        run = partial(anyio.run, harness_seconds, Path(name), problems, keep)
-        return run(["first"]), run(["again"])
+def added(problems: int, samples: int, keep: str) -> tuple[float, float]:
+    """Return what the harness adds to a problem, in seconds: at first, and where calls are kept."""
+
+    def seconds(count: int) -> list[float]:
+        with TemporaryDirectory() as folder:
+            return [
+                anyio.run(harness_seconds, Path(folder), name, count, samples, keep)
+                for name in ("first", "again")
+            ]
+
+    plain = anyio.run(plain_seconds, problems, samples)
+    few, many = seconds(FEW), seconds(problems + FEW)
+    first, again = ((b - a) / problems - plain for a, b in zip(few, many, strict=True))
+    return first, again
+
+
+def measure(problems: int, repeats: int, keep: str) -> dict[str, float]:
+    """Part what is added into a problem's share and a call's."""
+    found: dict[int, list[float]] = {}
+    for samples in SIZES:
+        pairs = [added(problems, samples, keep) for _ in range(repeats)]
+        found[samples] = [statistics.median(each) for each in zip(*pairs, strict=True)]
+    figures: dict[str, float] = {}
+    for place, name in enumerate(("", "_replayed")):
+        low, high = (found[samples][place] for samples in SIZES)
+        call = (high - low) / (SIZES[1] - SIZES[0])
+        figures[f"problem{name}_ms"] = round(1e3 * (low - SIZES[0] * call), 3)
+        figures[f"call{name}_us"] = round(1e6 * call, 1)
+    return figures
 
 
 def main() -> None:
@@ -87,25 +112,18 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     problems, repeats = (100, 3) if options.quick else (400, 7)
-    Graphs(level=4, problems=problems).examples()  # drawn once, and remembered
-    plain = statistics.median(anyio.run(plain_seconds, problems) for _ in range(repeats))
-    figures: dict[str, Any] = {
-        "problems": problems,
-        "samples": SAMPLES,
-        "per_problem_plain_ms": round(1e3 * plain, 3),
-    }
+    for count in (FEW, problems, problems + FEW):
+        Graphs(level=4, problems=count).examples()  # drawn once, and remembered
+    figures: dict[str, Any] = {"problems": problems}
     for keep in ("texts", "trace", "answers"):
-        pairs = [measured(problems, keep) for _ in range(repeats)]
-        first, again = (statistics.median(each) for each in zip(*pairs, strict=True))
-        figures[f"per_problem_{keep}_ms"] = round(1e3 * first, 3)
-        figures[f"overhead_{keep}_ms"] = round(1e3 * (first - plain), 3)
-        figures[f"overhead_{keep}_replayed_ms"] = round(1e3 * (again - plain), 3)
+        figures[keep] = measure(problems, repeats, keep)
     if options.json:
         print(json.dumps(figures))
         return
-    print(f"CPU ms a problem of {SAMPLES} samples, {problems} problems, median of {repeats}")
-    for name, value in figures.items():
-        print(f"  {name:32} {value}")
+    print(f"CPU that the harness adds, by what is kept; {problems} problems, median of {repeats}")
+    for keep in ("texts", "trace", "answers"):
+        told = ", ".join(f"{name} {value}" for name, value in figures[keep].items())
+        print(f"  {keep:8} {told}")
 
 
 if __name__ == "__main__":

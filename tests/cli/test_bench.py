@@ -94,6 +94,27 @@ def test_a_mistake_in_the_suite_is_told_where_it_stands(tts: Tts, suite: Path) -
     assert not Path("runs").exists()
 
 
+def test_what_is_refused_leaves_nothing_in_the_way(tts: Tts, suite: Path) -> None:
+    suite.write_text(
+        SUITE.replace("{use: graphs, level: 1, problems: 3}", "{use: jsonl, path: no}")
+    )
+    assert tts("bench", suite).code == 2
+    suite.write_text(SUITE)
+    assert tts("bench", suite, "--limit", "1", "--json").code == 0
+
+
+def test_checkers_that_run_code_need_leave_before_anything_is_spent(tts: Tts, suite: Path) -> None:
+    Path("code.jsonl").write_text('{"question": "write f", "answer": "assert f() == 1"}\n')
+    task = "{use: jsonl, path: code.jsonl, check: code}"
+    suite.write_text(SUITE.replace("{use: graphs, level: 1, problems: 3}", task))
+    outcome = tts("bench", suite)
+    assert outcome.code == 2
+    assert "--allow-code-execution" in outcome.err
+    assert "suite.yaml:2:" in outcome.err
+    allowed = tts("bench", suite, "--allow-code-execution", "--json")
+    assert allowed.code == 0
+
+
 def test_the_schema_of_suites_is_printed(tts: Tts) -> None:
     schema = json.loads(tts("schema", "suite").out)
     assert set(schema["required"]) == {"tasks", "models", "strategies"}

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import anyio
 import typer
 
 from tts.cli.bench_table import LiveTable, print_summaries
 from tts.errors import ConfigError
+from tts.evals.checkers.code import allow_code_execution as allow_code
 from tts.evals.executor import Executor, Local
 from tts.evals.harness import Harness
 from tts.evals.progress import Progress
@@ -26,6 +29,11 @@ from tts.tasks import task_scope
 from tts.toolboxes import allow_tools as allowing
 
 __all__ = ["CALLS", "STORE", "bench"]
+
+_AllowCode: TypeAlias = Annotated[
+    bool, typer.Option("--allow-code-execution", help="Let checkers run what models wrote.")
+]
+_Leave: TypeAlias = Callable[[], AbstractContextManager[object]]
 
 STORE = "run.sqlite"
 CALLS = "calls.sqlite"
@@ -66,28 +74,41 @@ def bench(
     ] = None,
     allow_tools: Annotated[
         list[str] | None,
-        typer.Option(help="Let strategies run this function, module or program; repeatable."),
+        typer.Option(help="Let the suite run this function, module or program; repeatable."),
     ] = None,
+    allow_code_execution: _AllowCode = False,
 ) -> None:
     """Compare strategies on tasks: accuracy, both costs, and gains at equal cost."""
-    with allowing(*(allow_tools or ())):
-        loaded = _load(suite, equal or [])
-    place = _executor(executor, workers, allow_tools or [])
+    leaves = _leaves(allow_tools or [], code=allow_code_execution)
     folder = out or Path("runs") / suite.stem
-    _make(folder, resume=resume)
-    with RunStore(folder / STORE) as store:
-        retried = store.drop_failed() if resume else 0
+    with ExitStack() as stack:
+        for leave in leaves:
+            stack.enter_context(leave())
+        loaded = _load(suite, equal or [])
+        place = _executor(executor, workers, leaves)
+        _make(folder, resume=resume)
+        store = stack.enter_context(RunStore(folder / STORE))
+        if resume:
+            _try_failed_again(store)
         harness = Harness(loaded, store, folder / CALLS, limit, place)
         progress = _begin(harness, suite)
-        if retried:
-            typer.echo(f"tts: {retried} problems that failed before are tried again", err=True)
         interrupted = anyio.run(_solve, harness, progress)
         summaries = summarise(store)
     _show(summaries, folder, as_json=as_json)
     if interrupted:
         _tell_how_to_go_on(progress, suite, out)
-    failed = any(line.failed for line in progress.lines)
-    raise typer.Exit(130 if interrupted else int(failed))
+    raise typer.Exit(130 if interrupted else int(any(line.failed for line in progress.lines)))
+
+
+def _try_failed_again(store: RunStore) -> None:
+    count = store.drop_failed()
+    if count:
+        typer.echo(f"tts: {count} problems that failed before are tried again", err=True)
+
+
+def _leaves(tools: list[str], *, code: bool) -> list[_Leave]:
+    tools_allowed: _Leave = partial(allowing, *tools)
+    return [tools_allowed, allow_code] if code else [tools_allowed]
 
 
 def _show(summaries: list[Summary], folder: Path, *, as_json: bool) -> None:
@@ -114,11 +135,11 @@ def _load(path: Path, equal: list[_Equal]) -> Suite:
     return suite.with_equal(*dict.fromkeys(names)) if names else suite
 
 
-def _executor(where: _Where, workers: int | None, allowed: list[str]) -> Executor:
+def _executor(where: _Where, workers: int | None, leaves: list[_Leave]) -> Executor:
     if where is _Where.ray:
         from tts.evals.ray_executor import RayExecutor
 
-        return RayExecutor(workers, [partial(allowing, *allowed)])
+        return RayExecutor(workers, leaves)
     if workers is not None:
         raise ConfigError("--workers counts Ray workers: add --executor ray")
     return Local()
@@ -130,9 +151,10 @@ def _make(folder: Path, *, resume: bool) -> None:
     if store.exists() and not resume:
         with RunStore(store, read_only=True) as old:
             rows = old.count()
-        raise ConfigError(
-            f"{folder} holds {rows} results: go on with --resume, or give another --out"
-        )
+        if rows:
+            raise ConfigError(
+                f"{folder} holds {rows} results: go on with --resume, or give another --out"
+            )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

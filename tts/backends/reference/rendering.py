@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
-from os.path import commonprefix
 
 from tts.backends.reference.tokenizer import Tokenizer
 from tts.messages import Message
@@ -140,4 +139,5 @@ def _added(tokenizer: Tokenizer, ids: Sequence[int], before: Sequence[int]) -> s
         return tokenizer.decode(ids)
     whole = tokenizer.decode([*before, *ids])
     # Cut after the mark of a line's first word, what stands before shows a space that is none.
-    return whole[len(commonprefix([tokenizer.decode(before), whole])) :]
+    begun = tokenizer.decode(before)
+    return whole[len(begun) :] if whole.startswith(begun) else whole[len(begun) - 1 :]
