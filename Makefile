@@ -7,11 +7,7 @@ LLAMA_MODEL ?= .live/model.gguf
 BUNDLED_MODEL ?= main
 PARALLEL ?= -n auto --dist worksteal
 
-<<<<<<< ours
-.PHONY: help run test check format lint types layers coverage train-test transformers-test oracle-test plot-test browser-test ray-test inspect-test otel-test reasoning-test test-live test-live-small bench clean
-=======
-.PHONY: help run test check format lint types layers coverage train-test transformers-test oracle-test ray-test inspect-test otel-test reasoning-test test-live test-live-small bench bench-demo clean
->>>>>>> theirs
+.PHONY: help run test check format lint types layers coverage train-test transformers-test oracle-test plot-test browser-test ray-test inspect-test otel-test reasoning-test test-live test-live-small bench bench-demo clean
 
 help:  ## Say what each target does.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1|/' | column -t -s '|'
