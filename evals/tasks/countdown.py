@@ -25,8 +25,9 @@ _HIGHEST: Final = 99
 class Countdown(DrawnTask, name="countdown"):
     """Reach a target with each number once, by + - and *; many answers are right.
 
-    Every puzzle has a solution whose intermediate values lie in 0..99. With three numbers the
-    text is the one that the bundled model knows, and the puzzle one that it was not trained on.
+    Every puzzle has a solution whose intermediate values lie in 0..99. With three numbers, puzzles
+    are ones that the bundled model was not trained on; it knows them by another prompt than the one
+    strategies ship, so it hardly solves any here.
     """
 
     numbers: Annotated[int, Field(ge=3, le=6)] = 3
