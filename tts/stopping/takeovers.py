@@ -153,7 +153,8 @@ class RateController:
             unit = f"on average over samples, each against those up to {self.lag} before it"
         return (
             f"rate: the target takes over {self.rate:g} of the scored chunks in each bucket of "
-            f"turns (from {starts}), {unit}; nothing is said about correctness"
+            f"turns (from {starts}), {unit}; proven for the first turn, later ones assume that "
+            "texts are alike there; nothing is said about correctness"
         )
 
     def is_ready(self, sample: int, turn: int) -> bool:
