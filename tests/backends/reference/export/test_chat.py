@@ -30,7 +30,7 @@ conversations = st.lists(
     st.builds(Message, role=st.sampled_from(["system", "user", "assistant"]), content=contents),
     min_size=1,
     max_size=5,
-).filter(lambda messages: messages[-1].role != "assistant")  # there ours goes on with their words
+).filter(lambda turns: turns[-1].role != "assistant")  # runtimes have their own ways there
 
 
 @cache
