@@ -1,10 +1,10 @@
 """The chat format as the templates that other runtimes render.
 
-Both say what `tts.backends.reference.rendering.Renderer` does, but for a conversation that ends with
-the assistant's words: runtimes leave these open in ways of their own, without the template. A runtime that reads
-`tokenizer.json` spaces the text itself; llama.cpp cannot, so its template does it. What llama.cpp
-writes keeps these spaces, and comes back with them in a later prompt, so a line that begins with
-a space is taken to have its own already.
+Both say what `tts.backends.reference.rendering.Renderer` does, but for a conversation that ends
+with the assistant's words: runtimes leave these open in ways of their own, without the template. A
+runtime that reads `tokenizer.json` spaces the text itself; llama.cpp cannot, so its template does
+it. What llama.cpp writes keeps these spaces, and comes back with them in a later prompt, so a line
+that begins with a space is taken to have its own already.
 """
 
 from __future__ import annotations
