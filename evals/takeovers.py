@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{len(scores.problems)} problems\nfrom turn  problems   scores  effective")
     for row in rows:
         print("{first_turn:>9}{problems:>10}{scores:>9}{effective:>11}".format(**row))
-    print("each bucket's rate is kept within 1 / (problems + 1), on average over problems")
+    print("turn 0: rate kept within 1 / (problems + 1), on average over problems; no proof later")
 
 
 if __name__ == "__main__":

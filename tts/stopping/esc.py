@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Annotated, Self
 
 from pydantic import Field
 
 from tts.stopping.base import CONTINUE, StoppingRule, Verdict
-from tts.stopping.votes import earliest_win
+from tts.stopping.votes import would_lead
 from tts.votes import Tally
 
 __all__ = ["ESC"]
@@ -49,8 +50,9 @@ class ESC(StoppingRule, name="esc"):
             {ballot[0] if ballot else None for ballot in tally.ballots[-begun:]} if begun else set()
         )
         left = self.window - begun
-
-        def stops(group: str, k: int) -> bool:
-            return (k >= left and seen <= {group}) or k >= left + self.window
-
-        return earliest_win(tally, remaining, stops)
+        known = [(each.group, each.exact) for each in tally.standings]
+        for k in range(left, remaining, self.window):  # it looks at the ends of windows only
+            for group, own in [*known, ("", Fraction(0))]:
+                if (k > left or seen <= {group}) and would_lead(tally, group, own + k):
+                    return k
+        return remaining

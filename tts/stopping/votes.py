@@ -23,6 +23,7 @@ __all__ = [
     "require_iid",
     "smallest_leader",
     "weighted_e_value",
+    "would_lead",
 ]
 
 _GRID = 64
@@ -191,14 +192,14 @@ def earliest_win(tally: Tally, remaining: int, stops: Callable[[str, int], bool]
         if top - own <= best:  # else it cannot lead any sooner
 
             def wins(k: int, group: str = group, own: Fraction = own) -> bool:
-                return _would_lead(tally, group, own + k) and stops(group, k)
+                return would_lead(tally, group, own + k) and stops(group, k)
 
             best = draws_further(wins, best)
     return best
 
 
-def _would_lead(tally: Tally, group: str, weight: Fraction) -> bool:
-    """Whether an answer of that weight stands first; an unseen one comes last among equals."""
+def would_lead(tally: Tally, group: str, weight: Fraction) -> bool:
+    """Return whether an answer of that weight stands first; an unseen one comes last of equals."""
     for standing in tally.standings:
         if standing.group == group:
             return True  # all before it weigh less
