@@ -51,15 +51,22 @@ class TurnScores(Frozen):
             why = error.strerror if isinstance(error, OSError) else "no scores of turns"
             raise ConfigError(f"cannot read the calibration: {why}", path=str(path)) from error
 
-    def groups(self, bucket: int, buckets: Sequence[int] = BUCKETS) -> list[list[float]]:
+    def groups(
+        self, bucket: int, buckets: Sequence[int] = BUCKETS, *, since: int | None = None
+    ) -> list[list[float]]:
         """Return the scores of a bucket by problem; problems that never came so far are left out.
+
+        Args:
+            bucket: Which one.
+            buckets: First turns of all.
+            since: The first bucket, where several that follow each other are one; None is `bucket`.
 
         Raises:
             ConfigError: If a score is no finite number.
         """
-        found = []
+        wanted, found = range(bucket if since is None else since, bucket + 1), []
         for scores in self.problems:
-            own = [score for turn, score in scores if bucket_of(turn, buckets) == bucket]
+            own = [score for turn, score in scores if bucket_of(turn, buckets) in wanted]
             if not all(map(math.isfinite, own)):
                 raise ConfigError("a score of the calibration is not finite: leave it out")
             if own:
@@ -96,10 +103,13 @@ class Weighed:
 
 
 def weighed_by_bucket(scores: TurnScores, buckets: Sequence[int], rate: float) -> list[Weighed]:
-    """Return a set for each bucket; one of fewer than 2 / rate problems is that before it too."""
-    found: list[list[list[float]]] = []
+    """Return a set for each bucket; one of fewer than 2 / rate problems is that before it too.
+
+    A problem weighs 1 in each set, however many of the set's buckets it reached.
+    """
+    found, first = list[Weighed](), 0
     for bucket in range(len(buckets)):
-        groups = scores.groups(bucket, buckets)
-        is_small = len(groups) < 2.0 / rate
-        found.append([*(found[-1] if found and is_small else []), *groups])
-    return [Weighed(groups) for groups in found]
+        if len(scores.groups(bucket, buckets)) >= 2.0 / rate:
+            first = bucket
+        found.append(Weighed(scores.groups(bucket, buckets, since=first)))
+    return found
