@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, PositiveInt, field_validator, model_validator
 
-from tts.continuations import JointText
-from tts.errors import BackendError, BudgetExceeded, ConfigError
-from tts.messages import Completion
-from tts.problem import Candidate, Problem, Solution
+from tts.errors import ConfigError
+from tts.joint_texts import Chunk, JointText, Writers
+from tts.problem import Problem, Solution
 from tts.registry import mistake
 from tts.run import Run
 from tts.stopping.conformal import uniform
 from tts.stopping.takeovers import RateController
+from tts.stopping.turn_rates import TurnCounts
 from tts.stopping.turn_scores import BUCKETS, TurnScores
 from tts.strategy import Strategy
 from tts.turnstile import Turnstile
@@ -76,7 +76,13 @@ class DraftTarget(Strategy, name="draft_target"):
     """Conditional: samples that do not wait for each other's scores; the first ones have nothing
     to be compared with, and their takeovers are drawn by lot, at the rate."""
     step: Annotated[float, Field(ge=0.0, le=1.0)] = 0.02
-    """Conditional: how far one decision moves the level of its turn; 0 keeps it."""
+    """How far one decision moves the level of its turn; 0 keeps it. `marginal` moves it between
+    problems only, with `carry`."""
+    carry: PositiveInt | None = None
+    """Let levels go on from problem to problem of an open solver: a problem waits until those that
+    began this many or more before it have ended, and goes on from what all of them decided. Then
+    the rate of every turn is kept over a stream, and what a problem gets depends on those before
+    it. None begins anew in each."""
     takeover: Literal["append", "replace"] = "append"
     """Whether the target goes on after the draft's chunk, as published, or writes in its place. A
     chunk with which the draft has ended its text is always replaced."""
@@ -94,6 +100,8 @@ class DraftTarget(Strategy, name="draft_target"):
     def _is_calibrated(self) -> Self:
         if (self.mode == "marginal") is not (self.calibration is not None):
             raise ValueError("mode marginal, and only it, needs a calibration")
+        if self.carry and (self.mode == "rank_then_select" or not self.step):
+            raise ValueError("carry needs levels that move: another mode, and a step above 0")
         return self
 
     def roles(self) -> tuple[str, ...]:
@@ -116,181 +124,95 @@ class DraftTarget(Strategy, name="draft_target"):
 
     def uncalibrated(self) -> DraftTarget:
         """Return the strategy that calibrates this one: the same texts, compared by problem."""
-        without = {"mode": "conditional", "calibration": None, "allow_mismatch": False}
-        return self.model_copy(update=without)
+        without = {"calibration": None, "allow_mismatch": False, "carry": None}
+        return self.model_copy(update={"mode": "conditional", **without})
 
     async def solve(self, problem: Problem, run: Run) -> Solution:
         """Write all texts, vote."""
         texts = [JointText(sample) for sample in range(self.samples)]
+        most = self.continuation or self.chunk
+        pair = Writers(run, problem, self.chunk, most, self.takeover, self.most_takeovers)
         if self.mode == "rank_then_select":
-            candidates = await self._write_in_step(problem, texts, run)
+            await self._write_in_step(texts, pair, run)
+        elif self.carry is None:
+            await self._write(texts, pair, self._controller(problem, run), run)
         else:
-            candidates = await self._write(problem, texts, run)
-        if not candidates and not run.is_exhausted:  # every text was lost: say by which error
-            candidates = [await run.candidate(run.prompt("target", problem=problem))]
-        run.note(
-            draft_tokens=sum(text.tokens.get("draft", 0) for text in texts),
-            target_tokens=sum(text.tokens.get("target", 0) for text in texts),
-            turns=sum(text.turns for text in texts) / self.samples,
-        )
-        return Tally.of(candidates).solution()
+            key = f"takeovers {self.mode} {self.rate:g}"
+            async with run.carried(key, TurnCounts(), lag=self.carry) as share:
+                controller = self._controller(problem, run, before=share.before)
+                try:
+                    await self._write(texts, pair, controller, run)
+                finally:
+                    share.own = controller.counts
+        return Tally.of(pair.candidates(texts)).solution()
 
-    async def _write(
-        self, problem: Problem, texts: Sequence[JointText], run: Run
-    ) -> list[Candidate]:
-        """Write texts side by side, without a barrier."""
+    def _controller(
+        self, problem: Problem, run: Run, before: TurnCounts | None = None
+    ) -> RateController:
+        """Return what decides on takeovers; with a calibration, levels move between problems."""
         is_fixed = self.calibration is not None
-        controller = RateController(
+        return RateController(
             self.rate,
             buckets=self.buckets,
-            lag=self.lag,
-            step=0.0 if is_fixed else self.step,
+            lag=self.samples if is_fixed else self.lag,
+            step=0.0 if is_fixed and before is None else self.step,
             seed=math.floor(uniform(run.rng.getrandbits(31), problem.text) * 2**31),
             calibration=self.calibration,
+            before=before,
+            unseen=((self.carry or 1) - 1) * self.samples,
         )
-        run.record("control", mode=self.mode, guarantee=controller.guarantee)
+
+    async def _write(
+        self, texts: Sequence[JointText], pair: Writers, controller: RateController, run: Run
+    ) -> None:
+        """Write texts side by side, without a barrier."""
+        before = controller.before and controller.before.model_dump()
+        run.record("control", mode=self.mode, guarantee=controller.guarantee, before=before)
         turnstile = Turnstile(controller, run)
-        written = await run.map(
-            lambda text: self._write_one(problem, text, run, turnstile),
-            texts,
-            failures="skip",
-            concurrency=self.samples,
-        )
-        _note_rates(controller, run)
-        return [one for one in written if one is not None]
 
-    async def _write_one(
-        self, problem: Problem, text: JointText, run: Run, turnstile: Turnstile
-    ) -> Candidate:
-        """Write one text, turn by turn.
+        async def write(text: JointText) -> None:
+            try:
+                for turn in range(self.turns):
+                    chunk = await pair.draft(text)
+                    takes_over = False
+                    if chunk.is_read:
+                        score, sample = chunk.score, text.sample
+                        decision = await turnstile.decide(score, sample=sample, turn=turn)
+                        takes_over = decision.takes_over
+                    else:
+                        turnstile.skip(sample=text.sample, turn=turn)
+                    await pair.go_on(text, chunk, takes_over=takes_over)
+                    if text.is_over:
+                        break
+            finally:
+                turnstile.leave(text.sample)
 
-        Raises:
-            BackendError: If the target was to take over and failed.
-            BudgetExceeded: If the budget ended before there was an answer.
-        """
-        try:
-            for turn in range(self.turns):
-                chunk = await self._draft(problem, text, run)
-                is_capped = text.takeovers == self.most_takeovers
-                if chunk is not None and (is_capped or not chunk.text):
-                    turnstile.skip(sample=text.sample, turn=turn)
-                    text.add("draft", chunk)
-                else:
-                    score = await self._score(problem, text, chunk, run)
-                    decision = await turnstile.decide(score, sample=text.sample, turn=turn)
-                    await self._go_on(problem, text, chunk, run, takes_over=decision.takes_over)
-                if text.is_over:
-                    break
-        except BudgetExceeded:
-            if text.answer(problem) is None:
-                raise
-        finally:
-            turnstile.leave(text.sample)
-        return run.propose(text.completion, ticket=text.sample)
+        await run.map(write, texts, failures="skip", concurrency=self.samples)
+        run.note(**controller.notes())
 
-    async def _write_in_step(
-        self, problem: Problem, texts: Sequence[JointText], run: Run
-    ) -> list[Candidate]:
+    async def _write_in_step(self, texts: Sequence[JointText], pair: Writers, run: Run) -> None:
         """Write texts turn by turn: all drafts, all scores, then the worst go to the target."""
-        left, lost = list(texts), set[int]()
-
-        async def draft(text: JointText) -> tuple[Completion | None, float | None]:
-            chunk = await self._draft(problem, text, run)
-            is_read = chunk is None or chunk.text
-            return chunk, await self._score(problem, text, chunk, run) if is_read else -math.inf
-
-        async def go_on(part: tuple[JointText, Completion | None, bool]) -> bool:
-            text, chunk, is_worst = part
-            await self._go_on(problem, text, chunk, run, takes_over=is_worst)
-            return True
-
+        left, decisions = list(texts), 0
         for _ in range(self.turns):
-            drafted = await run.map(draft, left, failures="skip", concurrency=self.samples)
-            chunks = [(text, *pair) for text, pair in zip(left, drafted, strict=True) if pair]
+            drafted = await run.map(pair.draft, left, failures="skip", concurrency=self.samples)
+            chunks = [each for each in zip(left, drafted, strict=True) if each[1] is not None]
             worst = self._worst(chunks, run.rng.random())
-            parts = [(text, chunk, text.sample in worst) for text, chunk, _ in chunks]
-            moved = await run.map(go_on, parts, failures="skip", concurrency=self.samples)
-            lost |= {text.sample for text in left} - {
-                text.sample for (text, _, _), done in zip(parts, moved, strict=True) if done
-            }
-            left = [text for text in left if text.sample not in lost and not text.is_over]
+            decisions += sum(chunk.is_read for _, chunk in chunks)
+
+            async def go_on(part: tuple[JointText, Chunk]) -> None:
+                text, chunk = part
+                await pair.go_on(text, chunk, takes_over=text.sample in worst)  # noqa: B023  # awaited in this turn
+
+            await run.map(go_on, chunks, failures="skip", concurrency=self.samples)
+            left = [text for text in left if text.ended_by is None and not text.is_over]
             if not left or run.is_exhausted:
                 break
-        kept = [
-            text
-            for text in texts
-            if text.sample not in lost or (run.is_exhausted and text.answer(problem) is not None)
-        ]
-        return [run.propose(text.completion, ticket=text.sample) for text in kept]
+        run.note(decisions=decisions, takeovers=sum(text.takeovers for text in texts))
 
-    def _worst(
-        self, chunks: Sequence[tuple[JointText, Completion | None, float | None]], u: float
-    ) -> set[int]:
+    def _worst(self, chunks: Sequence[tuple[JointText, Chunk]], u: float) -> set[int]:
         """Return the samples with the highest scores, `rate` of them on average over u."""
-        written = [(text, math.inf if score is None else score) for text, _, score in chunks]
-        ranked = sorted(
-            ((text, score) for text, score in written if score > -math.inf),
-            key=lambda one: (-one[1], one[0].sample),
-        )
-        count = math.floor(self.rate * len(ranked) + u)
-        return {
-            text.sample
-            for at, (text, score) in enumerate(ranked)
-            if at < count or score == math.inf
-        }
-
-    async def _draft(self, problem: Problem, text: JointText, run: Run) -> Completion | None:
-        """Let the draft go on; None where its call fails: the target will write the turn."""
-        text.turns += 1
-        prompt = run.prompt("draft", problem=problem)
-        try:
-            return await run.extend(prompt, text.text, max_tokens=self.chunk)
-        except BackendError:
-            if text.takeovers == self.most_takeovers:
-                raise
-            return None
-
-    async def _score(
-        self, problem: Problem, text: JointText, chunk: Completion | None, run: Run
-    ) -> float | None:
-        """Return how unusual the target finds a chunk, mean -log q; None where it cannot tell."""
-        if chunk is None:
-            return None
-        prompt, start = run.prompt("target", problem=problem), len(text.text)
-        try:
-            entries = await run.score(prompt, text.text + chunk.text, start=start)
-        except BackendError:
-            return None
-        return -math.fsum(entry.logprob for entry in entries) / len(entries)
-
-    async def _go_on(
-        self,
-        problem: Problem,
-        text: JointText,
-        chunk: Completion | None,
-        run: Run,
-        *,
-        takes_over: bool,
-    ) -> None:
-        """Keep the draft's chunk, or let the target take over."""
-        is_open = chunk is not None and chunk.finish_reason == "length"
-        is_kept = not takes_over or (self.takeover == "append" and is_open)
-        if chunk is not None and is_kept:
-            text.add("draft", chunk)
-        if takes_over:
-            prompt, most = run.prompt("target", problem=problem), self.continuation or self.chunk
-            text.takeovers += 1
-            text.add("target", await run.extend(prompt, text.text, max_tokens=most))
-
-
-def _note_rates(controller: RateController, run: Run) -> None:
-    """Tell how often the target took over, in all and by bucket."""
-    rates = controller.rates()
-    decisions = sum(each.decisions for each in rates)
-    told: dict[str, Any] = {
-        "decisions": decisions,
-        "takeovers": sum(each.takeovers for each in rates),
-        "unscored": len(controller.decisions) - decisions,
-    }
-    told |= {f"takeover_rate_{one.first_turn}": one.takeovers / one.decisions for one in rates}
-    run.note(**told)
+        read = [(text.sample, chunk.score) for text, chunk in chunks if chunk.is_read]
+        unknown = {sample for sample, score in read if score is None}
+        ranked = sorted(read, key=lambda one: (one[1] is not None, -(one[1] or 0.0), one[0]))
+        count = math.floor(self.rate * len(read) + u)
+        return unknown | {sample for sample, _ in ranked[:count]}

@@ -7,8 +7,8 @@ import pytest
 from pydantic import Field
 
 import tts
-from tts.continuations import JointText
 from tts.errors import InvalidResponse
+from tts.joint_texts import JointText
 from tts.layers import Trace
 from tts.messages import Completion, Message, Request, TokenLogprob, Usage
 from tts.problem import Problem, Solution

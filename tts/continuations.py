@@ -6,17 +6,15 @@ Both are calls like any other: budget, permits, clocks and the trace see them as
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from tts.errors import InvalidResponse
-from tts.messages import Completion, Message, TokenLogprob, Usage
+from tts.messages import Completion, Message, TokenLogprob
 from tts.pieces import Generates
-from tts.problem import Problem
 from tts.prompts import Prompt
 from tts.requests import as_prompt
 
-__all__ = ["JointText", "extend", "score"]
+__all__ = ["extend", "score"]
 
 
 async def extend(
@@ -87,53 +85,3 @@ async def score(
     if not found:
         raise InvalidResponse(f"{scored.model}: no log-probabilities for the text that was given")
     return tuple(found)
-
-
-@dataclass(slots=True)
-class JointText:
-    """A text that several models write together.
-
-    Attributes:
-        sample: Its number.
-        text: What is written of it.
-        is_over: Whether whoever wrote last has ended it.
-        takeovers: How often the second writer took over.
-        turns: How often the first was asked.
-        usage: What writing it took.
-        tokens: Tokens that each role has written.
-        models: Names of the models that wrote, in order.
-    """
-
-    sample: int
-    text: str = ""
-    is_over: bool = False
-    takeovers: int = 0
-    turns: int = 0
-    usage: Usage = field(default_factory=Usage)
-    tokens: dict[str, int] = field(default_factory=dict)
-    models: dict[str, None] = field(default_factory=dict)
-
-    def add(self, role: str, chunk: Completion) -> None:
-        """Append what a role has written; a chunk that ended by itself ends the text."""
-        self.text += chunk.text
-        self.is_over = chunk.finish_reason == "stop"
-        self.tokens[role] = self.tokens.get(role, 0) + chunk.usage.completion_tokens
-        self.models[chunk.model] = None
-        self.usage = Usage(
-            prompt_tokens=self.usage.prompt_tokens + chunk.usage.prompt_tokens,
-            completion_tokens=self.usage.completion_tokens + chunk.usage.completion_tokens,
-        )
-
-    def answer(self, problem: Problem) -> str | None:
-        """Return the answer that is found so far."""
-        return problem.answer_format.extract(self.completion.visible, complete=self.is_over)
-
-    @property
-    def completion(self) -> Completion:
-        """The text as one answer; its usage is what writing it took."""
-        return Completion(
-            text=self.text,
-            finish_reason="stop" if self.is_over else "length",
-            usage=self.usage,
-            model="+".join(self.models) or "none",
-        )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from tts.carried import Adds, Share
+from tts.errors import BudgetExceeded
 from tts.executed import Step
 from tts.findings import Findings
 from tts.layers import Spending
 from tts.ledger import Clock
+from tts.problem import Exhausted
 from tts.samples import Plan
 from tts.session import Session, Update
 from tts.spans import Span
@@ -18,6 +22,8 @@ if TYPE_CHECKING:  # `import tts` does without it
     from tts.tools import Tool
 
 __all__ = ["Reports"]
+
+_T = TypeVar("_T", bound=Adds)
 
 
 class Reports:
@@ -63,6 +69,24 @@ class Reports:
     def follow(self, clock: Clock) -> None:
         """Note that what comes used other concurrent work, which was done at that time."""
         self._line.join(clock)
+
+    @asynccontextmanager
+    async def carried(self, key: str, empty: _T, *, lag: int) -> AsyncIterator[Share[_T]]:
+        """Share a sum with the other problems of the open solver; see `Carried`. No call.
+
+        What is done with it then depends on the problems that began before this one. Waiting for
+        them is on no clock but the wall's.
+
+        Raises:
+            BudgetExceeded: If the budget ended before they did.
+        """
+        session = self._session
+        try:
+            async with session.carried.join(key, empty, lag=lag, account=session.account) as share:
+                yield share
+        except BudgetExceeded as refused:
+            session.exhausted = session.exhausted or Exhausted.by(refused)
+            raise
 
     @property
     def is_watched(self) -> bool:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TypedDict
 
 from tts.backends.base import Backend
+from tts.carried import Carried
 from tts.executed import Step
 from tts.layers import Account, Groups, Trace
 from tts.messages import Sampling
@@ -83,6 +84,7 @@ class Session:
         roles: Role to model name.
         overrides: Prompt templates that replace the strategies' own, by role.
         exhausted: The limit that first refused or ended a call.
+        carried: What outlives the solve; the open solver's.
     """
 
     models: Mapping[str, Model]
@@ -93,6 +95,7 @@ class Session:
     overrides: Mapping[str, str] = field(default_factory=dict)
     on_update: Callable[[Update], None] | None = None
     exhausted: Exhausted | None = None
+    carried: Carried = field(default_factory=Carried)
     _first: Model = field(init=False)
 
     def __post_init__(self) -> None:

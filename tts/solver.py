@@ -14,15 +14,16 @@ from anyio.from_thread import start_blocking_portal
 from pydantic import ValidationError
 
 from tts.backends.base import Backend, Given, Provider
+from tts.carried import Carried
 from tts.errors import ConfigError
 from tts.layers import Account, Budget, Permits, Stack, Trace, build_stack, open_cache
 from tts.ledger import Ledger
 from tts.pipeline import Pipeline, describe
+from tts.preflight import check_pipeline
 from tts.problem import Exhausted, Problem, Solution
 from tts.run import Run
 from tts.session import Model, Session, Update
 from tts.spans import Span
-from tts.stopping import StoppingRule
 from tts.strategy import Strategy
 from tts.tasks import is_in_event_loop, task_scope
 
@@ -35,6 +36,7 @@ class Solver:
     Attributes:
         stacks: Each model's layers, by its name in the pipeline.
         accounts: The budgets of the problems that are being solved.
+        carried: What strategies hand on from problem to problem.
         is_interrupted: True once `interrupt` was called.
     """
 
@@ -42,10 +44,11 @@ class Solver:
         self.pipeline = pipeline
         self.stacks = stacks
         self.accounts: set[Account] = set()
+        self.carried = Carried()
         self.is_interrupted = False
         self._bills = {name: each.take_bill() for name, each in pipeline.models.items()}
         self._told = {stacks[name].top.name: each.name for name, each in pipeline.models.items()}
-        _check(pipeline, {name: stack.top for name, stack in stacks.items()})
+        check_pipeline(pipeline, {name: stack.top for name, stack in stacks.items()})
 
     async def solve(
         self,
@@ -59,7 +62,8 @@ class Solver:
 
         Args:
             problem: The problem.
-            seed: Same seed, same texts, whatever the concurrency, where the models allow it.
+            seed: Same seed, same texts, whatever the concurrency, where the models allow it; what a
+                strategy carries from problem to problem depends on their order, too.
             trace: Where to record what happens.
             on_update: Called after each candidate.
 
@@ -149,36 +153,8 @@ class Solver:
             roles=pipeline.roles,
             overrides=pipeline.prompts,
             on_update=on_update,
+            carried=self.carried,
         )
-
-
-def _check(pipeline: Pipeline, backends: Mapping[str, Backend]) -> None:
-    """Refuse a pipeline that cannot work, before the first call is paid for."""
-    for part in (pipeline.strategy, *pipeline.strategy.parts()):
-        if isinstance(part, StoppingRule | Strategy):
-            objection = part.objection(pipeline.fingerprint)
-            if objection is not None:
-                key = "stop" if isinstance(part, StoppingRule) else "calibration"
-                raise pipeline.mistake(objection, "strategy", key)
-    first = next(iter(backends))
-    for role, abilities in pipeline.strategy.needs().items():
-        name = pipeline.roles.get(role, first)
-        for ability in sorted(abilities):
-            if not getattr(backends[name].capabilities, ability):
-                raise pipeline.mistake(
-                    f"{pipeline.strategy.name} needs {ability!r} of the model that plays {role!r}, "
-                    f"and {backends[name].name} has it not: give that role another model",
-                    "models",
-                    name,
-                )
-    for name, backend in backends.items():
-        if pipeline.budget.usd is not None and backend.price is None:
-            raise pipeline.mistake(
-                f"a budget in dollars needs the price of {backend.name}: "
-                "set price: {input: ..., output: ...}, dollars per million tokens",
-                "models",
-                name,
-            )
 
 
 def _final(exhausted: Exhausted | None, account: Account) -> Exhausted | None:

@@ -16,6 +16,7 @@ from tts.evals.takeovers import calibrate
 from tts.layers import Trace
 from tts.messages import Completion, Request, TokenLogprob, Usage
 from tts.solver import open_solver
+from tts.tasks import for_each
 from tts.testing import FlakyBackend, ScriptedBackend, virtual_run
 
 STEPS = 4
@@ -239,6 +240,163 @@ def test_when_the_budget_ends_the_answers_so_far_vote() -> None:
         assert solution.usage.calls <= calls
         assert solution.status == "budget_exhausted"
         assert (solution.answer == "7") is bool(solution.candidates)
+
+
+@pytest.mark.parametrize("mode", ["conditional", "rank_then_select"])
+def test_a_text_that_failed_has_no_vote_when_the_budget_ends(mode: str) -> None:
+    def wrong_first(request: Request) -> Completion:
+        if not begun(request) and request.span.endswith("/1"):
+            return said("Answer: 9\n", "length", "small")
+        return draft(request)
+
+    down = FlakyBackend(
+        large(), lambda request: request.given is None and request.span.endswith("/1")
+    )
+    for calls in range(4, 40):
+        solution, _ = solve(
+            pipeline(
+                ScriptedBackend(wrong_first),
+                down,
+                samples=2,
+                rate=0.99,
+                mode=mode,
+                budget={"calls": calls},
+            )
+        )
+        if solution.failed_by_role.get("target"):
+            assert solution.answer in {None, "7"}
+            assert [one.ticket for one in solution.candidates] in ([], [0])
+
+
+def carried(
+    problems: int,
+    *,
+    at_once: int = 1,
+    latency: Callable[[Request], float] | float = 0.0,
+    **more: Any,
+) -> list[list[dict[str, Any]]]:
+    """Solve problems with one solver; return the trace of each."""
+    opened = pipeline(small(latency), large(latency), lag=2, step=0.1, **more)
+    records: list[list[dict[str, Any]]] = [[] for _ in range(problems)]
+
+    async def main() -> None:
+        slots = anyio.Semaphore(at_once)
+        async with open_solver(opened) as solver:
+
+            async def solve_one(number: int) -> None:
+                async with slots:
+                    trace = Trace(records[number].append)
+                    await solver.solve(opened.problem(f"q{number}"), seed=number, trace=trace)
+
+            await for_each(solve_one, range(problems))
+
+    virtual_run(main)
+    return records
+
+
+def first_levels(records: list[list[dict[str, Any]]]) -> list[float]:
+    """Return the level at which each problem's first sample was decided in its first turn."""
+    return [
+        one["level"] for own in records for one in takeovers(own) if not one["sample"] + one["turn"]
+    ]
+
+
+def test_levels_go_on_from_problem_to_problem() -> None:
+    records = carried(6, carry=1, samples=4)
+    taken = [[one["takes_over"] for one in takeovers(own) if one["turn"] == 0] for own in records]
+    levels = [0.4]
+    for own in taken:
+        levels.append(levels[-1] + 0.1 * (0.4 * len(own) - sum(own)))
+    assert first_levels(records) == pytest.approx(levels[:-1])
+    assert len(set(levels)) > 2
+    assert set(first_levels(carried(6, samples=4))) == {0.4}
+    (control,) = [one for one in records[1] if one["event"] == "control"]
+    assert control["before"]["decisions"][0] == 4
+    assert "over all problems of this solver" in control["guarantee"]
+
+
+@pytest.mark.parametrize("mode", ["conditional", "marginal"])
+def test_what_is_carried_follows_the_order_of_problems_not_of_finishing(mode: str) -> None:
+    more: dict[str, Any] = {"mode": mode, "carry": 3, "samples": 4}
+    if mode == "marginal":
+        more |= {"calibration": {"problems": [[[0, 0.1], [0, 3.0]], [[0, 0.1]]]}}
+
+    def slow(request: Request) -> float:
+        return 1.0 + (request.seed or 0) % 17
+
+    def told(**how: Any) -> list[list[tuple[Any, ...]]]:
+        keys = ("sample", "turn", "above", "level", "takes_over")
+        return [
+            sorted(tuple(one[key] for key in keys) for one in takeovers(own))
+            for own in carried(7, **how, **more)
+        ]
+
+    alone = told()
+    assert (
+        alone == told(at_once=3) == told(at_once=7, latency=slow) == told(at_once=2, latency=slow)
+    )
+
+
+def test_problems_wait_only_for_those_that_began_long_enough_before() -> None:
+    def slow(request: Request) -> float:
+        return 500.0 if "q0" in request.messages[0].content else 1.0
+
+    def ends(carry: int) -> list[float]:
+        opened = pipeline(small(slow), large(slow), carry=carry, samples=2)
+        ended = [0.0] * 3
+
+        async def main() -> None:
+            async with open_solver(opened) as solver:
+
+                async def solve_one(number: int) -> None:
+                    await solver.solve(opened.problem(f"q{number}"))
+                    ended[number] = anyio.current_time()
+
+                await for_each(solve_one, range(3))
+
+        virtual_run(main)
+        return ended
+
+    first, second, third = ends(2)
+    assert second < 100.0 < 500.0 < first < third
+    assert max(ends(3)[1:]) < 100.0
+
+
+def test_a_budget_ends_the_wait_for_earlier_problems() -> None:
+    opened = pipeline(small(50.0), large(50.0), carry=1, samples=2, budget={"seconds": 60})
+    found: list[Solution] = []
+
+    async def main() -> float:
+        async with open_solver(opened) as solver:
+
+            async def solve_one(number: int) -> None:
+                found.append(await solver.solve(opened.problem(f"q{number}")))
+
+            await for_each(solve_one, range(2))
+            return anyio.current_time()
+
+    assert virtual_run(main) == pytest.approx(60.0)
+    assert [one.status for one in found] == ["budget_exhausted"] * 2
+    assert sorted(one.usage.calls > 0 for one in found) == [False, True]
+
+
+def test_a_problem_that_dies_lets_the_next_ones_go_on() -> None:
+    dead = FlakyBackend(large(), lambda request: "q0" in request.messages[0].content)
+    opened = pipeline(small(), dead, carry=1, samples=2)
+
+    async def main() -> Solution:
+        async with open_solver(opened) as solver:
+            with pytest.raises(BackendUnavailable):
+                await solver.solve(opened.problem("q0"))
+            return await solver.solve(opened.problem("q1"))
+
+    assert virtual_run(main).answer == "7"
+
+
+def test_what_cannot_be_carried_is_refused() -> None:
+    for settings in ({"mode": "rank_then_select"}, {"step": 0.0}):
+        with pytest.raises(ValueError, match="carry needs levels that move"):
+            pipeline(small(), large(), carry=1, **settings)
 
 
 @pytest.mark.parametrize(

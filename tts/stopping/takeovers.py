@@ -17,10 +17,10 @@ from pydantic import Field, TypeAdapter
 from tts.errors import ConfigError
 from tts.frozen import Frozen
 from tts.stopping.conformal import Scores, uniform
-from tts.stopping.online import AdaptiveLevel
+from tts.stopping.turn_rates import TurnCounts, TurnRate
 from tts.stopping.turn_scores import BUCKETS, TurnScores, bucket_of, weighed_by_bucket
 
-__all__ = ["Decision", "RateController", "TurnRate"]
+__all__ = ["Decision", "RateController"]
 
 
 class Decision(Frozen):
@@ -51,24 +51,6 @@ class Decision(Frozen):
     def takes_over(self) -> bool:
         """Whether the target goes on; what could not be scored goes to it too."""
         return self.score is None or self.p < self.level
-
-
-@dataclass(frozen=True, slots=True)
-class TurnRate:
-    """How often the target took over in the turns of one bucket.
-
-    Attributes:
-        first_turn: The bucket's first turn.
-        decisions: Chunks that were scored.
-        takeovers: How many of them went to the target.
-        bound: Largest distance of their share from the rate that any scores at all could have
-            brought about; infinite for levels that do not adapt.
-    """
-
-    first_turn: int
-    decisions: int
-    takeovers: int
-    bound: float
 
 
 class RateController:
@@ -102,6 +84,8 @@ class RateController:
         window: Samples whose scores are compared with, the latest ones; None is all.
         seed: Breaks ties.
         calibration: Scores of other problems.
+        before: Decisions of problems before this one: levels go on from where those left them.
+        unseen: Samples of other problems under way, beside those in `before`.
 
     Raises:
         ConfigError: If an argument is out of range.
@@ -121,14 +105,18 @@ class RateController:
         window: int | None = None,
         seed: int = 0,
         calibration: TurnScores | None = None,
+        before: TurnCounts | None = None,
+        unseen: int = 0,
     ) -> None:
-        self.buckets = tuple(buckets)
+        self.buckets, self.before, self._unseen = tuple(buckets), before, unseen
         least = min(lag, 1 if window is None else window)
         if not (0.0 < rate < 1.0 and step >= 0.0 and least >= 1):
             raise ConfigError(
                 "needed are a rate in (0, 1), a step of at least 0, a lag and a window of at least "
                 f"1, got {rate}, {step}, {lag} and {window}"
             )
+        if before is not None and not step:
+            raise ConfigError("levels that go on from earlier problems need a step above 0")
         if self.buckets[:1] != (0,) or sorted(set(self.buckets)) != list(self.buckets):
             raise ConfigError(f"buckets begin at 0 and ascend, got {self.buckets}")
         self.rate, self.lag, self.step, self._window, self._seed = rate, lag, step, window, seed
@@ -151,10 +139,17 @@ class RateController:
             unit = f"on average over problems like those calibrated on (by bucket: {counts})"
         else:
             unit = f"on average over samples, each against those up to {self.lag} before it"
+        kept = f"rate: the target takes over {self.rate:g} of the scored chunks in each"
+        if self.before is not None:
+            reach = max(self.rate, 1.0 - self.rate) + self.step * (self.lag + self._unseen)
+            return (
+                f"{kept} turn, over all problems of this solver in the order in which they begin; "
+                f"proven: off by at most {reach / self.step:.4g} / decisions on the turn, whatever "
+                "the scores; nothing is said about correctness"
+            )
         return (
-            f"rate: the target takes over {self.rate:g} of the scored chunks in each bucket of "
-            f"turns (from {starts}), {unit}; proven for the first turn, later ones assume that "
-            "texts are alike there; nothing is said about correctness"
+            f"{kept} bucket of turns (from {starts}), {unit}; proven for the first turn, later "
+            "ones assume that texts are alike there; nothing is said about correctness"
         )
 
     def is_ready(self, sample: int, turn: int) -> bool:
@@ -208,16 +203,39 @@ class RateController:
         made = (one for own in self._made.values() for one in own.values())
         return tuple(sorted(made, key=lambda one: (one.sample, one.turn)))
 
+    @property
+    def counts(self) -> TurnCounts:
+        """Its own scored decisions and takeovers by turn, those of problems before left out."""
+        turns = range(max(self._made, default=-1) + 1)
+        own = [[one for one in self._made[t].values() if one.score is not None] for t in turns]
+        return TurnCounts(
+            decisions=tuple(map(len, own)),
+            takeovers=tuple(sum(one.takes_over for one in each) for each in own),
+        )
+
     def rates(self) -> tuple[TurnRate, ...]:
-        """Return how often the target took over, by bucket; buckets without a decision left out."""
-        found = []
-        for bucket, start in enumerate(self.buckets):
-            made = [one for one in self.decisions if one.bucket == bucket and one.score is not None]
-            if made:
-                taken = sum(one.takes_over for one in made)
-                bound = self._bound(len(made), len({one.turn for one in made}))
-                found.append(TurnRate(start, len(made), taken, bound))
-        return tuple(found)
+        """Return how often the target took over, by bucket; buckets without a decision left out.
+
+        The bound is that of these decisions alone; infinite where levels came from others.
+        """
+        step = 0.0 if self.before is not None else self.step
+        return self.counts.rates(self.buckets, self.rate, step=step, delay=self.lag - 1)
+
+    def notes(self) -> dict[str, float]:
+        """Return what a run tells of it: how often the target took over, in all and by bucket."""
+        rates = self.rates()
+        told: dict[str, float] = {
+            "decisions": sum(each.decisions for each in rates),
+            "takeovers": sum(each.takeovers for each in rates),
+        }
+        told["unscored"] = len(self.decisions) - told["decisions"]
+        told |= {f"takeover_rate_{one.first_turn}": one.takeovers / one.decisions for one in rates}
+        if self.before is not None:
+            carried = (self.before + self.counts).rates(self.buckets, self.rate)
+            told |= {
+                f"carried_rate_{one.first_turn}": one.takeovers / one.decisions for one in carried
+            }
+        return told
 
     def dump(self) -> str:
         """Return the state as JSON: the decisions, and which samples have got how far."""
@@ -263,16 +281,11 @@ class RateController:
         return float(rank.above), float(rank.equal), rank.n
 
     def _level(self, sample: int, turn: int) -> float:
-        if not self.step or sample < self.lag:
-            return self.rate
-        decisions, taken = self._count(turn)[sample - self.lag]
-        return self.rate + self.step * (self.rate * decisions - taken)
-
-    def _bound(self, decisions: int, turns: int) -> float:
         if not self.step:
-            return math.inf
-        level = AdaptiveLevel(target=self.rate, step=self.step, seen=decisions)
-        return turns * level.bound(delay=self.lag - 1)
+            return self.rate
+        decisions, taken = self._count(turn)[sample - self.lag] if sample >= self.lag else (0, 0)
+        earlier, took = (0, 0) if self.before is None else self.before.at(turn)
+        return self.rate + self.step * (self.rate * (decisions + earlier) - taken - took)
 
 
 @dataclass(frozen=True, slots=True)
