@@ -12,8 +12,11 @@ from tts import ConfigError, Pipeline
 from tts.backends import Given
 from tts.cli import main
 from tts.cli.calibrate import Recorder
+from tts.cli.run import ManyProblems
 from tts.messages import Request
+from tts.problem import Problem, Solution
 from tts.problem_files import read_problems
+from tts.run import Run
 from tts.solver import open_solver
 from tts.stopping.calibration import Calibration
 from tts.stopping.deepconf import DeepConf
@@ -205,6 +208,29 @@ def test_a_batch_of_other_problems_is_warned_of_once(
     with pytest.raises(SystemExit):
         main(["run", "use.yaml", "--input-file", "new.jsonl"])
     assert capsys.readouterr().err.count("since calibration the problems have changed") == 1
+
+
+class Wasteful(SelfConsistency, name="wasteful"):
+    """Pays for a text that is no candidate, as speculation and retries do."""
+
+    async def solve(self, problem: Problem, run: Run) -> Solution:
+        await run.generate("thrown away")
+        return await super().solve(problem, run)
+
+
+def test_drift_is_looked_for_in_candidates_not_in_what_getting_them_took(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    backend = ScriptedBackend(answer)
+    pipeline = Pipeline(models={"m": Given(backend=backend)}, strategy=Wasteful(samples=3))
+    problems = [pipeline.problem(f"q{n}") for n in range(2)]
+    batch = ManyProblems(pipeline, problems, 0, None, False, 2)
+    seen: list[tuple[int, int]] = []
+    batch.watch = lambda samples, tokens: seen.append((samples, tokens))
+    assert virtual_run(batch.main) == 0
+    reports = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert seen == [(one["samples"], 2 * one["samples"]) for one in reports]
+    assert [one["usage"]["completion_tokens"] for one in reports] == [t + 2 for _, t in seen]
 
 
 def test_what_carries_a_call_does_not_void_a_calibration(folder: Path) -> None:

@@ -56,6 +56,13 @@ def test_the_certified_rule_that_saves_most_is_kept() -> None:
     assert (found.n, found.effective_n, found.samples) == (120, 120.0, N)
 
 
+def test_kept_are_samples_and_tokens_of_what_the_rule_consumed() -> None:
+    found, problems = usual(), crowd(1)
+    runs = [replay(found.rule, one.candidates, N) for one in problems]
+    assert found.used == tuple(run.samples for run in runs)
+    assert found.lengths == tuple(2 * run.samples for run in runs)  # a fake's two words each
+
+
 def rates_of_disagreement(rules: list[StoppingRule], problems: list[Recording]) -> list[float]:
     runs = [replay_all([*rules, Never()], one.candidates, N) for one in problems]
     return [

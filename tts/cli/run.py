@@ -23,6 +23,7 @@ from tts.problem_files import read_problems
 from tts.solver import Solver, open_solver
 from tts.spans import seed_of
 from tts.stopping import StoppingRule
+from tts.stopping.calibration import tokens_of
 from tts.tasks import task_scope
 from tts.toolboxes import allow_tools as allowing
 
@@ -163,6 +164,7 @@ class ManyProblems:
         self.sink, self.texts = sink, texts
         self.slots = anyio.Semaphore(concurrency)
         self.done: dict[int, dict[str, Any]] = {}
+        self.tokens: dict[int, int] = {}
         rule = getattr(pipeline.strategy, "stop", None)
         self.watch = rule.watch(seed) if isinstance(rule, StoppingRule) else None
         self.printed = self.failed = 0
@@ -189,6 +191,7 @@ class ManyProblems:
                 trace=Trace(self.sink, texts=self.texts),
             )
             report = solution.report()
+            self.tokens[index] = tokens_of(solution.candidates)
             if solver.is_interrupted and not solution.usage.calls:
                 report = {"error": "interrupted before its first call"}
         except Exception as error:  # whatever one problem does, the others go on
@@ -201,9 +204,10 @@ class ManyProblems:
         while self.printed in self.done:
             report = self.done.pop(self.printed)
             typer.echo(json.dumps(report, ensure_ascii=False))
+            tokens = self.tokens.pop(self.printed, 0)
             self.printed += 1
             if self.watch is not None and report.get("status") in {"ok", "no_answer"}:
-                trouble = self.watch(report["samples"], report["usage"]["completion_tokens"])
+                trouble = self.watch(report["samples"], tokens)
                 if trouble:
                     typer.echo(f"tts: problem {report['id']}: {trouble}", err=True)
 

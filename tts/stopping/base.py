@@ -58,8 +58,8 @@ class StoppingRule(Component, group="tts.rules", label="rule"):
             seed: Seed of the watch.
 
         Returns:
-            A function that takes in the candidates and the completion tokens of each problem
-            solved, in their order, and returns what to warn of, or None.
+            A function that takes in how many candidates each problem took, in the problems' order,
+            and the completion tokens of those; it returns what to warn of, or None.
         """
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from tts.stopping.replay import Replayed, replay_all
 from tts.stopping.risk import Certificate, certify
 from tts.votes import Tally, Vote
 
-__all__ = ["Calibration", "Point", "Recording", "Target", "calibrate"]
+__all__ = ["Calibration", "Point", "Recording", "Target", "calibrate", "tokens_of"]
 
 _Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 _TARGET = re.compile(r"\s*(disagreement|error)\s*<=\s*([0-9.eE+-]+)\s*")
@@ -95,7 +95,7 @@ class Calibration(Frozen):
     used: tuple[int, ...] = ()
     """Candidates that the rule drew on each problem; later problems are compared with them."""
     lengths: tuple[int, ...] = ()
-    """Completion tokens that it took there; likewise."""
+    """Completion tokens of those candidates; likewise."""
     fingerprint: str = ""
     """Digest of the pipeline it was made for."""
     models: tuple[str, ...] = ()
@@ -187,9 +187,12 @@ def calibrate(
     losses = [[_fails(run.key, key) for run, key in zip(row, wanted, strict=True)] for row in runs]
     certificate = certify(losses, target.level, delta)
     curve = _curve(ladder, runs, certificate)
-    full = sum(_full_tokens(one) for one in recordings) / len(recordings)
+    full = sum(tokens_of(one.candidates) for one in recordings) / len(recordings)
     best = min((point for point in curve if point.certified), key=lambda point: point.tokens)
-    chosen = runs[curve.index(best)]
+    chosen = zip(runs[curve.index(best)], recordings, strict=True)
+    consumed = [
+        [one for one in each.candidates if one.ticket < run.samples] for run, each in chosen
+    ]
     return Calibration(
         rule=best.rule,
         target=target,
@@ -199,8 +202,8 @@ def calibrate(
         samples=n,
         saved=1.0 - best.tokens / full if full else 0.0,
         curve=curve,
-        used=tuple(_candidates(run, one) for run, one in zip(chosen, recordings, strict=True)),
-        lengths=tuple(run.tokens for run in chosen),
+        used=tuple(map(len, consumed)),
+        lengths=tuple(map(tokens_of, consumed)),
         made=datetime.now(UTC).date().isoformat(),
     )
 
@@ -248,9 +251,6 @@ def _curve(
     )
 
 
-def _candidates(run: Replayed, recording: Recording) -> int:
-    return sum(one.ticket < run.samples for one in recording.candidates)
-
-
-def _full_tokens(recording: Recording) -> int:
-    return sum(one.completion.usage.completion_tokens for one in recording.candidates)
+def tokens_of(candidates: Iterable[Candidate]) -> int:
+    """Return the completion tokens of candidates: what they say, not what it took to get them."""
+    return sum(one.completion.usage.completion_tokens for one in candidates)

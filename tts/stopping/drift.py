@@ -39,7 +39,8 @@ class DriftWatch:
 
         Args:
             samples: Candidates that were drawn for it.
-            tokens: Completion tokens of its calls; None if they are not known.
+            tokens: Completion tokens of those candidates, None if not known. What failed, was
+                repeated or was cancelled is left out: it depends on servers and speculation.
 
         Returns:
             True at the problem that raises the flag, once.
