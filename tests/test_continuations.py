@@ -126,3 +126,20 @@ def test_tokens_may_leave_out_the_spaces_between_them() -> None:
         assert [entry.token for entry in found] == ["c"]  # " b" begins before
 
     within(Scoring(said), work)
+
+
+def test_a_split_character_that_is_known_moves_no_later_token() -> None:
+    # "é" in two tokens; the "a" after it must not be looked for beyond the next "a".
+    tokens = ("\ufffd", "\ufffd", "a", "b", "a")
+
+    class Scoring(ScriptedBackend):
+        async def generate(self, request: Request, meter: Any) -> Completion:
+            done = await super().generate(request, meter)
+            entries = tuple(TokenLogprob(token=one, logprob=-0.1) for one in tokens)
+            return done.model_copy(update={"logprobs": entries})
+
+    async def work(run: Run) -> None:
+        for start, count in [(0, 5), (1, 3), (2, 2), (3, 1)]:
+            assert len(await run.score("ask", "éaba", start=start)) == count
+
+    within(Scoring(lambda request: completion("x")), work)

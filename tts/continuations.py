@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tts.alignment import token_starts
 from tts.errors import InvalidResponse
 from tts.messages import Completion, Message, TokenLogprob
 from tts.pieces import Generates
@@ -76,12 +77,10 @@ async def score(
         InvalidResponse: If there is none.
     """
     scored = await run.generate(as_prompt(prompt, role), given=text, **options)
-    place, found = 0, []
-    for entry in scored.logprobs or ():
-        begins = text.find(entry.token, place)  # where spaces are left out of tokens, it is later
-        place = (place if begins < 0 else begins) + len(entry.token)
-        if place - len(entry.token) >= start:
-            found.append(entry)
+    entries = scored.logprobs or ()
+    starts = token_starts([entry.token for entry in entries], text)
+    known = len(text[:start].encode("utf-8", "surrogatepass"))
+    found = [entry for entry, begin in zip(entries, starts, strict=True) if begin >= known]
     if not found:
         raise InvalidResponse(f"{scored.model}: no log-probabilities for the text that was given")
     return tuple(found)
