@@ -63,7 +63,7 @@ async def calibrate(
     scored = tuple(tuple(sorted(own)) for own in found if own)
     if not scored:
         raise ConfigError("no chunk was scored: the trace of a single run says why")
-    return TurnScores(problems=scored, fingerprint=plain.fingerprint())
+    return TurnScores(problems=scored, origin=plain.origin())
 
 
 def _keep(scores: list[tuple[int, float]], record: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, field_validator, model
 
 from tts.errors import ConfigError
 from tts.joint_texts import Chunk, JointText, Writers
+from tts.origins import Origin
 from tts.problem import Problem, Solution
 from tts.registry import mistake
 from tts.run import Run
@@ -112,14 +113,15 @@ class DraftTarget(Strategy, name="draft_target"):
         """Return that both must go on with a text, and the target score one."""
         return {"draft": frozenset({"prefill"}), "target": frozenset({"prefill", "score"})}
 
-    def objection(self, fingerprint: Callable[[Strategy], str]) -> str | None:
+    def objection(self, origin: Callable[[Strategy], Origin]) -> str | None:
         """Refuse a calibration that was made with another pipeline."""
-        made = self.calibration.fingerprint if self.calibration else ""
-        if not made or self.allow_mismatch or made == fingerprint(self.uncalibrated()):
+        made = self.calibration and self.calibration.origin
+        if not (made and made.fingerprint) or self.allow_mismatch:
             return None
-        return (
-            "the calibration was made with other models, prompts or settings: make it anew with "
-            "python -m tts.evals.takeovers, or set allow_mismatch: true and do without its rate"
+        differs = made.difference(origin(self.uncalibrated()))
+        return differs and (
+            f"the calibration was made with another pipeline ({differs}): make it anew with python "
+            "-m tts.evals.takeovers, or set allow_mismatch: true and do without its rate"
         )
 
     def uncalibrated(self) -> DraftTarget:

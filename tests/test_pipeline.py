@@ -13,6 +13,7 @@ from tts.solver import open_solver
 from tts.testing import ScriptedBackend, virtual_run
 
 MODELS = "models:\n  m: {backend: reference}\n"
+TWO = "models:\n  small: {backend: reference}\n  large: {backend: reference}\n"
 YES_NO = "strategy: {use: best_of_n, verifier: yes_no}\n"
 
 
@@ -23,6 +24,21 @@ def load(tmp_path: Path, text: str | bytes) -> Pipeline:
 
 
 @pytest.mark.parametrize(
+    "rest",
+    [
+        "strategy: draft_target\n",  # the first plays both, and nobody said otherwise
+        "strategy: draft_target\nroles: {draft: small, target: small}\n",
+        "strategy: draft_target\nroles: {draft: large}\n",  # the first is left for the target
+        YES_NO + "roles: {verify: large}\n",
+    ],
+)
+def test_roles_that_are_not_given_go_to_the_first_model_where_that_is_plain(
+    tmp_path: Path, rest: str
+) -> None:
+    assert load(tmp_path, TWO + rest).strategy.name in {"draft_target", "best_of_n"}
+
+
+@pytest.mark.parametrize(
     ("text", "line", "column", "words"),
     [
         (MODELS + "strategy: best_of_n\nbudget: {tokens: 3}\n", 4, 10, "unknown key"),
@@ -30,6 +46,8 @@ def load(tmp_path: Path, text: str | bytes) -> Pipeline:
         (MODELS + "strategy: {use: best_of_m}\n", 3, 12, "did you mean 'best_of_n'"),
         (MODELS + "strategy: best_of_n\nroles: {solve: jugde}\n", 4, 9, "no model 'jugde'"),
         (MODELS + "strategy: best_of_n\nroles: {verify: m}\n", 4, 9, "asks no such role"),
+        (TWO + "strategy: draft_target\nroles: {draft: small}\n", 5, 1, "'target' is given to no"),
+        (TWO + YES_NO + "roles: {verify: small}\n", 5, 1, "'large' nothing; say which, solve: M"),
         (MODELS + "strategy: best_of_n\nroles: {slove: m}\n", 4, 9, "did you mean 'solve'"),
         (MODELS + YES_NO + "prompts: {solve: a, verfy: b}\n", 4, 21, "did you mean 'verify'"),
         (MODELS + YES_NO + "prompts: {verify: '{{ oops }'}\n", 4, 11, "not a template"),

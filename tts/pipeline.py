@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -14,6 +12,7 @@ from tts.backends.base import Provider
 from tts.errors import ConfigError
 from tts.frozen import Frozen
 from tts.layers import Budget
+from tts.origins import Origin
 from tts.problem import Problem
 from tts.prompts import check_template
 from tts.registry import mistake, nearest
@@ -34,7 +33,8 @@ class Pipeline(Frozen):
     """Everything a solve needs but the problem and the seed."""
 
     models: Annotated[dict[str, Provider], Field(min_length=1)]
-    """Models by name; the first one plays every role that is not assigned."""
+    """Models by name; the first one plays every role that is not assigned. Where it is assigned
+    another, and some model none, that is refused."""
     concurrency: Annotated[int, Field(ge=1)] | None = None
     """Most calls in flight at once, of all models together; null leaves it to each model's own."""
     strategy: Strategy
@@ -79,6 +79,21 @@ class Pipeline(Frozen):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _roles_leave_no_model_without_one(self) -> Self:
+        """Refuse to let the first model play a role for want of a word while another has none."""
+        first, named = next(iter(self.models)), set(self.roles.values())
+        idle = [name for name in self.models if name not in named]
+        open_roles = [role for role in self.strategy.roles() if role not in self.roles]
+        if idle and open_roles and first in named:
+            played = next(role for role, name in self.roles.items() if name == first)
+            message = (
+                f"{open_roles[0]!r} is given to nobody: {first!r}, the first model, would play it "
+                f"besides {played!r}, and {idle[0]!r} nothing; say which, {open_roles[0]}: MODEL"
+            )
+            raise mistake(Pipeline, ("roles",), message, self.roles)
+        return self
+
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a pipeline file.
@@ -106,8 +121,8 @@ class Pipeline(Frozen):
         except ValidationError as error:
             raise ConfigError(describe(error).removeprefix("text: ")) from error
 
-    def fingerprint(self, strategy: Strategy | None = None) -> str:
-        """Return a digest of all that decides what is sampled and how answers are read and counted.
+    def origin(self, strategy: Strategy | None = None) -> Origin:
+        """Return all that decides what is sampled and how answers are read and counted.
 
         Models with their sampling settings, prompts, answer format, and the strategy but for its
         rule: two pipelines with the same fingerprint draw from the same law.
@@ -120,13 +135,19 @@ class Pipeline(Frozen):
         roles = {}
         for role in asking.roles():
             provider = self.models[self.roles.get(role, first)]
-            sampling = provider.sampling.model_dump(mode="json")
-            roles[role] = [provider.identity(), sampling, prompts.source(role)]
+            roles[role] = {
+                "model": provider.identity(),
+                "sampling": provider.sampling.model_dump(mode="json"),
+                "prompt": prompts.source(role),
+            }
         settings = asking.settings()
         settings.pop("stop", None)
-        values = [roles, settings, self.answer.model_dump(mode="json")]
-        text = json.dumps(values, sort_keys=True, ensure_ascii=False)
-        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        answer = self.answer.model_dump(mode="json")
+        return Origin.of({"roles": roles, "strategy": settings, "answer": answer})
+
+    def fingerprint(self) -> str:
+        """Return the digest of `origin`."""
+        return self.origin().fingerprint
 
     def mistake(self, message: str, *location: int | str) -> ConfigError:
         """Return an error that points at a place in the file this pipeline was read from."""

@@ -25,7 +25,7 @@ def check_pipeline(pipeline: Pipeline, backends: Mapping[str, Backend]) -> None:
     """
     for part in (pipeline.strategy, *pipeline.strategy.parts()):
         if isinstance(part, StoppingRule | Strategy):
-            objection = part.objection(pipeline.fingerprint)
+            objection = part.objection(pipeline.origin)
             if objection is not None:
                 key = "stop" if isinstance(part, StoppingRule) else "calibration"
                 raise pipeline.mistake(objection, "strategy", key)

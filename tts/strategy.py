@@ -9,6 +9,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from tts.origins import Origin
 from tts.problem import Problem, Solution
 from tts.prompts import Prompts
 from tts.registry import Component
@@ -37,11 +38,11 @@ class Strategy(Component, group="tts.strategies", label="strategy"):
         """
         return {}
 
-    def objection(self, fingerprint: Callable[[Strategy], str]) -> str | None:
+    def objection(self, origin: Callable[[Strategy], Origin]) -> str | None:
         """Return why a pipeline must not use this strategy, None if it may.
 
         Args:
-            fingerprint: Digest of the pipeline with another strategy in this one's place.
+            origin: What the pipeline samples with, another strategy in this one's place.
         """
         return None
 

@@ -74,7 +74,7 @@ def test_a_rule_is_calibrated_written_and_used(
     assert "4 problems, 5 samples in full" in printed
     found = Calibration.load("rule.json")
     assert (found.n, found.samples, len(found.data)) == (4, 5, 32)
-    assert found.fingerprint == Pipeline.load("p.yaml").fingerprint()
+    assert found.origin == Pipeline.load("p.yaml").origin()
     assert (folder / "curve.svg").read_text().count("<circle") == len(found.curve)
     use = PIPELINE.replace(
         "samples: 5", "samples: 5, stop: {use: conformal, calibration: rule.json}"
@@ -161,18 +161,18 @@ def test_errors_need_answers_and_a_rule_needs_a_place(
 @pytest.mark.parametrize(
     "change",
     [
-        ("temperature: 0.8", "temperature: 0.9"),
-        ("samples: 5", "samples: 6"),
-        ("samples: 5", "samples: 5, vote: confidence"),
-        ("strategy:", "answer: number\nstrategy:"),
-        ("strategy:", "prompts: {solve: 'Q: {{ problem }}'}\nstrategy:"),
+        ("temperature: 0.8", "temperature: 0.9", "solve.sampling.temperature: was 0.8, is 0.9"),
+        ("samples: 5", "samples: 6", "(strategy.samples: was 5, is 6)"),
+        ("samples: 5", "samples: 5, vote: confidence", 'vote.use: was "plurality", is "con'),
+        ("strategy:", "answer: number\nstrategy:", 'answer.kind: was "auto", is "number"'),
+        ("strategy:", "prompts: {solve: 'Q: {{ problem }}'}\nstrategy:", "solve.prompt: was "),
     ],
 )
 def test_a_pipeline_that_samples_otherwise_refuses_the_calibration(
-    folder: Path, change: tuple[str, str]
+    folder: Path, change: tuple[str, str, str]
 ) -> None:
     assert run(*LOOSE) == 0
-    text = PIPELINE.replace(*change)
+    text = PIPELINE.replace(*change[:2])
 
     async def opened() -> None:
         async with open_solver(Pipeline.load("use.yaml")):
@@ -184,8 +184,9 @@ def test_a_pipeline_that_samples_otherwise_refuses_the_calibration(
         if extra:
             anyio.run(opened)
         else:
-            with pytest.raises(ConfigError, match=r"use\.yaml:.*make it anew with tts calibrate"):
+            with pytest.raises(ConfigError, match=r"use\.yaml:.*make it anew with tts") as refused:
                 anyio.run(opened)
+            assert change[2] in str(refused.value)
 
 
 def test_a_batch_of_other_problems_is_warned_of_once(
@@ -196,7 +197,7 @@ def test_a_batch_of_other_problems_is_warned_of_once(
     Path("p.yaml").write_text(tiny)
     found = Calibration.load("rule.json").model_copy(
         update={
-            "fingerprint": Pipeline.load("p.yaml").fingerprint(),
+            "origin": Pipeline.load("p.yaml").origin(),
             "used": (1,) * 40,
             "lengths": tuple(range(2, 42)),
         }

@@ -137,7 +137,7 @@ def test_a_calibration_file_comes_back_equal(tmp_path: Path) -> None:
     assert hash(rule) == hash(Conformal(calibration=found))
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"version": 2}', "[]"])
+@pytest.mark.parametrize("text", ["", "{}", '{"version": 1}', "[]"])
 def test_what_is_no_calibration_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "rule.json"
     path.write_text(text)
@@ -166,8 +166,8 @@ def test_a_calibrated_rule_stops_as_its_inner_one_and_says_what_is_certified() -
     assert stopped is not None
     assert stopped.reason.startswith("beta: ")
     assert stopped.guarantee == (
-        "same answer as the full vote (full: 16 samples); controls: error <= 0.1 with chance 0.9 "
-        "over calibration sets; unit: question, n = 120, effective n = 120"
+        "same answer as the full vote (full: 16 samples); controls: disagreement, <= 0.1 with "
+        "chance 0.9 over calibration sets; unit: question, n = 120, effective n = 120"
     )
     assert rule.needs == inner.needs
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.stopping.chance import is_surely_above, may_be_at_most
 from tts.errors import ConfigError
+from tts.origins import Origin
 from tts.problem import Candidate
 from tts.stopping import Dominance, StoppingRule
 from tts.stopping.any_of import AnyOf
@@ -163,7 +164,7 @@ def test_any_of_stops_with_the_reason_and_guarantee_of_the_one_that_stops() -> N
     assert rule.needs_iid
     assert not AnyOf(rules=(Dominance(), ESC())).needs_iid
     assert AnyOf(rules=(DeepConf(), ESC())).needs == {"top_logprobs"}
-    assert rule.objection(lambda: "") is None
+    assert rule.objection(Origin) is None
 
 
 def test_a_weighted_certificate_speaks_of_weight() -> None:

@@ -440,7 +440,7 @@ def test_scores_of_other_problems_calibrate_the_pipeline_they_were_made_with(
     solution, records = solve(pipeline(small(), large(), **settings))
     assert solution.answer == "7"
     assert {one["n"] for one in takeovers(records)} == {6}
-    with pytest.raises(ConfigError, match="other models, prompts or settings"):
+    with pytest.raises(ConfigError, match=r"strategy\.chunk: was 8, is 9"):
         solve(pipeline(small(), large(), chunk=9, **settings))
     other, _ = solve(pipeline(small(), large(), chunk=9, allow_mismatch=True, **settings))
     assert other.answer == "7"

@@ -110,7 +110,7 @@ def _signed(
     text = json.dumps([[problem.text, one.truth] for problem, one in pairs])
     return found.model_copy(
         update={
-            "fingerprint": pipeline.fingerprint(),
+            "origin": pipeline.origin(),
             "models": tuple(sorted({_model(one) for one in recordings} - {""})),
             "data": hashlib.blake2b(text.encode(), digest_size=16).hexdigest(),
         }

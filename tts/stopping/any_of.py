@@ -7,6 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
+from tts.origins import Origin
 from tts.stopping.base import CONTINUE, StoppingRule, Verdict
 from tts.stopping.dominance import Dominance
 from tts.stopping.e_process import EProcess
@@ -40,9 +41,9 @@ class AnyOf(StoppingRule, name="any_of"):
         """True if any of the rules judges independent draws only."""
         return any(rule.needs_iid for rule in self.rules)
 
-    def objection(self, fingerprint: Callable[[], str]) -> str | None:
+    def objection(self, origin: Callable[[], Origin]) -> str | None:
         """Return the first objection of a rule."""
-        objections = (rule.objection(fingerprint) for rule in self.rules)
+        objections = (rule.objection(origin) for rule in self.rules)
         return next((one for one in objections if one is not None), None)
 
     def verdict(self, tally: Tally, remaining: int) -> Verdict:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
 
+from tts.origins import Origin
 from tts.problem import StoppedBy
 from tts.registry import Component
 from tts.votes import Tally
@@ -43,11 +44,11 @@ class StoppingRule(Component, group="tts.rules", label="rule"):
         """
         return not getattr(self, "assume_iid", True)
 
-    def objection(self, fingerprint: Callable[[], str]) -> str | None:
+    def objection(self, origin: Callable[[], Origin]) -> str | None:
         """Return why the rule may not be used in a pipeline; None if it may.
 
         Args:
-            fingerprint: Computes the pipeline's fingerprint.
+            origin: Returns what the pipeline samples with.
         """
         return None
 
@@ -103,7 +104,7 @@ def promise(
 
     Args:
         claim: What is said of the answer.
-        kind: What is controlled: `rate`, `mode` or `error`.
+        kind: What is controlled: `rate`, `mode`, `disagreement` or `error`.
         level: At which level, and over what chance.
         unit: What is exchangeable: `question`, `sample` or `turn`.
         n: Units that it rests on.

@@ -16,8 +16,9 @@ from tts.answers import equivalent
 from tts.canonical import canonical
 from tts.errors import ConfigError
 from tts.frozen import Frozen
+from tts.origins import Origin
 from tts.problem import Candidate
-from tts.stopping.base import StoppingRule
+from tts.stopping.base import StoppingRule, promise
 from tts.stopping.replay import Replayed, replay_all
 from tts.stopping.risk import Certificate, certify
 from tts.votes import Tally, Vote
@@ -76,7 +77,7 @@ class Point(Frozen):
 class Calibration(Frozen):
     """A certified rule with all that it rests on; the file of `tts calibrate`."""
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     rule: StoppingRule
     """The certified rule that saves most tokens."""
     target: Target
@@ -96,8 +97,8 @@ class Calibration(Frozen):
     """Candidates that the rule drew on each problem; later problems are compared with them."""
     lengths: tuple[int, ...] = ()
     """Completion tokens of those candidates; likewise."""
-    fingerprint: str = ""
-    """Digest of the pipeline it was made for."""
+    origin: Origin = Origin.model_construct()
+    """What the pipeline it was made for samples with."""
     models: tuple[str, ...] = ()
     """Models it was made with."""
     data: str = ""
@@ -133,10 +134,13 @@ class Calibration(Frozen):
     def guarantee(self) -> str:
         """What is promised of a problem drawn like the calibration problems."""
         claim = "right answer" if self.target.kind == "error" else "same answer as the full vote"
-        return (
-            f"{claim} (full: {self.samples} samples); controls: error <= {self.target.level:g} "
-            f"with chance {1 - self.delta:g} over calibration sets; unit: question, n = {self.n}, "
-            f"effective n = {self.effective_n:g}"
+        return promise(
+            f"{claim} (full: {self.samples} samples)",
+            kind=self.target.kind,
+            level=f"<= {self.target.level:g} with chance {1 - self.delta:g} over calibration sets",
+            unit="question",
+            n=self.n,
+            effective_n=self.effective_n,
         )
 
 

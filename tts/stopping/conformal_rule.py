@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from tts.errors import ConfigError
+from tts.origins import Origin
 from tts.registry import mistake
 from tts.stopping.base import CONTINUE, StoppingRule, Verdict
 from tts.stopping.calibration import Calibration
@@ -52,15 +53,14 @@ class Conformal(StoppingRule, name="conformal"):
         """What the calibrated rule needs."""
         return self.calibration.rule.needs
 
-    def objection(self, fingerprint: Callable[[], str]) -> str | None:
+    def objection(self, origin: Callable[[], Origin]) -> str | None:
         """Refuse a pipeline that the calibration was not made for."""
-        if self.allow_mismatch or self.calibration.fingerprint == fingerprint():
+        differs = None if self.allow_mismatch else self.calibration.origin.difference(origin())
+        if differs is None:
             return None
-        models = ", ".join(self.calibration.models) or "another model"
         return (
-            f"the calibration was made with {models} for other models, prompts, sampling settings, "
-            "samples or answer format than this pipeline's: make it anew with tts calibrate, or "
-            "set allow_mismatch: true and do without its guarantee"
+            f"the calibration was made for another pipeline ({differs}): make it anew with tts "
+            "calibrate, or set allow_mismatch: true and do without its guarantee"
         )
 
     def watch(self, seed: int) -> Callable[[int, int], str | None] | None:

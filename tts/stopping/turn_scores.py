@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from tts.errors import ConfigError
 from tts.frozen import Frozen
+from tts.origins import Origin
 from tts.stopping.conformal import effective_n
 
 __all__ = ["BUCKETS", "TurnScores", "Weighed", "bucket_of", "weighed_by_bucket"]
@@ -35,8 +36,8 @@ class TurnScores(Frozen):
 
     problems: Annotated[tuple[tuple[tuple[int, float], ...], ...], Field(min_length=1)]
     """By problem, the turn and score of each chunk of all its samples."""
-    fingerprint: str = ""
-    """Of the pipeline it was made with: another's scores are of another law."""
+    origin: Origin = Origin.model_construct()
+    """What the pipeline it was made with samples with: another's scores are of another law."""
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
