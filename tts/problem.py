@@ -153,6 +153,7 @@ class Solution(Frozen):
             "parse_failures": self.parse_failures,
             "failed_calls": self.failed_calls,
             "failed_by_role": self.failed_by_role,
+            "notes": self.notes,
             "trace_id": self.trace_id,
             **graph,
         }

@@ -45,6 +45,11 @@ def test_whose_calls_failed_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert "left out: 3 failed calls (select 1, solve 2)" in lines
 
 
+def test_what_the_strategy_measured_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = told(capsys, notes={"decisions": 60.0, "takeover_rate_0": 0.3912})
+    assert "noted: decisions 60, takeover_rate_0 0.3912" in lines
+
+
 def test_where_scores_choose_they_stand_beside_the_counts(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

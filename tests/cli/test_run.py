@@ -19,7 +19,7 @@ from tts.testing import FlakyBackend, ScriptedBackend
 
 KEYS = [
     "answer", "text", "status", "exhausted", "strategy", "stopped_by", "samples", "usage",
-    "parse_failures", "failed_calls", "failed_by_role", "trace_id",
+    "parse_failures", "failed_calls", "failed_by_role", "notes", "trace_id",
 ]  # fmt: skip
 USAGE = [
     "calls", "cancelled_calls", "cached_calls", "prompt_tokens", "completion_tokens",
@@ -230,3 +230,17 @@ def test_run_error_of_the_model_is_exit_1(tts: Tts, pipeline: Path, tmp_path: Pa
     assert outcome.code == 1
     assert "context" in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+def test_run_names_each_model_and_what_the_strategy_noted(tts: Tts, tmp_path: Path) -> None:
+    path = tmp_path / "draft.yaml"
+    path.write_text(
+        "models:\n  small: {backend: reference, model: draft}\n  large: {backend: reference}\n"
+        "roles: {draft: small, target: large}\n"
+        "strategy: {use: draft_target, samples: 2, turns: 2, chunk: 8}\n"
+    )
+    shown = tts("run", path, "--input", FACTS)
+    assert "draft_target on reference-draft (small), reference (large)" in shown.out
+    assert "noted: " in shown.out
+    noted = json.loads(tts("run", path, "--input", FACTS, "--json").out)["notes"]
+    assert {"decisions", "takeovers", "unscored", "takeover_rate_0"} <= set(noted)

@@ -82,6 +82,9 @@ class Display:
             self._print(f"{what} ended the work: {found} found until then")
         elif solution.exhausted is not None:
             self._print(f"{_limit(solution)} was overspent: more was counted than reserved")
+        if solution.notes:
+            noted = ", ".join(f"{name} {value:.4g}" for name, value in solution.notes.items())
+            self._print(f"noted: {noted}")
         for number, what in (
             (solution.failed_calls, _failures(solution)),
             (solution.parse_failures, "answers or judgements that could not be read"),

@@ -129,8 +129,7 @@ class OneProblem:
         return 130 if interrupted else int(not answered)
 
     async def _show(self, solver: Solver) -> tuple[Solution | None, bool]:
-        models = ", ".join(provider.name for provider in self.pipeline.models.values())
-        display = Display(f"{self.pipeline.strategy.name} on {models}")
+        display = Display(f"{self.pipeline.strategy.name} on {_named(solver)}")
         with display:
             solution, interrupted = await _interruptible(
                 solver, lambda: self._solve(solver, display)
@@ -210,6 +209,14 @@ class ManyProblems:
                 trouble = self.watch(report["samples"], tokens)
                 if trouble:
                     typer.echo(f"tts: problem {report['id']}: {trouble}", err=True)
+
+
+def _named(solver: Solver) -> str:
+    """Name the models as servers know them; several also as the pipeline does."""
+    names = {name: stack.top.name for name, stack in solver.stacks.items()}
+    if len(names) == 1:
+        return next(iter(names.values()))
+    return ", ".join(f"{model} ({name})" for name, model in names.items())
 
 
 def _tell_trouble(solver: Solver) -> None:
