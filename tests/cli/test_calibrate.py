@@ -263,6 +263,23 @@ def test_a_budget_that_ends_a_full_vote_is_refused() -> None:
         virtual_run(lambda: recorder.record(problems))
 
 
+def test_progress_and_cost_of_sampling_are_told_on_standard_error(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = Path("votes.jsonl").read_text().splitlines(keepends=True)
+    Path("votes.jsonl").write_text(lines[0])
+    assert run(*LOOSE) == 0
+    captured = capsys.readouterr()
+    first, second, last = captured.err.splitlines()
+    assert first.startswith("tts: 1 of 3 problems sampled, about ")
+    assert second.startswith("tts: 2 of 3 problems sampled, about ")
+    assert last.startswith("tts: 3 problems sampled, 1 taken from the file; 15 calls, ")
+    assert last.endswith(" tokens, $0")
+    assert "sampled" not in captured.out
+    assert run(*LOOSE) == 0
+    assert capsys.readouterr().err == ""  # nothing was drawn
+
+
 def test_a_rule_that_looks_at_alternatives_has_them_asked_for() -> None:
     backend = ScriptedBackend(answer)
     pipeline = Pipeline(models={"m": Given(backend=backend)}, strategy=SelfConsistency(samples=4))

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tts.cli.words import plain
+from tts.cli.words import duration, plain
 from tts.evals.figures import Comparison, Summary
 from tts.evals.progress import Line, Progress
 from tts.evals.records import Cell, Row
@@ -90,20 +90,12 @@ def _live_row(line: Line) -> list[str]:
 
 def _state(progress: Progress) -> str:
     """Return how far it is, in one line."""
-    left = "" if progress.left is None else f", about {_duration(progress.left)} left"
+    left = "" if progress.left is None else f", about {duration(progress.left)} left"
     cost = "price unknown" if progress.usd is None else f"${progress.usd:.4g}"
     return (
-        f"{progress.done} of {progress.total} solved, {_duration(progress.elapsed)}{left}; "
+        f"{progress.done} of {progress.total} solved, {duration(progress.elapsed)}{left}; "
         f"{progress.tokens:,} tokens, {cost}"
     )
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 def _label(strategy: str, budget: str) -> str:

@@ -15,6 +15,7 @@ import typer
 from pydantic import ValidationError
 
 from tts.calibration_curve import figure, plot, table
+from tts.cli.sampling import Sampling
 from tts.errors import ConfigError
 from tts.pictures import FORMATS, require_plot, save
 from tts.pipeline import Pipeline, read_text
@@ -224,9 +225,13 @@ class Recorder:
         names = [self._name(index, problem) for index, problem in enumerate(problems)]
         missing = [index for index, name in enumerate(names) if name not in self.kept.votes]
         if missing:
-            async with open_solver(self.pipeline) as solver:
-                work = partial(self._draw, solver, problems, names)
-                await for_each(work, missing)
+            sampling = Sampling(len(names), len(names) - len(missing))
+            try:
+                async with open_solver(self.pipeline) as solver:
+                    work = partial(self._draw, solver, problems, names, sampling)
+                    await for_each(work, missing)
+            finally:
+                sampling.end()
         return [self.kept.votes[name] for name in names]
 
     def _name(self, index: int, problem: Problem) -> str:
@@ -234,10 +239,16 @@ class Recorder:
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     async def _draw(
-        self, solver: Solver, problems: list[Problem], names: list[str], index: int
+        self,
+        solver: Solver,
+        problems: list[Problem],
+        names: list[str],
+        sampling: Sampling,
+        index: int,
     ) -> None:
         async with self._slots:
             solution = await solver.solve(problems[index], seed=seed_of(self._seed, "batch", index))
+        sampling.add(solution.usage)
         if solution.status == "budget_exhausted":
             raise self.pipeline.mistake(
                 f"the budget ended the full vote of problem {problems[index].id}: raise it",
