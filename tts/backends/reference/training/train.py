@@ -30,6 +30,7 @@ from tts.backends.reference.training.model import (
 from tts.backends.reference.training.model import Shape as ModelShape
 from tts.backends.reference.training.optimizer import State, fresh, update
 from tts.backends.reference.training.packing import Batch
+from tts.backends.reference.training.roles import MIXES
 from tts.backends.reference.training.sampling import sample_cases
 from tts.backends.reference.training.vocabulary import build
 
@@ -70,9 +71,11 @@ class Plan:
         muon: Whether matrices are Muon's; else Adam's.
         prompt_weight: Of the loss on the problems' own texts.
         compiled: Whether to compile the network: slow to begin, then twice as fast.
-        start: Folder of an earlier run whose weights and tokenizer a new one begins with. With
-            fewer layers than it has, those kept are spread evenly, and no drafts are sampled: a
-            network cut this way has to learn solving anew.
+        start: Folder of an earlier run, or of a model, whose weights and tokenizer a new one
+            begins with. With fewer layers than it has, those kept are spread evenly, and no drafts
+            are sampled: a network cut this way has to learn solving anew.
+        mix: What is taught, a name of `roles.MIXES`.
+        levels: Operations of the problems; none for a course from short to long ones.
     """
 
     hours: float
@@ -84,6 +87,8 @@ class Plan:
     prompt_weight: float = 0.0
     compiled: bool = True
     start: Path | None = None
+    mix: str = "all"
+    levels: tuple[int, ...] = ()
 
     def shape(self, vocabulary: int) -> ModelShape:
         """Return the network's sizes."""
@@ -133,7 +138,7 @@ class Run:
         self.cut = False
         self.parameters = initial(self.shape, plan.seed)
         if plan.start is not None:
-            given = _groups(plan.start / "checkpoint.safetensors")["parameters"]
+            given = _weights(plan.start, self.parameters)
             self.cut = len(given["qkv"]) > plan.layers
             self.parameters = _cut(given, plan.layers) if self.cut else given
         self.state = fresh(self.parameters, plan.muon)
@@ -224,7 +229,8 @@ class Run:
         return cost.item(), hits.item()
 
     def _examiner(self) -> Callable[[], list[float]]:
-        batch = Corpus(self.tokenizer, "test", 0).batch(0, _MIDDLE)
+        shape = _SHORT._replace(levels=self.plan.levels) if self.plan.levels else _MIDDLE
+        batch = Corpus(self.tokenizer, "test", 0, mix=self.plan.mix).batch(0, shape)
         given = inputs(batch, self.shape)
 
         def examine() -> list[float]:
@@ -237,7 +243,7 @@ class Run:
         """Return the newest drafts, after drawing them if it is time."""
         share = self.progress.seconds / (self.plan.hours * 3600)
         path = self.plan.out / f"drafts{self.progress.rounds}.jsonl"
-        if self.cut:
+        if self.cut or not MIXES[self.plan.mix].drafts:
             return None
         due = _ROUNDS if self.plan.start is None else _LATER_ROUNDS
         if self.progress.rounds < len(due) and share >= due[self.progress.rounds]:
@@ -253,15 +259,17 @@ class Run:
 
     def _batches(self, limit: float) -> Iterator[Batch]:
         """Yield batches until the time is up, drawing the next ones while one is learned."""
-        source = supply.Source(
-            self.plan.out / "tokenizer.json", self.plan.seed, self.plan.prompt_weight
-        )
+        plan = self.plan
+        tokenizer = plan.out / "tokenizer.json"
+        source = supply.Source(tokenizer, plan.seed, plan.prompt_weight, plan.mix)
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
 
             def ask(index: int) -> Future[Batch]:
                 cases = self._cases()
                 share = self.progress.seconds / limit
                 shape = shape_of(index, share, cases is not None)
+                if plan.levels:
+                    shape = _SHORT._replace(levels=plan.levels)
                 return pool.submit(supply.draw, source, cases, index, shape)
 
             coming = ask(self.progress.step)
@@ -288,6 +296,19 @@ def _cut(parameters: Parameters, layers: int) -> Parameters:
     kept = np.linspace(0, len(parameters["qkv"]) - 1, layers).round().astype(int).tolist()
     return {
         name: value[kept].clone() if name in names else value for name, value in parameters.items()
+    }
+
+
+def _weights(folder: Path, shaped: Parameters) -> Parameters:
+    """Return the weights of a run, or of a model with the marks of its paths."""
+    checkpoint = folder / "checkpoint.safetensors"
+    if checkpoint.exists():
+        return _groups(checkpoint)["parameters"]
+    arrays = export.read(folder)
+    marks = load_file(folder / "segments.safetensors")["segments"].float()
+    return {
+        name: torch.from_numpy(arrays[name]).contiguous() if name in arrays else marks.clone()
+        for name in shaped
     }
 
 
