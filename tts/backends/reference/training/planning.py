@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tts.backends.reference.training.cases import Case
 from tts.backends.reference.training.instructions import ask, shipped
