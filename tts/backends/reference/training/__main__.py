@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="an earlier run or a model to go on from")
     parser.add_argument("--mix", choices=sorted(MIXES), default="all", help="what is taught")
     parser.add_argument("--levels", type=int, nargs="+", default=[], help="operations; all")
+    parser.add_argument("--peak", type=float, default=1.0, help="highest share of the full rates")
     given = parser.parse_args()
     plan = Plan(
         given.hours,
@@ -34,6 +35,7 @@ def main() -> None:
         start=given.start,
         mix=given.mix,
         levels=tuple(given.levels),
+        peak=given.peak,
     )
     Run(plan).train()
 

@@ -18,7 +18,8 @@ from safetensors.torch import load_file, save_file
 
 from tts.backends.reference.tokenizer import Tokenizer
 from tts.backends.reference.training import export, supply
-from tts.backends.reference.training.corpus import Corpus, Shape
+from tts.backends.reference.training.corpus import Corpus
+from tts.backends.reference.training.course import examined, rate, shape_of
 from tts.backends.reference.training.model import (
     MATRICES,
     Inputs,
@@ -34,21 +35,13 @@ from tts.backends.reference.training.roles import MIXES
 from tts.backends.reference.training.sampling import sample_cases
 from tts.backends.reference.training.vocabulary import build
 
-__all__ = ["Plan", "Run", "rate", "shape_of"]
+__all__ = ["Plan", "Run"]
 
-_SHORT = Shape(18, 256, (1, 2, 3, 4, 5))
-_MIDDLE = Shape(12, 384, (2, 3, 4, 5, 6, 7))
-_LONG = Shape(7, 640, (4, 5, 6, 7, 8, 9, 10))
-_WIDE = Shape(4, 1024, (4, 5, 6, 7, 8, 9, 10))
-_EARLY_LEVELS = (1, 2, 3)
-_EARLY_SHARE = 0.06
 _ROUNDS = (0.4, 0.6, 0.8)
 _LATER_ROUNDS = (0.0, 0.5)
 """Progress at which the model samples drafts of its own: in a first run, and in one that goes on
 from another's weights."""
 _KEYS = 900
-_WARM_UP = 60
-_CONSTANT = 0.35
 _REPORT = 100
 _SAVE_SECONDS = 120.0
 _CHECK_SECONDS = 150.0
@@ -76,6 +69,7 @@ class Plan:
             are sampled: a network cut this way has to learn solving anew.
         mix: What is taught, a name of `roles.MIXES`.
         levels: Operations of the problems; none for a course from short to long ones.
+        peak: Highest share of the full learning rates; less keeps more of what `start` knows.
     """
 
     hours: float
@@ -89,6 +83,7 @@ class Plan:
     start: Path | None = None
     mix: str = "all"
     levels: tuple[int, ...] = ()
+    peak: float = 1.0
 
     def shape(self, vocabulary: int) -> ModelShape:
         """Return the network's sizes."""
@@ -104,20 +99,6 @@ class Progress:
     tokens: int = 0
     seconds: float = 0.0
     rounds: int = 0
-
-
-def rate(progress: float, steps: int) -> float:
-    """Return the share of the full rate: a short warm-up, then constant, then linear to zero."""
-    falling = (1.0 - progress) / (1.0 - _CONSTANT)
-    return min(1.0, (steps + 1) / _WARM_UP) * max(0.0, min(1.0, falling))
-
-
-def shape_of(index: int, progress: float, own: bool) -> Shape:
-    """Return the rows of a step: short problems first, long rows once drafts are at hand."""
-    if progress < _EARLY_SHARE and not own:
-        return _SHORT._replace(levels=_EARLY_LEVELS)
-    turn = (_WIDE, _LONG, _MIDDLE, _LONG) if own else (_SHORT, _MIDDLE, _MIDDLE, _LONG)
-    return turn[index % 4] if own or index % 16 else _LONG
 
 
 class Run:
@@ -199,7 +180,7 @@ class Run:
         recent: list[tuple[float, float]] = []
         last = time.monotonic()
         for batch in self._batches(limit):
-            share = rate(self.progress.seconds / limit, self.progress.step)
+            share = self.plan.peak * rate(self.progress.seconds / limit, self.progress.step)
             recent.append(self._learn(batch, measure, share))
             self.progress.step += 1
             self.progress.tokens += batch.tokens.size
@@ -229,8 +210,8 @@ class Run:
         return cost.item(), hits.item()
 
     def _examiner(self) -> Callable[[], list[float]]:
-        shape = _SHORT._replace(levels=self.plan.levels) if self.plan.levels else _MIDDLE
-        batch = Corpus(self.tokenizer, "test", 0, mix=self.plan.mix).batch(0, shape)
+        corpus = Corpus(self.tokenizer, "test", 0, mix=self.plan.mix)
+        batch = corpus.batch(0, examined(self.plan.levels))
         given = inputs(batch, self.shape)
 
         def examine() -> list[float]:
@@ -267,9 +248,7 @@ class Run:
             def ask(index: int) -> Future[Batch]:
                 cases = self._cases()
                 share = self.progress.seconds / limit
-                shape = shape_of(index, share, cases is not None)
-                if plan.levels:
-                    shape = _SHORT._replace(levels=plan.levels)
+                shape = shape_of(index, share, cases is not None, plan.levels)
                 return pool.submit(supply.draw, source, cases, index, shape)
 
             coming = ask(self.progress.step)
