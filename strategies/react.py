@@ -27,7 +27,8 @@ class React(Strategy, name="react"):
 
     Cost: at most `max_steps` model calls, each as deep as its number; every prompt holds all
     results before it.
-    Source: Yao et al. 2022, arXiv:2210.03629, without separate thoughts.
+    Source: Yao et al. 2022, arXiv:2210.03629: thought, action, observation; the action alone where
+    the model writes no thought.
     """
 
     tools: tuple[Toolbox, ...] = ()
@@ -77,7 +78,7 @@ class React(Strategy, name="react"):
         if call is None:
             run.count_parse_failure()
             return f"{' '.join(said.split())[:200]} = error: neither a call nor Finish"
-        written = " ".join(call.text.split())
+        written = _thought(said) + " ".join(call.text.split())
         try:
             bound = bind(call, tools)
             result = await run.call(bound.tool, bound.filled({}))
@@ -89,6 +90,13 @@ class React(Strategy, name="react"):
 
 def _answered(completion: Completion, answer: str) -> Solution:
     return Solution.of(Candidate(ticket=0, completion=completion, answer=answer))
+
+
+def _thought(text: str) -> str:
+    """Return the line that says what the call is for, as a line of its own; or nothing."""
+    lines = (line.strip() for line in text.splitlines())
+    thought = next((line for line in lines if line.lower().startswith("thought:")), "")
+    return f"{thought}\n" if thought else ""
 
 
 def _first_call(text: str) -> Call | None:

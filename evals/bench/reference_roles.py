@@ -23,9 +23,9 @@ from tts.backends.reference.model import Transformer
 from tts.backends.reference.rendering import Renderer
 from tts.backends.reference.sampling import Settings
 from tts.backends.reference.tokenizer import Tokenizer
+from tts.backends.reference.training.calling import TOOLS
 from tts.backends.reference.training.countdown import draw_countdown, reaches
 from tts.backends.reference.training.instructions import WORDINGS, shipped
-from tts.backends.reference.training.planning import TOOLS
 from tts.backends.reference.training.solutions import answer_of
 from tts.backends.reference.training.world import Problem, apply, draw_problem
 from tts.backends.reference.weights import load_config, load_tensors

@@ -55,6 +55,12 @@ def test_earlier_calls_are_shown() -> None:
     assert "1. math(1) = 2" in play(["Finish: 1"], history=("math(1) = 2",))[2].asked("act")[0]
 
 
+def test_thoughts_stay_with_their_calls() -> None:
+    said = ["Thought: look for a\nsearch(a)", "thought: well", "Finish: 7"]
+    prompt = play(said)[2].asked("act")[2]
+    assert "1. Thought: look for a\nsearch(a) = <a>\n2. thought: well = error: " in prompt
+
+
 @pytest.mark.parametrize("error", [BackendUnavailable("gone"), AuthenticationError("no key")])
 def test_when_every_call_fails_the_error_comes_out(error: Exception) -> None:
     model = SpeakingBackend({}, dies_after={"act": 0}, error=lambda: error)

@@ -10,15 +10,16 @@ import torch
 from tts.backends.reference.engine import Engine
 from tts.backends.reference.model import Transformer
 from tts.backends.reference.tokenizer import Tokenizer
-from tts.backends.reference.training import train
+from tts.backends.reference.training import course, train
 from tts.backends.reference.training.cases import cases_of
 from tts.backends.reference.training.corpus import Corpus, Shape
+from tts.backends.reference.training.course import rate
 from tts.backends.reference.training.export import read
 from tts.backends.reference.training.model import Shape as ModelShape
 from tts.backends.reference.training.model import forward, initial, inputs, loss
 from tts.backends.reference.training.optimizer import fresh, update
 from tts.backends.reference.training.packing import Batch
-from tts.backends.reference.training.train import Plan, Run, rate
+from tts.backends.reference.training.train import Plan, Run
 from tts.backends.reference.training.vocabulary import build
 from tts.backends.reference.weights import load_config, load_tensors
 
@@ -36,7 +37,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows short enough to be computed in no time."""
     for name in ("_LONG", "_SHORT", "_MIDDLE"):
-        monkeypatch.setattr(train, name, SHAPE)
+        monkeypatch.setattr(course, name, SHAPE)
     monkeypatch.setattr(train, "_ROUNDS", ())
 
 
@@ -166,6 +167,19 @@ def test_a_run_can_go_on_with_fewer_layers_and_draws_no_drafts(
         assert torch.equal(value, whole[[0, 2, 4]] if len(whole) == 5 else whole)
     cut.train()
     assert cut.progress.rounds == 0
+
+
+@pytest.mark.usefixtures("small")
+def test_a_run_can_go_on_from_a_model_and_teach_a_few_roles(tmp_path: Path) -> None:
+    given = Run(Plan(1e-9, 0, tmp_path / "run", 2, 32, compiled=False))
+    given.train()
+    model = tmp_path / "run" / "model"
+    plan = Plan(1e-9, 0, tmp_path / "more", 2, 32, compiled=False, start=model, mix="calling")
+    more = Run(plan)
+    for name, value in more.parameters.items():
+        assert torch.allclose(value, given.parameters[name], atol=2e-3)  # weights are float16
+    more.train()
+    assert more.progress.rounds == 0
 
 
 @pytest.mark.usefixtures("small")

@@ -142,7 +142,7 @@ def test_a_batch_is_a_function_of_seed_and_index() -> None:
 def test_pieces_join_to_the_text_the_model_would_write(name: str) -> None:
     tokenizer, rng = built(), random.Random(4)
     problem = draw_problem(rng, 4, "sentences", "train")
-    made = ROLES[name][0](Case(problem), rng)
+    made = ROLES[name](Case(problem), rng)
     ids = Corpus(tokenizer, "train", 0).encode(made, problem.text).ids
     response = ids[ids.index(tokenizer.special("<|assistant|>")) + 1 : -1]
     assert tokenizer.encode(tokenizer.decode(response)) == response
@@ -150,13 +150,13 @@ def test_pieces_join_to_the_text_the_model_would_write(name: str) -> None:
 
 def test_a_prompt_without_its_problem_is_refused() -> None:
     rng = random.Random(4)
-    made = ROLES["solve"][0](Case(draw_problem(rng, 2, "facts", "train")), rng)
+    made = ROLES["solve"](Case(draw_problem(rng, 2, "facts", "train")), rng)
     with pytest.raises(ValueError, match="begin"):
         Corpus(built(), "train", 0).encode(made, "Another problem")
 
 
 def test_every_word_of_the_world_is_a_token() -> None:
     tokenizer = built()
-    assert tokenizer.vocab_size <= 1152
+    assert tokenizer.vocab_size <= 1216
     assert [word for word in words(1) if len(tokenizer.encode(word)) != 1] == []
     assert [tokenizer.special(name) for name in CONTROLS] == list(range(len(CONTROLS)))

@@ -21,7 +21,7 @@ from tts.backends.reference.training.refining import notes
 from tts.backends.reference.training.responses import Branch
 from tts.backends.reference.training.roles import ROLES
 from tts.backends.reference.training.solutions import answer_of, draft, read
-from tts.backends.reference.training.world import Problem, draw_problem
+from tts.backends.reference.training.world import Operation, Problem, apply, draw_problem
 
 SEEDS = st.integers(0, 10**6)
 PROBLEM = "Facts:\nkeys = 4\nhats = keys + 3\nQuestion: hats?"
@@ -42,10 +42,10 @@ def response(made: Branch) -> str:
 @pytest.mark.parametrize("name", ROLES)
 @given(problem=PROBLEMS, seed=SEEDS)
 def test_a_prompt_begins_with_its_problem(name: str, problem: Problem, seed: int) -> None:
-    made = ROLES[name][0](Case(problem), random.Random(seed))
+    made = ROLES[name](Case(problem), random.Random(seed))
     assert made.prompt.startswith(problem.text)
     assert any(piece.weight for piece in made.pieces)
-    assert made == ROLES[name][0](Case(problem), random.Random(seed))
+    assert made == ROLES[name](Case(problem), random.Random(seed))
 
 
 @pytest.mark.parametrize("role", SHIPPED)
@@ -62,6 +62,7 @@ def test_the_strategies_own_template_leads(role: str) -> None:
     }
     variables |= {"drafts": texts, "bound": 64, "workspace": "keys = 4", "calls": ["add(4, 3)"]}
     variables |= {"tools": ["add(a, b)"], "outline": "hats from keys", "count": 2}
+    variables |= {"plan": ["1. add(4, 3)"], "problems": ["2. ad(1)"], "missing": "x", "next": 2}
     expected = template.render(variables).strip()
     asked = Counter(ask(role, random.Random(seed), **variables) for seed in range(300))
     assert asked.most_common(1)[0][0] == expected
@@ -79,7 +80,7 @@ def test_wordings_are_distinct_and_put_the_problem_first(role: str) -> None:
 
 @given(problem=PROBLEMS, seed=SEEDS, name=st.sampled_from(["solve", "guided", "refine", "merge"]))
 def test_solving_roles_end_in_the_answer(problem: Problem, seed: int, name: str) -> None:
-    made = ROLES[name][0](Case(problem), random.Random(seed))
+    made = ROLES[name](Case(problem), random.Random(seed))
     assert response(made).endswith(f"\nAnswer: {problem.answer}")
     assert made.pieces[-1].weight
 
@@ -87,7 +88,7 @@ def test_solving_roles_end_in_the_answer(problem: Problem, seed: int, name: str)
 @given(problem=PROBLEMS, seed=SEEDS, name=st.sampled_from(["solve", "refine", "merge"]))
 def test_choices_are_the_quantities_that_are_ready(problem: Problem, seed: int, name: str) -> None:
     done: list[str] = []
-    for piece in ROLES[name][0](Case(problem), random.Random(seed)).pieces:
+    for piece in ROLES[name](Case(problem), random.Random(seed)).pieces:
         if not piece.choices:
             continue
         step = re.findall(r"[a-z]+", piece.text)[0]
@@ -104,7 +105,7 @@ def test_choices_are_the_quantities_that_are_ready(problem: Problem, seed: int, 
 
 @given(problem=PROBLEMS, seed=SEEDS)
 def test_outlines_can_be_solved_backward(problem: Problem, seed: int) -> None:
-    made = ROLES["outline"][0](Case(problem), random.Random(seed))
+    made = ROLES["outline"](Case(problem), random.Random(seed))
     lines = response(made).split("\n")
     assert len({each.partition(". ")[2] for each in lines}) == len(lines)
     for number, each in enumerate(lines, 1):
@@ -128,14 +129,14 @@ def test_outlines_differ(problem: Problem, seed: int, count: int) -> None:
 
 @given(problem=PROBLEMS, seed=SEEDS)
 def test_a_verdict_agrees_with_the_answer(problem: Problem, seed: int) -> None:
-    made = ROLES["verify"][0](Case(problem), random.Random(seed))
+    made = ROLES["verify"](Case(problem), random.Random(seed))
     stated = answer_of(made.prompt[len(problem.text) :])
     assert made.pieces[0].text == ("Yes" if stated == problem.answer else "No")
 
 
 @given(problem=PROBLEMS, seed=SEEDS)
 def test_a_critique_ends_at_the_first_mistake(problem: Problem, seed: int) -> None:
-    made = ROLES["critique"][0](Case(problem), random.Random(seed))
+    made = ROLES["critique"](Case(problem), random.Random(seed))
     *lines, verdict = response(made).split("\n")
     marks = [each.split()[-1] for each in lines]
     assert marks[:-1] == ["ok"] * (len(marks) - 1)
@@ -146,14 +147,14 @@ def test_a_critique_ends_at_the_first_mistake(problem: Problem, seed: int) -> No
 def test_verdicts_are_balanced() -> None:
     rng = random.Random(5)
     problem = draw_problem(rng, 3, "facts", "train")
-    said = Counter(response(ROLES["verify"][0](Case(problem), rng)) for _ in range(400))
+    said = Counter(response(ROLES["verify"](Case(problem), rng)) for _ in range(400))
     assert set(said) == {"Yes", "No"}
     assert abs(said["Yes"] - 200) < 50
 
 
 @given(problem=PROBLEMS, seed=SEEDS)
 def test_the_selected_solution_is_a_right_one(problem: Problem, seed: int) -> None:
-    made = ROLES["select"][0](Case(problem), random.Random(seed))
+    made = ROLES["select"](Case(problem), random.Random(seed))
     stated = re.findall(r"Answer: (\d+)", made.prompt[len(problem.text) :])
     right = {str(at + 1) for at, each in enumerate(stated) if int(each) == problem.answer}
     assert response(made) in right == set(made.pieces[0].choices)
@@ -162,7 +163,7 @@ def test_the_selected_solution_is_a_right_one(problem: Problem, seed: int) -> No
 @given(problem=PROBLEMS, seed=SEEDS)
 def test_planned_calls_execute_to_the_answer(problem: Problem, seed: int) -> None:
     results: list[int] = []
-    made = response(ROLES["calls"][0](Case(problem), random.Random(seed)))
+    made = response(ROLES["calls"](Case(problem), random.Random(seed)))
     *lines, last = made.split("\n")
     thoughts = [each for each in lines if each.startswith("Thought: ")]
     calls = [each for each in lines if each not in thoughts]
@@ -181,8 +182,51 @@ def test_planned_calls_execute_to_the_answer(problem: Problem, seed: int) -> Non
 
 
 @given(problem=PROBLEMS, seed=SEEDS)
+def test_one_call_at_a_time_leads_to_the_answer(problem: Problem, seed: int) -> None:
+    made = ROLES["act"](Case(problem), random.Random(seed))
+    said = response(made)
+    results = [int(each) for each in re.findall(r"\) = (\d+)\n", made.prompt)]
+    if said.startswith("Finish"):
+        assert said == f"Finish: {problem.answer}"
+        assert results[-1] == problem.answer
+        return
+    found = re.fullmatch(r"Thought: ([a-z]+) = .+ = (.+)\n(add|sub|mul)\((\d+), (\d+)\)", said)
+    assert found
+    name, carried, function, one, two = found.groups()
+    signs = {"add": "+", "sub": "-", "mul": "*"}
+    assert carried == f"{one} {signs[function]} {two}"
+    known = {problem.values[each] for each in problem.needed if not problem.needs(each)}
+    definition = problem.definitions[name]
+    assert isinstance(definition, Operation)
+    assert {int(one), int(two)} <= known | {*results} | {
+        side for side in (definition.left, definition.right) if isinstance(side, int)
+    }
+    assert apply(int(one), signs[function], int(two)) == problem.values[name]
+
+
+@pytest.mark.parametrize("role", ["replan", "repair"])
+@given(problem=PROBLEMS, seed=SEEDS)
+def test_what_is_planned_again_executes_to_the_answer(
+    role: str, problem: Problem, seed: int
+) -> None:
+    made = ROLES[role](Case(problem), random.Random(seed))
+    results: dict[str, int] = {}
+    told = made.prompt.partition("These lines")[0].partition("Wrong:")[0] + "\n"
+    calls = re.findall(
+        r"(\d+)\. (add|sub|mul)\((\$?\d+), (\$?\d+)\)( = error)?", told + response(made)
+    )
+    kept = [each for each in calls if not each[-1]]
+    for number, function, *sides, _ in kept:
+        one, two = (results[side[1:]] if side[0] == "$" else int(side) for side in sides)
+        assert number not in results
+        results[number] = {"add": one + two, "sub": one - two, "mul": one * two}[function]
+    assert results[kept[-1][0]] == problem.answer
+    assert re.search(r"\n\d+\. join\(\)$", response(made))
+
+
+@given(problem=PROBLEMS, seed=SEEDS)
 def test_a_join_finishes_with_the_answer_or_names_the_call(problem: Problem, seed: int) -> None:
-    made = ROLES["join"][0](Case(problem), random.Random(seed))
+    made = ROLES["join"](Case(problem), random.Random(seed))
     if "= error" in made.prompt:
         assert re.fullmatch(r"Replan: call \d+ failed", response(made))
     else:
@@ -191,7 +235,7 @@ def test_a_join_finishes_with_the_answer_or_names_the_call(problem: Problem, see
 
 @given(problem=PROBLEMS, seed=SEEDS)
 def test_sub_problems_need_what_the_quantity_needs(problem: Problem, seed: int) -> None:
-    lines = response(ROLES["decompose"][0](Case(problem), random.Random(seed))).split("\n")
+    lines = response(ROLES["decompose"](Case(problem), random.Random(seed))).split("\n")
     names: list[str] = []
     for number, each in enumerate(lines, 1):
         found = re.fullmatch(rf"{number}\. ([a-z]+) from ([a-z ]+) \[([\d, ]*)\]", each)
@@ -226,7 +270,7 @@ def test_notes_hold_and_say_what_a_draft_has_right(problem: Problem, seed: int) 
 @given(problem=PROBLEMS, seed=SEEDS)
 def test_refining_starts_from_what_most_own_drafts_say(problem: Problem, seed: int) -> None:
     own = tuple(draft(problem, random.Random(seed), 0.0) for _ in range(4))
-    made = ROLES["refine"][0](Case(problem, own), random.Random(seed))
+    made = ROLES["refine"](Case(problem, own), random.Random(seed))
     stated = re.findall(r"^([a-z]+) = (\d+)$", made.prompt[len(problem.text) :], re.M)
     assert all(name in problem.needed for name, _ in stated)
     assert response(made).endswith(f"Answer: {problem.answer}")

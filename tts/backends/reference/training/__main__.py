@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tts.backends.reference.training.roles import MIXES
 from tts.backends.reference.training.train import Plan, Run
 
 
@@ -18,7 +19,10 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=128, help="a multiple of 32")
     parser.add_argument("--adam", action="store_true", help="Adam for the matrices too, not Muon")
     parser.add_argument("--prompt-weight", type=float, default=0.0, help="loss on problem texts")
-    parser.add_argument("--start", type=Path, help="weights of an earlier run to go on from")
+    parser.add_argument("--start", type=Path, help="an earlier run or a model to go on from")
+    parser.add_argument("--mix", choices=sorted(MIXES), default="all", help="what is taught")
+    parser.add_argument("--levels", type=int, nargs="+", default=[], help="operations; all")
+    parser.add_argument("--peak", type=float, default=1.0, help="highest share of the full rates")
     given = parser.parse_args()
     plan = Plan(
         given.hours,
@@ -29,6 +33,9 @@ def main() -> None:
         muon=not given.adam,
         prompt_weight=given.prompt_weight,
         start=given.start,
+        mix=given.mix,
+        levels=tuple(given.levels),
+        peak=given.peak,
     )
     Run(plan).train()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from tts.backends.reference.tokenizer import Tokenizer
@@ -13,7 +13,7 @@ from tts.backends.reference.training.countdown import draw_countdown
 from tts.backends.reference.training.packing import Batch, Encoded, Row, batch_of
 from tts.backends.reference.training.refining import think
 from tts.backends.reference.training.responses import Branch
-from tts.backends.reference.training.roles import JUDGING, ROLES
+from tts.backends.reference.training.roles import JUDGING, MIXES, ROLES
 from tts.backends.reference.training.wording import FORMS
 from tts.backends.reference.training.world import Split, draw_problem
 
@@ -23,9 +23,6 @@ _MISSES = 3
 _BRANCHES = 10
 _LEAST_ROOM = 40
 _SUMS_SHARE = 0.06
-_PUZZLE_SHARE = 0.06
-_THINK_SHARE = 0.06
-_LEAD_SHARE = 0.75
 _OWN_SHARE = 0.45
 _WIDE_ROOM = 900
 _OF_DRAFTS = ("merge", "distil", "select")
@@ -52,6 +49,7 @@ class Corpus:
         seed: Of all that is drawn.
         cases: Problems with the model's own samples, once there are some; may be replaced.
         prompt_weight: Of the loss on the problems' own texts.
+        mix: Which roles, and how much of each; a name of `roles.MIXES`.
     """
 
     def __init__(
@@ -61,12 +59,14 @@ class Corpus:
         seed: int,
         cases: Sequence[Case] = (),
         prompt_weight: float = 0.0,
+        mix: str = "all",
     ) -> None:
         self.tokenizer = tokenizer
         self.split: Split = split
         self.seed = seed
         self.cases = cases
         self._prompt_weight = prompt_weight
+        self._mix = MIXES[mix]
         self._user, self._assistant, self._end = (
             tokenizer.special(name) for name in ("<|user|>", "<|assistant|>", "<|end|>")
         )
@@ -83,7 +83,7 @@ class Corpus:
             kind = rng.random()
             if kind < _SUMS_SHARE or row.room < 110:
                 self._sums(row, rng)
-            elif kind < _SUMS_SHARE + _PUZZLE_SHARE:
+            elif kind < _SUMS_SHARE + self._mix.puzzles:
                 self._puzzle(row, rng)
             else:
                 self._problem(row, rng, shape.levels)
@@ -150,22 +150,24 @@ class Corpus:
         if not row.fits(encoded):
             return
         prefix = row.add(encoded)
-        if not case.own and rng.random() < _THINK_SHARE:
+        if not case.own and rng.random() < self._mix.paths:
             self._think(row, prefix, case, rng)
         lead: list[Callable[[], Branch]] = []
         if case.own and row.room > _WIDE_ROOM:  # what holds several drafts fits nowhere else
-            lead.append(lambda: ROLES[rng.choice(_OF_DRAFTS)][0](case, rng))
+            lead.append(lambda: ROLES[rng.choice(_OF_DRAFTS)](case, rng))
         if not case.own:
-            lead += [lambda: ROLES["solve"][0](case, rng)] * (rng.random() < _LEAD_SHARE)
-            for helper, share in _HELPERS:
+            for name, share in self._mix.lead.items():
                 if rng.random() < share:
+                    lead.append(lambda role=ROLES[name]: role(case, rng))  # type: ignore[misc]  # as below
+            for helper, share in _HELPERS:
+                if rng.random() < share * self._mix.drills:
                     lead.append(lambda helper=helper: helper(case.problem, rng))  # type: ignore[misc]  # mypy cannot infer a default's type
 
         def draw() -> Encoded:
             if lead:
                 return self.encode(lead.pop(0)(), text)
             name = rng.choices(list(mix), list(mix.values()))[0]
-            return self.encode(ROLES[name][0](case, rng), text)
+            return self.encode(ROLES[name](case, rng), text)
 
         self._fill(row, prefix, 0, draw)
 
@@ -186,7 +188,7 @@ class Corpus:
 
     def _case(
         self, room: int, rng: random.Random, levels: Sequence[int]
-    ) -> tuple[Case, dict[str, float]]:
+    ) -> tuple[Case, Mapping[str, float]]:
         """Draw a problem that leaves room for its solution, and the mix of roles to go with it."""
         wide = room > _WIDE_ROOM
         if self.cases and room >= 400 and rng.random() < (1.0 if wide else _OWN_SHARE):
@@ -194,7 +196,7 @@ class Corpus:
         fitting = [level for level in levels if room >= 60 + 34 * level] or [1]
         level = rng.choices(fitting, [_LEVEL_WEIGHTS[level] for level in fitting])[0]
         problem = draw_problem(rng, level, rng.choice(FORMS), self.split)
-        return Case(problem), {name: weight for name, (_, weight) in ROLES.items()}
+        return Case(problem), self._mix.roles
 
     def _fill(self, row: Row, prefix: int, limit: int, draw: _Draw) -> None:
         """Add branches until `limit` tokens of room are left, or the next ones do not fit."""

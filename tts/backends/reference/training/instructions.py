@@ -30,6 +30,9 @@ SHIPPED = (
     "merge",
     "plan",
     "join",
+    "act",
+    "replan",
+    "repair",
 )
 _SHIPPED_SHARE = 0.55
 
@@ -49,6 +52,13 @@ _LINES = (
     "{{ loop.index }}. {{ line }}\n{% endfor %}\n"
 )
 _CALLS = "{{ problem }}\n\n{% for call in calls %}\n{{ loop.index }}. {{ call }}\n{% endfor %}\n"
+_MADE = (
+    "\nCalls and results:\n{% for call in calls %}\n{{ loop.index }}. {{ call }}\n{% endfor %}\n"
+)
+_PLANNED = (
+    "\nPlan:\n{% for call in plan %}\n{{ call }}\n{% endfor %}\n\nWrong:\n"
+    "{% for line in problems %}\n{{ line }}\n{% endfor %}\n"
+)
 _TOOLS = "{{ problem }}\n\nFunctions:\n{% for tool in tools %}\n{{ tool }}\n{% endfor %}\n"
 
 WORDINGS: dict[str, tuple[str, ...]] = {
@@ -123,6 +133,21 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         _CALLS + '\nReply "Finish: " and the answer, or "Replan: " and what is missing.',
         _CALLS + "\nDo the results answer the problem? Reply Finish or Replan.",
         _CALLS + "\nFinish or Replan?",
+    ),
+    "act": (
+        _TOOLS + _MADE + "\nWrite the next call, or Finish and the answer.",
+        _TOOLS + _MADE + '\nReply with the next function call or "Finish: " and the answer.',
+        _TOOLS + _MADE + "\nWhat is the next call? If there is none, finish with the answer.",
+    ),
+    "replan": (
+        _TOOLS + _MADE + "\nMissing: {{ missing }}\n\nPlan what is needed, from {{ next }} on.",
+        _TOOLS + _MADE + "\n{{ missing }}. Plan on, numbered from {{ next }}. End with join().",
+        _TOOLS + _MADE + "\nMissing: {{ missing }}\n\nWrite more calls, from number {{ next }}.",
+    ),
+    "repair": (
+        _TOOLS + _PLANNED + "\nWrite these lines correctly, numbered from {{ next }}.",
+        _TOOLS + _PLANNED + "\nCorrect the plan: only what it lacks, from {{ next }} on.",
+        _TOOLS + _PLANNED + "\nWrite what is missing, from number {{ next }}. End with join().",
     ),
     "facts": ("{{ problem }}\nRepeat the facts.",),
     "trace": ("{{ problem }}\nTrace what the answer needs.",),

@@ -1,9 +1,9 @@
-"""Lessons in planning: outlines, sub-problems, difficulty, function calls."""
+"""Lessons in planning: outlines, sub-problems, difficulty."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tts.backends.reference.training.cases import Case
 from tts.backends.reference.training.instructions import ask, shipped
@@ -12,13 +12,10 @@ from tts.backends.reference.training.solutions import line
 from tts.backends.reference.training.world import Operation, Problem, is_hard
 
 __all__ = [
-    "TOOLS",
-    "calls",
     "decompose",
     "difficulty",
     "guided",
     "hardness",
-    "join",
     "outline",
     "outline_text",
     "outlines",
@@ -26,12 +23,6 @@ __all__ = [
     "subproblem",
 ]
 
-TOOLS = (
-    "add(a, b): Return a plus b.",
-    "sub(a, b): Return a minus b.",
-    "mul(a, b): Return a times b.",
-)
-_FUNCTIONS = {"+": "add", "-": "sub", "*": "mul"}
 _TRIES = 3
 
 
@@ -157,64 +148,3 @@ def difficulty(case: Case, rng: random.Random) -> Branch:
         text = subproblem(problem, name, known)
     score = hardness(problem, name, known)
     return branch(ask("difficulty", rng, problem=text), f"{score:.1f}", 2.0)
-
-
-def calls(case: Case, rng: random.Random) -> Branch:
-    """Solve with call numbers in place of results, each call after the thought it carries out.
-
-    So a plan is the solution that the model knows best, and a call repeats the end of its thought.
-    """
-    problem = case.problem
-    order, number = problem.order(rng), dict[str, int]()
-    calls = iter(_call_lines(problem, order))
-    pieces: list[Piece] = []
-    for name, ready in steps(problem, order):
-        made = problem.definitions[name]
-        text = f"{name} = {made}"
-        if isinstance(made, Operation):
-            sides = (_argument(problem, side, number) for side in (made.left, made.right))
-            number[name] = len(number) + 1
-            text += f" = {f' {made.sign} '.join(sides)} = ${number[name]}"
-        pieces += [Piece("Thought:"), Piece(text + "\n", choices=ready)]
-        if isinstance(made, Operation):
-            pieces.append(Piece(f"{number[name]}. {next(calls)}\n"))
-    prompt = ask("plan", rng, problem=problem.text, tools=TOOLS)
-    return Branch(prompt, (*pieces, Piece(f"{len(number) + 1}. join()")))
-
-
-def _argument(problem: Problem, side: str | int, number: Mapping[str, int]) -> str:
-    if isinstance(side, str) and side in number:
-        return f"${number[side]}"
-    return str(problem.values[side] if isinstance(side, str) else side)
-
-
-def _call_lines(problem: Problem, order: Sequence[str]) -> list[str]:
-    number: dict[str, int] = {}
-    lines: list[str] = []
-    for name in order:
-        made = problem.definitions[name]
-        if isinstance(made, Operation):
-            sides = (_argument(problem, side, number) for side in (made.left, made.right))
-            lines.append(f"{_FUNCTIONS[made.sign]}({', '.join(sides)})")
-            number[name] = len(lines)
-    return lines
-
-
-def join(case: Case, rng: random.Random) -> Branch:
-    """Finish with the last call's result, or ask to plan again where a call failed."""
-    problem = case.problem
-    order = [name for name in problem.order(rng) if problem.needs(name)]
-    results = [str(problem.values[name]) for name in order]
-    target = f"Finish: {problem.answer}"
-    if rng.random() < 0.25:
-        place = rng.randrange(len(order))
-        results[place:] = ["error"] * (len(order) - place)
-        target = f"Replan: call {place + 1} failed"
-    written = _call_lines(problem, problem.order(rng) if not order else _whole(problem, order))
-    shown = [f"{call} = {result}" for call, result in zip(written, results, strict=True)]
-    return branch(ask("join", rng, problem=problem.text, calls=shown), target, 2.0)
-
-
-def _whole(problem: Problem, order: Sequence[str]) -> list[str]:
-    """Return an order with the given quantities in front."""
-    return [*(name for name in problem.needed if not problem.needs(name)), *order]

@@ -20,6 +20,7 @@ class Source(NamedTuple):
     tokenizer: Path
     seed: int
     prompt_weight: float
+    mix: str
 
 
 def draw(source: Source, cases: Path | None, index: int, shape: Shape) -> Batch:
@@ -39,7 +40,11 @@ def draw(source: Source, cases: Path | None, index: int, shape: Shape) -> Batch:
 @lru_cache(maxsize=1)
 def _corpus(source: Source) -> Corpus:
     return Corpus(
-        Tokenizer(source.tokenizer), "train", source.seed, prompt_weight=source.prompt_weight
+        Tokenizer(source.tokenizer),
+        "train",
+        source.seed,
+        prompt_weight=source.prompt_weight,
+        mix=source.mix,
     )
 
 

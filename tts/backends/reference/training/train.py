@@ -18,7 +18,8 @@ from safetensors.torch import load_file, save_file
 
 from tts.backends.reference.tokenizer import Tokenizer
 from tts.backends.reference.training import export, supply
-from tts.backends.reference.training.corpus import Corpus, Shape
+from tts.backends.reference.training.corpus import Corpus
+from tts.backends.reference.training.course import examined, rate, shape_of
 from tts.backends.reference.training.model import (
     MATRICES,
     Inputs,
@@ -30,24 +31,17 @@ from tts.backends.reference.training.model import (
 from tts.backends.reference.training.model import Shape as ModelShape
 from tts.backends.reference.training.optimizer import State, fresh, update
 from tts.backends.reference.training.packing import Batch
+from tts.backends.reference.training.roles import MIXES
 from tts.backends.reference.training.sampling import sample_cases
 from tts.backends.reference.training.vocabulary import build
 
-__all__ = ["Plan", "Run", "rate", "shape_of"]
+__all__ = ["Plan", "Run"]
 
-_SHORT = Shape(18, 256, (1, 2, 3, 4, 5))
-_MIDDLE = Shape(12, 384, (2, 3, 4, 5, 6, 7))
-_LONG = Shape(7, 640, (4, 5, 6, 7, 8, 9, 10))
-_WIDE = Shape(4, 1024, (4, 5, 6, 7, 8, 9, 10))
-_EARLY_LEVELS = (1, 2, 3)
-_EARLY_SHARE = 0.06
 _ROUNDS = (0.4, 0.6, 0.8)
 _LATER_ROUNDS = (0.0, 0.5)
 """Progress at which the model samples drafts of its own: in a first run, and in one that goes on
 from another's weights."""
 _KEYS = 900
-_WARM_UP = 60
-_CONSTANT = 0.35
 _REPORT = 100
 _SAVE_SECONDS = 120.0
 _CHECK_SECONDS = 150.0
@@ -70,9 +64,12 @@ class Plan:
         muon: Whether matrices are Muon's; else Adam's.
         prompt_weight: Of the loss on the problems' own texts.
         compiled: Whether to compile the network: slow to begin, then twice as fast.
-        start: Folder of an earlier run whose weights and tokenizer a new one begins with. With
-            fewer layers than it has, those kept are spread evenly, and no drafts are sampled: a
-            network cut this way has to learn solving anew.
+        start: Folder of an earlier run, or of a model, whose weights and tokenizer a new one
+            begins with. With fewer layers than it has, those kept are spread evenly, and no drafts
+            are sampled: a network cut this way has to learn solving anew.
+        mix: What is taught, a name of `roles.MIXES`.
+        levels: Operations of the problems; none for a course from short to long ones.
+        peak: Highest share of the full learning rates; less keeps more of what `start` knows.
     """
 
     hours: float
@@ -84,6 +81,9 @@ class Plan:
     prompt_weight: float = 0.0
     compiled: bool = True
     start: Path | None = None
+    mix: str = "all"
+    levels: tuple[int, ...] = ()
+    peak: float = 1.0
 
     def shape(self, vocabulary: int) -> ModelShape:
         """Return the network's sizes."""
@@ -99,20 +99,6 @@ class Progress:
     tokens: int = 0
     seconds: float = 0.0
     rounds: int = 0
-
-
-def rate(progress: float, steps: int) -> float:
-    """Return the share of the full rate: a short warm-up, then constant, then linear to zero."""
-    falling = (1.0 - progress) / (1.0 - _CONSTANT)
-    return min(1.0, (steps + 1) / _WARM_UP) * max(0.0, min(1.0, falling))
-
-
-def shape_of(index: int, progress: float, own: bool) -> Shape:
-    """Return the rows of a step: short problems first, long rows once drafts are at hand."""
-    if progress < _EARLY_SHARE and not own:
-        return _SHORT._replace(levels=_EARLY_LEVELS)
-    turn = (_WIDE, _LONG, _MIDDLE, _LONG) if own else (_SHORT, _MIDDLE, _MIDDLE, _LONG)
-    return turn[index % 4] if own or index % 16 else _LONG
 
 
 class Run:
@@ -133,7 +119,7 @@ class Run:
         self.cut = False
         self.parameters = initial(self.shape, plan.seed)
         if plan.start is not None:
-            given = _groups(plan.start / "checkpoint.safetensors")["parameters"]
+            given = _weights(plan.start, self.parameters)
             self.cut = len(given["qkv"]) > plan.layers
             self.parameters = _cut(given, plan.layers) if self.cut else given
         self.state = fresh(self.parameters, plan.muon)
@@ -194,7 +180,7 @@ class Run:
         recent: list[tuple[float, float]] = []
         last = time.monotonic()
         for batch in self._batches(limit):
-            share = rate(self.progress.seconds / limit, self.progress.step)
+            share = self.plan.peak * rate(self.progress.seconds / limit, self.progress.step)
             recent.append(self._learn(batch, measure, share))
             self.progress.step += 1
             self.progress.tokens += batch.tokens.size
@@ -224,7 +210,8 @@ class Run:
         return cost.item(), hits.item()
 
     def _examiner(self) -> Callable[[], list[float]]:
-        batch = Corpus(self.tokenizer, "test", 0).batch(0, _MIDDLE)
+        corpus = Corpus(self.tokenizer, "test", 0, mix=self.plan.mix)
+        batch = corpus.batch(0, examined(self.plan.levels))
         given = inputs(batch, self.shape)
 
         def examine() -> list[float]:
@@ -237,7 +224,7 @@ class Run:
         """Return the newest drafts, after drawing them if it is time."""
         share = self.progress.seconds / (self.plan.hours * 3600)
         path = self.plan.out / f"drafts{self.progress.rounds}.jsonl"
-        if self.cut:
+        if self.cut or not MIXES[self.plan.mix].drafts:
             return None
         due = _ROUNDS if self.plan.start is None else _LATER_ROUNDS
         if self.progress.rounds < len(due) and share >= due[self.progress.rounds]:
@@ -253,15 +240,15 @@ class Run:
 
     def _batches(self, limit: float) -> Iterator[Batch]:
         """Yield batches until the time is up, drawing the next ones while one is learned."""
-        source = supply.Source(
-            self.plan.out / "tokenizer.json", self.plan.seed, self.plan.prompt_weight
-        )
+        plan = self.plan
+        tokenizer = plan.out / "tokenizer.json"
+        source = supply.Source(tokenizer, plan.seed, plan.prompt_weight, plan.mix)
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
 
             def ask(index: int) -> Future[Batch]:
                 cases = self._cases()
                 share = self.progress.seconds / limit
-                shape = shape_of(index, share, cases is not None)
+                shape = shape_of(index, share, cases is not None, plan.levels)
                 return pool.submit(supply.draw, source, cases, index, shape)
 
             coming = ask(self.progress.step)
@@ -288,6 +275,19 @@ def _cut(parameters: Parameters, layers: int) -> Parameters:
     kept = np.linspace(0, len(parameters["qkv"]) - 1, layers).round().astype(int).tolist()
     return {
         name: value[kept].clone() if name in names else value for name, value in parameters.items()
+    }
+
+
+def _weights(folder: Path, shaped: Parameters) -> Parameters:
+    """Return the weights of a run, or of a model with the marks of its paths."""
+    checkpoint = folder / "checkpoint.safetensors"
+    if checkpoint.exists():
+        return _groups(checkpoint)["parameters"]
+    arrays = export.read(folder)
+    marks = load_file(folder / "segments.safetensors")["segments"].float()
+    return {
+        name: torch.from_numpy(arrays[name]).contiguous() if name in arrays else marks.clone()
+        for name in shaped
     }
 
 

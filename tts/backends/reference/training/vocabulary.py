@@ -30,7 +30,7 @@ CONTROLS = (
     *(f"<think{number}>" for number in range(1, 9)),
     "<summary>",
 )
-_SIZE = 1152
+_SIZE = 1216
 _PROBLEMS = 600
 # Words that later lessons are likely to need, and forms of the names a user may type.
 _EXTRA = """Yes No True False none all any not but if else while until best better worse first
@@ -71,7 +71,7 @@ def _texts(rng: random.Random) -> Iterator[str]:
         yield re.sub(r"{[{%].*?[}%]}", " ", shipped().source(role))
     for _ in range(_PROBLEMS):
         problem = draw_problem(rng, rng.randint(1, 6), rng.choice(FORMS), "train")
-        made = [role(Case(problem), rng) for role, _ in ROLES.values()]
+        made = [role(Case(problem), rng) for role in ROLES.values()]
         made += [drill(problem, rng) for drill in (drills.facts, drills.trace, drills.unlock)]
         yield problem.text
         yield from _responses(made)
