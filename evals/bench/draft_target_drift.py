@@ -36,7 +36,7 @@ STREAMS: Final[dict[str, dict[str, Any]]] = {
 
 
 class _Model(ScriptedBackend):
-    """Both models: texts are `PROBLEM.SAMPLE:`, then `d` a chunk of the draft, `t` of the target."""
+    """Both models: texts are `PROBLEM.SAMPLE:`, then `d` a draft chunk, `t` one of the target."""
 
     def __init__(self, scores: Sequence[Sequence[float]]) -> None:
         super().__init__(self._chunk)
