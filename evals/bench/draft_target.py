@@ -1,10 +1,11 @@
 """Draft and target: how long it takes, how well it keeps its rate, and what it brings.
 
     python -m tts.evals.bench.draft_target [--json] [--quick] [--problems N] [--level L]
-        [--draft FOLDER] [--parts times drift accuracy]
+        [--draft FOLDER] [--seeds N] [--parts times drift accuracy]
 
 *times*: virtual time, lognormal latencies, the same work; against the barrier in every turn.
-*drift*: takeover rates by turn on scores that drift, kept and by the published recipe.
+*drift*: takeover rates by turn on scores that drift: by the published recipe, by one controller on
+a whole stream, and by the strategy, problem by problem and carried from problem to problem.
 *accuracy*: the bundled model as target, on its own problems, against the target's samples alone at
 equal cost, by three counts: tokens that the target writes; written tokens of both, the draft's
 weighed by its share of layers; all tokens that are read or written, weighed likewise. Gains are
@@ -33,6 +34,7 @@ from tts.backends import Given
 from tts.backends.reference.backend import ReferenceBackend
 from tts.backends.reference.bundled import MAIN, bundled, in_folder, names
 from tts.backends.reference.weights import load_config
+from tts.evals.bench.draft_target_drift import STREAMS, on_stream
 from tts.evals.bench.draft_target_times import times
 from tts.evals.bench.strategies import tasks_of
 from tts.evals.bench.strategy_rows import Task
@@ -71,6 +73,11 @@ def drift(problems: int, seeds: Sequence[int]) -> list[dict[str, Any]]:
         for recipe, rates in (("published", static), ("kept", kept(stream, controller))):
             worst = max(abs(rate - RATE) for rate in rates)
             rows.append({"seed": seed, "recipe": recipe, "rates": rates, "worst": worst})
+        for recipe, settings in STREAMS.items():
+            found, worst = on_stream(seed, problems, settings)
+            rates, bounds = zip(*((r.takeovers / r.decisions, r.bound) for r in found), strict=True)
+            row = {"seed": seed, "recipe": recipe, "rates": rates, "worst": worst}
+            rows.append({**row, "bounds": bounds})
     return rows
 
 
@@ -200,7 +207,9 @@ def _show(found: Mapping[str, Any]) -> None:
         print(f"\ntakeover rates from turn {', '.join(map(str, BUCKETS))}; {RATE} is meant")
     for row in found.get("drift", ()):
         rates = "  ".join(f"{rate:.3f}" for rate in row["rates"])
-        print(f"seed {row['seed']:<3}{row['recipe']:<10}{rates}   worst {row['worst']:.3f}")
+        bounds = "  ".join(f"{bound:.3f}" for bound in row.get("bounds", ()))
+        told = f"   bounds {bounds}" if bounds else ""
+        print(f"seed {row['seed']:<3}{row['recipe']:<22}{rates}   worst {row['worst']:.3f}{told}")
     for row in found.get("accuracy", ()):
         costs = "  ".join(f"{cost} {row[cost]:.0f}" for cost in COSTS)
         print(
@@ -227,6 +236,7 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=100, help="for accuracy")
     parser.add_argument("--level", type=int, default=5)
     parser.add_argument("--draft", type=Path, help="folder of the draft's weights")
+    parser.add_argument("--seeds", type=int, default=5, help="streams, for drift")
     parser.add_argument("--parts", nargs="+", default=["times", "drift", "accuracy"])
     asked = parser.parse_args()
     found: dict[str, Any] = {}
@@ -234,7 +244,7 @@ def main() -> None:
         sigmas = (0.5, 1.0) if asked.quick else (0.0, 0.5, 1.0, 1.5)
         found["times"] = [row for sigma in sigmas for row in times(sigma, 6 if asked.quick else 24)]
     if "drift" in asked.parts:
-        found["drift"] = drift(60 if asked.quick else 200, range(1 if asked.quick else 5))
+        found["drift"] = drift(60 if asked.quick else 200, range(1 if asked.quick else asked.seeds))
     if "accuracy" in asked.parts:
         count = 8 if asked.quick else asked.problems
         found["accuracy"] = accuracy(asked.level, count, asked.draft)

@@ -45,7 +45,14 @@ from tts.stopping.esc import ESC
 from tts.stopping.saturation import Saturation
 
 DELTA: Final = 0.1
-LEVELS: Final = (0.01, 0.02, 0.05)
+TARGETS: Final = tuple(
+    Target.parse(text)
+    for text in (
+        *("disagreement<=0.01", "disagreement<=0.02", "disagreement<=0.05"),
+        *("error<=0.35", "error<=0.4", "error<=0.45"),
+    )
+)
+"""The full vote itself is wrong on about a third of these problems."""
 _FIRST, _LEADER = EProcess(delta=0.1, target="first"), EProcess(delta=0.1, target="leader")
 RULES: Final[dict[str, StoppingRule]] = {
     "never": Never(),
@@ -86,14 +93,17 @@ def recordings(drawn: Sequence[Drawn]) -> list[Recording]:
     return [Recording(tuple(candidates_of(one)), one.right) for one in drawn]
 
 
+def ladders_of(sure: bool) -> dict[str, Sequence[StoppingRule]]:
+    """Return all ladders; `sure` if the samples tell how sure the model was."""
+    return {**LADDERS, **({"deepconf": DeepConf.ladder()} if sure else {})}
+
+
 def certified(known: Sequence[Recording], n: int, sure: bool) -> dict[str, StoppingRule | str]:
     """Return the setting that each ladder's calibration picks at each level, or why it has none."""
-    ladders = {**LADDERS, **({"deepconf": DeepConf.ladder()} if sure else {})}
     found: dict[str, StoppingRule | str] = {}
-    for name, ladder in ladders.items():
-        for level in LEVELS:
-            target = Target(kind="disagreement", level=level)
-            title = f"calibrated {name} <= {level:g}"
+    for name, ladder in ladders_of(sure).items():
+        for target in TARGETS:
+            title = f"calibrated {name} {target}"
             try:
                 found[title] = calibrate(ladder, known, n, target=target, delta=DELTA).rule
             except NotCertifiable as refusal:
@@ -107,17 +117,17 @@ def measure(rules: dict[str, StoppingRule], problems: Sequence[Recording], n: in
     several = list(dict.fromkeys([RULES["never"], *rules.values()]))  # calibrations may agree
     for speculate in SPECULATE:
         each = dict(zip(several, outcomes(several, problems, n, speculate), strict=True))
-        full = each[RULES["never"]]
-        rows += [row_of(name, speculate, each[rule], full) for name, rule in rules.items()]
+        full, esc = each[RULES["never"]], each[RULES["esc 5"]]
+        rows += [row_of(name, speculate, each[rule], full, esc) for name, rule in rules.items()]
     return rows
 
 
-def by_halves(problems: Sequence[Recording], n: int) -> dict[str, list[Halves]]:
-    """Return what each ladder's calibration yields on random halves, at each level."""
+def by_halves(problems: Sequence[Recording], n: int, sure: bool) -> dict[str, list[Halves]]:
+    """Return what each ladder's calibration yields on random halves, for each target."""
     found = {}
-    for name, ladder in LADDERS.items():
+    for name, ladder in ladders_of(sure).items():
         full, *each = outcomes([Never(), *ladder], problems, n, 0)
-        found[name] = [halves(each, full, level, DELTA) for level in LEVELS]
+        found[name] = [halves(each, full, target, DELTA) for target in TARGETS]
     return found
 
 
@@ -127,21 +137,21 @@ def _percent(interval: Interval) -> str:
 
 def show(rows: Sequence[Row], split: dict[str, list[Halves]], picked: dict[str, Any]) -> None:
     """Print the tables."""
-    titles = ("speculate", "accuracy", "minus full vote", "not full vote's", "saved", "critical x")
+    titles = ("speculate", "accuracy", "minus full vote", "not full vote's", "saved", "over esc")
     for speculate in SPECULATE:
-        print("\n" + " | ".join(("rule", *titles, "samples", "rounds")))
+        print("\n" + " | ".join(("rule", *titles, "critical x", "samples", "rounds")))
         for row in rows:
             if row.speculate == speculate:
-                shares = (row.accuracy, row.gain, row.differs, row.saved)
+                shares = (row.accuracy, row.gain, row.differs, row.saved, row.over_esc)
                 cells = [row.name, str(speculate), *map(_percent, shares)]
                 cells += [f"{row.critical.mean:.2f}", f"{row.samples.mean:.2f}"]
                 print(" | ".join([*cells, f"{row.rounds.mean:.2f}"]))
     print("\ncalibrated on random halves, judged on the other")
-    for name, levels in split.items():
-        for one in levels:
+    for name, targets in split.items():
+        for one in targets:
             print(
-                f"{name} <= {one.level:g} | certified {one.certified:.0%} | saved {one.saved:.1%}"
-                f" | differs {one.differs:.2%} | exceeds the level {one.exceeds:.1%}"
+                f"{name} {one.target} | certified {one.certified:.0%} | saved {one.saved:.1%}"
+                f" | fails {one.fails:.2%} | exceeds the level {one.exceeds:.1%}"
             )
     print()
     for title, what in picked.items():
@@ -179,7 +189,7 @@ def main() -> None:
         picked = certified(recordings(developed), n, sure)
     rules |= {name: what for name, what in picked.items() if isinstance(what, StoppingRule)}
     problems = recordings(drawn)
-    rows, split = measure(rules, problems, n), by_halves(problems, n)
+    rows, split = measure(rules, problems, n), by_halves(problems, n, sure)
     said = {name: what if isinstance(what, str) else setting(what) for name, what in picked.items()}
     if given.plot:
         save(frontier([row for row in rows if not row.speculate]), given.plot)

@@ -16,7 +16,7 @@ from tts.evals.statistics import Interval, bootstrap
 from tts.pictures import Figure, Mark
 from tts.stopping import Never, StoppingRule
 from tts.stopping.binomial import upper_bound
-from tts.stopping.calibration import Recording
+from tts.stopping.calibration import Recording, Target
 from tts.stopping.replay import Replayed, replay_all
 from tts.stopping.risk import certify
 
@@ -67,6 +67,8 @@ class Row:
     """Share of the full vote's tokens, prompts included, that were not sent for."""
     critical: Interval
     """Tokens on the longest chain over those of the full vote, whose calls all run at once."""
+    over_esc: Interval
+    """Share saved above that of ESC with its published window, paired."""
 
 
 def outcomes(
@@ -100,8 +102,8 @@ def _same(one: str | None, other: str | None) -> float:
     return float(equivalent(one, other))
 
 
-def row_of(name: str, speculate: int, outcome: Outcome, full: Outcome) -> Row:
-    """Return a rule's line, compared with the full vote on the same problems."""
+def row_of(name: str, speculate: int, outcome: Outcome, full: Outcome, esc: Outcome) -> Row:
+    """Return a rule's line, compared with the full vote and with ESC on the same problems."""
     return Row(
         name=name,
         speculate=speculate,
@@ -112,6 +114,7 @@ def row_of(name: str, speculate: int, outcome: Outcome, full: Outcome) -> Row:
         rounds=bootstrap(outcome.rounds),
         saved=_share(full.total - outcome.total, full.total),
         critical=_share(outcome.critical, full.critical),
+        over_esc=_share(esc.total - outcome.total, full.total),
     )
 
 
@@ -134,42 +137,44 @@ class Halves:
     """A calibration tried many times: on a random half of the problems, judged on the other.
 
     Attributes:
-        level: Disagreement that was to be certified.
+        target: What was to be certified.
         certified: Share of the halves that certified a setting.
         saved: Mean share of tokens saved on the other half, where one did.
-        differs: Mean disagreement there.
-        exceeds: Share of certified halves whose setting disagrees more than `level` on all
+        fails: Mean share of problems there on which the target's event happened.
+        exceeds: Share of certified halves whose setting fails above the target's level on all
             problems together; at most delta is promised for problems without end.
     """
 
-    level: float
+    target: str
     certified: float
     saved: float
-    differs: float
+    fails: float
     exceeds: float
 
 
-def halves(ladder: Sequence[Outcome], full: Outcome, level: float, delta: float) -> Halves:
+def halves(ladder: Sequence[Outcome], full: Outcome, target: Target, delta: float) -> Halves:
     """Calibrate a ladder of settings on random halves."""
     rng = np.random.default_rng(1)
     n = len(full.total)
-    saved, differs, exceeds = list[float](), list[float](), list[float]()
+    fails = [each.differs if target.kind == "disagreement" else 1 - each.right for each in ladder]
+    saved, failed, exceeds = list[float](), list[float](), list[float]()
     for _ in range(_SPLITS):
         order = rng.permutation(n)
         known, other = order[: n // 2], order[n // 2 :]
         try:
-            losses = [(each.differs[known] > 0).tolist() for each in ladder]
-            settings = certify(losses, level, delta).certified
+            losses = [(each[known] > 0).tolist() for each in fails]
+            settings = certify(losses, target.level, delta).certified
         except NotCertifiable:
             continue
-        best = ladder[min(settings, key=lambda at: float(ladder[at].total[known].mean()))]
-        saved.append(1.0 - float(best.total[other].sum() / full.total[other].sum()))
-        differs.append(float(best.differs[other].mean()))
-        exceeds.append(float(best.differs.mean() > level))
+        best = min(settings, key=lambda at: float(ladder[at].total[known].mean()))
+        spent = float(ladder[best].total[other].sum() / full.total[other].sum())
+        saved.append(1.0 - spent)
+        failed.append(float(fails[best][other].mean()))
+        exceeds.append(float(fails[best].mean() > target.level))
     if not saved:
-        return Halves(level, 0.0, 0.0, 0.0, 0.0)
-    means = (float(np.mean(each)) for each in (saved, differs, exceeds))
-    return Halves(level, len(saved) / _SPLITS, *means)
+        return Halves(str(target), 0.0, 0.0, 0.0, 0.0)
+    means = (float(np.mean(each)) for each in (saved, failed, exceeds))
+    return Halves(str(target), len(saved) / _SPLITS, *means)
 
 
 def frontier(rows: Sequence[Row]) -> Figure:

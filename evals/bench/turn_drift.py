@@ -16,11 +16,13 @@ from typing import Final
 from tts.stopping.takeovers import RateController
 from tts.stopping.turn_scores import BUCKETS, bucket_of
 
-__all__ = ["RATE", "drifting", "kept", "published"]
+__all__ = ["RATE", "SAMPLES", "drifting", "kept", "published"]
 
 RATE: Final = 0.4
 _SHIFTS: Final = (0.0, -0.33, 0.05, 0.2, 0.26)  # of each bucket's scores
-_SAMPLES, _TURNS = 16, 12
+SAMPLES: Final = 16
+"""Of a problem."""
+_TURNS = 12
 _BETWEEN, _WITHIN = 0.78, 0.62
 
 
@@ -30,7 +32,7 @@ def drifting(seed: int, problems: int) -> list[list[float]]:
     stream = []
     for _ in range(problems):
         hardness, length = rng.gauss(0.0, _BETWEEN), rng.choice([2, 3, 4, 6, 9, _TURNS])
-        for _ in range(_SAMPLES):
+        for _ in range(SAMPLES):
             shifts = [_SHIFTS[bucket_of(turn)] for turn in range(length)]
             stream.append([shift + hardness + rng.gauss(0.0, _WITHIN) for shift in shifts])
     return stream

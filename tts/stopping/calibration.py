@@ -193,10 +193,7 @@ def calibrate(
     curve = _curve(ladder, runs, certificate)
     full = sum(tokens_of(one.candidates) for one in recordings) / len(recordings)
     best = min((point for point in curve if point.certified), key=lambda point: point.tokens)
-    chosen = zip(runs[curve.index(best)], recordings, strict=True)
-    consumed = [
-        [one for one in each.candidates if one.ticket < run.samples] for run, each in chosen
-    ]
+    consumed = _consumed(runs[curve.index(best)], recordings)
     return Calibration(
         rule=best.rule,
         target=target,
@@ -210,6 +207,11 @@ def calibrate(
         lengths=tuple(map(tokens_of, consumed)),
         made=datetime.now(UTC).date().isoformat(),
     )
+
+
+def _consumed(runs: Sequence[Replayed], recordings: Sequence[Recording]) -> list[list[Candidate]]:
+    pairs = zip(runs, recordings, strict=True)
+    return [[one for one in each.candidates if one.ticket < run.samples] for run, each in pairs]
 
 
 def _check(ladder: Sequence[StoppingRule], recordings: Sequence[Recording], target: Target) -> None:
