@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
@@ -48,9 +48,10 @@ class Lineup(Frozen):
     """
 
     models: Annotated[dict[str, Provider], Field(min_length=1)]
-    """Models by name; the first one plays every role that is not assigned."""
+    """Models by name."""
     roles: dict[str, str] = Field(default_factory=dict)
-    """Role to model name; a strategy takes those that it asks."""
+    """Role to model name; a strategy takes those that it asks. Where there are several models, each
+    role that a strategy asks stands here, the baseline's `solve` too."""
     concurrency: Annotated[int, Field(ge=1)] | None = None
     """Most calls in flight at once, of all its models together; null leaves it to each."""
 
@@ -156,7 +157,8 @@ class Suite(Frozen):
 
     @model_validator(mode="after")
     def _roles_are_asked(self) -> Self:
-        asked = tuple(sorted({role for each in self.strategies.values() for role in each.roles()}))
+        every = (*self.strategies.values(), self.baseline.strategy)  # --equal may add it later
+        asked = tuple(sorted({role for each in every for role in each.roles()}))
         places = [("prompts", role) for role in self.prompts]
         for name, lineup in self.models.items():
             places += [("models", name, "roles", role) for role in lineup.roles]  # type: ignore[misc]  # longer tuples
@@ -208,6 +210,7 @@ class Suite(Frozen):
         ]
         if self.equal:
             grid.insert(0, (BASELINE, self.baseline.strategy, (BASELINE,), "none", Budget()))
+        self._check_roles({name: strategy for name, strategy, *_ in grid})
         for task in self.tasks:
             for model, lineup in self.models.items():
                 for seed in self.seeds:
@@ -224,6 +227,18 @@ class Suite(Frozen):
                         )
                         yield Entry(cell, task, pipeline, place)
 
+    def _check_roles(self, strategies: Mapping[str, Strategy]) -> None:
+        """Refuse a line-up of several models that leaves open which of them is compared."""
+        for model, lineup in self.models.items():
+            asking: dict[str, list[str]] = defaultdict(list)
+            for name, strategy in strategies.items():
+                for role in strategy.roles():
+                    if role not in lineup.roles and len(lineup.models) > 1:
+                        asking[role].append(name)
+            if asking:
+                told = _told_roles(lineup, asking)
+                raise self.mistake(told, "models", model, *(["roles"] if lineup.roles else []))
+
     def _pipeline(
         self, lineup: Lineup, strategy: Strategy, budget: Budget, place: Location
     ) -> Pipeline:
@@ -239,6 +254,19 @@ class Suite(Frozen):
             )
         except ValidationError as error:
             raise self.mistake(describe(error), *place) from error
+
+
+def _told_roles(lineup: Lineup, asking: Mapping[str, Sequence[str]]) -> str:
+    """Say which roles are open, who asks them, and what to write."""
+    open_ = (f"{role!r} (asked by {', '.join(names)})" for role, names in asking.items())
+    last = list(lineup.models)[-1]
+    written = ", ".join(
+        f"{role}: {name}" for role, name in {**lineup.roles, **dict.fromkeys(asking, last)}.items()
+    )
+    return (
+        f"of {len(lineup.models)} models ({', '.join(lineup.models)}), which one plays "
+        f"{', '.join(open_)}? Say so, for instance: roles: {{{written}}}"
+    )
 
 
 def _settings(task: Task, pipeline: Pipeline) -> dict[str, Any]:
