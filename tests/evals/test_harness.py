@@ -201,6 +201,22 @@ def test_a_strategy_that_cannot_work_is_refused_before_the_first_call(tmp_path: 
     assert model.requests == []
 
 
+def test_a_model_that_cannot_be_opened_is_named_where_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(
+        "tasks: [{use: graphs, level: 1, problems: 1}]\n"
+        "models:\n"
+        "  both:\n"
+        "    models:\n"
+        "      good: {backend: reference}\n"
+        f"      bad: {{backend: replay, cassette: {tmp_path}/none.jsonl}}\n"
+        "    roles: {solve: good}\n"
+        "strategies: {vote: {use: self_consistency, samples: 2}}\n"
+    )
+    with pytest.raises(ConfigError, match=r"suite\.yaml:6:7: "):
+        fill(tmp_path, Suite.load(path))
+
+
 def test_cancelled_it_keeps_finished_rows_and_calls(tmp_path: Path) -> None:
     model = ScriptedBackend(adds, latency=lambda request: 1.0 + (request.seed or 0) % 5)
     grid = suite(model, concurrency=1)
