@@ -112,6 +112,16 @@ def test_run_refuses_bad_arguments(tts: Tts, pipeline: Path, tmp_path: Path) -> 
     assert_refused(tts("walk"), "walk")
 
 
+def test_a_trace_needs_no_folder_and_a_wrong_problem_leaves_none(
+    tts: Tts, pipeline: Path, tmp_path: Path
+) -> None:
+    trace = tmp_path / "new" / "folder" / "trace.jsonl"
+    assert_refused(tts("run", pipeline, "--input", " ", "--trace", trace), "problem is empty")
+    assert not trace.parent.exists()
+    assert tts("run", pipeline, "--input", FACTS, "--trace", trace).code == 0
+    assert trace.read_text().count('"event": "run"') == 1
+
+
 def test_run_file_writes_lines_in_input_order(tts: Tts, pipeline: Path, tmp_path: Path) -> None:
     problems = tmp_path / "problems.jsonl"
     rows = [{"id": f"p{index}", "question": FACTS} for index in range(5)]

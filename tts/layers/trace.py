@@ -30,6 +30,7 @@ from tts.backends.base import Backend, Meter
 from tts.errors import ConfigError, TTSError
 from tts.layers.base import Layer
 from tts.messages import Completion, Message, Request
+from tts.output_files import prepare
 
 __all__ = ["Record", "Trace", "Traced", "tee", "trace_file"]
 
@@ -121,9 +122,12 @@ class Trace:
 def trace_file(path: Path) -> Iterator[Callable[[Record], None]]:
     """Open a sink that writes JSON lines; what was written survives a crash of the run.
 
+    The file's folder is made.
+
     Raises:
         ConfigError: If the file cannot be written.
     """
+    prepare(path)
     try:
         file = path.open("w", encoding="utf-8", buffering=1)
     except OSError as error:
