@@ -22,11 +22,10 @@ __all__ = ["Harness"]
 
 @dataclass(slots=True)
 class Harness:
-    """Solves what a suite asks and its store does not yet hold.
+    """Solves what a suite asks and a store does not yet hold. Making one writes nothing.
 
     Args:
         suite: The grid.
-        store: Where rows go; what is there already is not solved again.
         calls: The file where finished calls are kept.
         limit: Most problems a task.
         executor: Where the work is done.
@@ -41,7 +40,6 @@ class Harness:
     """
 
     suite: Suite
-    store: RunStore
     calls: Path
     limit: int | None = None
     executor: Executor = field(default_factory=Local)
@@ -68,9 +66,9 @@ class Harness:
             self._work.append((sorted(group, key=lambda entry: -entry.detail), examples))
             self.planned |= {entry.cell.key: len(examples) for entry in group}
 
-    def jobs(self) -> list[Job]:
-        """Return what the store does not hold yet."""
-        done = {cell.key: self.store.finished(cell) for cell in self.cells}
+    def jobs(self, store: RunStore) -> list[Job]:
+        """Return what a store does not hold yet."""
+        done = {cell.key: store.finished(cell) for cell in self.cells}
         jobs = []
         for entries, examples in self._work:
             for example in examples:
@@ -80,10 +78,13 @@ class Harness:
                     jobs.append(Job(example, missing))
         return jobs
 
-    async def run(self) -> list[str]:
+    async def run(self, store: RunStore) -> list[str]:
         """Solve what is missing; return what went wrong without costing a row.
 
         Cancelled, it keeps all finished rows and calls. Spends what the strategies spend.
+
+        Args:
+            store: Where rows go; what is there already is not solved again.
 
         Raises:
             AuthenticationError: If a key is missing or wrong.
@@ -92,8 +93,8 @@ class Harness:
         cells = {cell.key: cell for cell in self.cells}
 
         def keep(row: Row) -> None:
-            self.store.add(row)
+            store.add(row)
             if self.on_row is not None:
                 self.on_row(cells[row.cell], row)
 
-        return await self.executor.run(self.suite, self.jobs(), self.calls, keep)
+        return await self.executor.run(self.suite, self.jobs(store), self.calls, keep)

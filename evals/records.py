@@ -85,6 +85,10 @@ class Row(Frozen):
     replayed_calls: int = 0
     """Calls that were answered from those kept by the run: by other strategies, or before it was
     resumed. Where there are some, `usage.wall_seconds` is too short to say anything."""
+    replayed_tokens: int = 0
+    """Tokens of `usage` that these calls were charged with, and that nobody paid again."""
+    replayed_usd: float | None = 0.0
+    """Dollars likewise; None where a price is unknown."""
     draws: tuple[Draw, ...] = ()
     trace: tuple[dict[str, Any], ...] = ()
     """The records of the trace, prompts and texts included where the suite keeps them."""

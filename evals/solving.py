@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -68,12 +68,22 @@ async def solve_example(
     trace = Trace(records.append, texts=keep == "texts")
     solution, error = await _solved(solver, example, seed, trace)
     row = await _row(entry, example, solution, keep)
-    update: dict[str, Any] = {"replayed_calls": sum(each.replayed for each in kept.values())}
+    update = _replayed(kept.values())
     if error is not None:
         update |= {"status": "failed", "error": error, "right": None, "usage": _spent(records)}
     if keep != "answers":
         update["trace"] = tuple(records)
     return row.model_copy(update=update)
+
+
+def _replayed(kept: Collection[Kept]) -> dict[str, Any]:
+    """Return the fields of a row that tell what its kept calls have saved."""
+    dollars = [each.saved_usd for each in kept if each.saved_usd is not None]
+    return {
+        "replayed_calls": sum(each.replayed for each in kept),
+        "replayed_tokens": sum(each.saved_tokens for each in kept),
+        "replayed_usd": sum(dollars) if len(dollars) == len(kept) else None,
+    }
 
 
 async def _solved(

@@ -84,6 +84,32 @@ def test_a_folder_with_results_is_not_written_to_without_resume(tts: Tts, suite:
     )
     resumed = tts("bench", suite, "--limit", "2", "--resume", "--json")
     assert rows(resumed)["vote"]["n"] == 2
+    assert "changed since" not in resumed.err
+    assert "before it was resumed" in resumed.err
+
+
+def test_what_has_changed_since_the_last_run_is_told(tts: Tts, suite: Path) -> None:
+    tts("bench", suite, "--limit", "1")
+    suite.write_text(SUITE.replace("samples: 4", "samples: 3").replace("single:", "one:"))
+    told = tts("bench", suite, "--limit", "1", "--resume").err
+    for line in (
+        "strategy.samples was 4, is 3 (of vote; solved anew)",
+        "strategy 'one' is new",
+        "strategy 'single' is left out",
+    ):
+        assert f"tts: changed since the last run: {line}\n" in told
+
+
+def test_a_wrong_field_of_a_task_is_told_once_and_leaves_no_folder(tts: Tts, suite: Path) -> None:
+    Path("mine.jsonl").write_text(9 * '{"question": "q", "right": "1"}\n')
+    task = "{use: jsonl, path: mine.jsonl}"
+    suite.write_text(SUITE.replace("{use: graphs, level: 1, problems: 3}", task))
+    outcome = tts("bench", suite)
+    assert outcome.err == (
+        "tts: mine.jsonl:1: the field 'answer' is missing; there are question, right "
+        "(lines 1, 2, 3, 4, 5 and 4 more)\n"
+    )
+    assert not Path("runs").exists()
 
 
 def test_a_mistake_in_the_suite_is_told_where_it_stands(tts: Tts, suite: Path) -> None:

@@ -27,9 +27,9 @@ def fill(folder: Path, grid: Suite, **settings: Any) -> Rows:
 
     async def main() -> Rows:
         with RunStore(folder / "run.sqlite") as store:
-            harness = Harness(grid, store, folder / "calls.sqlite", **settings)
+            harness = Harness(grid, folder / "calls.sqlite", **settings)
             store.plan(harness.cells)
-            await harness.run()
+            await harness.run(store)
             return {
                 (cell.task, cell.strategy, cell.seed, row.example): row
                 for cell in harness.cells
@@ -70,6 +70,11 @@ def test_strategies_share_draws_and_pay_for_them_alike(tmp_path: Path) -> None:
     assert vote.usage.total_tokens == pool.usage.total_tokens // 2
     assert vote.usage.cost_usd == pytest.approx((pool.usage.cost_usd or 0) / 2)
     assert (pool.replayed_calls, vote.replayed_calls, vote.usage.cached_calls) == (0, 4, 0)
+    assert (pool.replayed_tokens, pool.replayed_usd) == (0, 0.0)
+    assert (vote.replayed_tokens, vote.replayed_usd) == (
+        vote.usage.total_tokens,
+        pytest.approx(vote.usage.cost_usd),
+    )
 
 
 def test_without_sharing_each_cell_makes_its_own_calls(tmp_path: Path) -> None:
@@ -122,8 +127,8 @@ def test_rows_of_the_bundled_model_do_not_depend_on_it_either(tmp_path: Path) ->
 
         async def main(grid: Suite = grid, folder: Path = folder) -> dict[Any, Any]:
             with RunStore(folder / "run.sqlite") as store:
-                harness = Harness(grid, store, folder / "calls.sqlite")
-                await harness.run()
+                harness = Harness(grid, folder / "calls.sqlite")
+                await harness.run(store)
                 rows = {
                     (cell.task, cell.strategy, 0, row.example): row
                     for cell in harness.cells
@@ -223,9 +228,9 @@ def test_cancelled_it_keeps_finished_rows_and_calls(tmp_path: Path) -> None:
 
     async def main() -> tuple[int, int]:
         with RunStore(tmp_path / "run.sqlite") as store:
-            harness = Harness(grid, store, tmp_path / "calls.sqlite")
+            harness = Harness(grid, tmp_path / "calls.sqlite")
             with anyio.move_on_after(12.5):
-                await harness.run()
+                await harness.run(store)
             assert model.active == 0
             return store.count(), len(model.requests)
 
@@ -256,7 +261,7 @@ def test_an_executor_gets_what_is_missing_and_its_rows_are_kept(tmp_path: Path) 
     async def main() -> list[str]:
         with RunStore(tmp_path / "run.sqlite") as store:
             grid = suite(backend())
-            return await Harness(grid, store, tmp_path / "c", 2, Nowhere()).run()
+            return await Harness(grid, tmp_path / "c", 2, Nowhere()).run(store)
 
     assert virtual_run(main) == ["nothing was done"]
     assert [(job.example.id, len(job.cells)) for job in seen] == [("1", 3), ("2", 3)]

@@ -18,6 +18,7 @@ import typer
 
 from tts.cli.bench_table import LiveTable, print_summaries
 from tts.errors import ConfigError
+from tts.evals.changes import changes
 from tts.evals.checkers.code import allow_code_execution as allow_code
 from tts.evals.executor import Executor, Local
 from tts.evals.harness import Harness
@@ -86,13 +87,13 @@ def bench(
             stack.enter_context(leave())
         loaded = _load(suite, equal or [])
         place = _executor(executor, workers, leaves)
+        harness = Harness(loaded, folder / CALLS, limit, place)
         _make(folder, resume=resume)
         store = stack.enter_context(RunStore(folder / STORE))
         if resume:
-            _try_failed_again(store)
-        harness = Harness(loaded, store, folder / CALLS, limit, place)
-        progress = _begin(harness, suite)
-        interrupted = anyio.run(_solve, harness, progress)
+            _go_on(store, harness)
+        progress = _begin(harness, store, suite)
+        interrupted = anyio.run(_solve, harness, store, progress)
         summaries = summarise(store)
     _show(summaries, folder, as_json=as_json)
     if interrupted:
@@ -100,7 +101,10 @@ def bench(
     raise typer.Exit(130 if interrupted else int(any(line.failed for line in progress.lines)))
 
 
-def _try_failed_again(store: RunStore) -> None:
+def _go_on(store: RunStore, harness: Harness) -> None:
+    """Say what is not as it was, and make room for what failed."""
+    for line in changes(store.cells(), harness.cells):
+        typer.echo(f"tts: changed since the last run: {line}", err=True)
     count = store.drop_failed()
     if count:
         typer.echo(f"tts: {count} problems that failed before are tried again", err=True)
@@ -161,10 +165,9 @@ def _make(folder: Path, *, resume: bool) -> None:
         raise ConfigError(f"cannot make the folder: {error.strerror}", path=str(folder)) from error
 
 
-def _begin(harness: Harness, path: Path) -> Progress:
+def _begin(harness: Harness, store: RunStore, path: Path) -> Progress:
     """Write down what is planned; return the progress with what is done already."""
-    store, suite = harness.store, harness.suite
-    cells, planned = harness.cells, harness.planned
+    suite, cells, planned = harness.suite, harness.cells, harness.planned
     store.plan(cells)
     about = {
         "suite": suite.model_dump(mode="json"),
@@ -182,7 +185,7 @@ def _begin(harness: Harness, path: Path) -> Progress:
     return progress
 
 
-async def _solve(harness: Harness, progress: Progress) -> bool:
+async def _solve(harness: Harness, store: RunStore, progress: Progress) -> bool:
     """Solve what is missing; return True if Ctrl-C ended it."""
     interrupted = False
 
@@ -198,6 +201,6 @@ async def _solve(harness: Harness, progress: Progress) -> bool:
         harness.on_row = table.add
         async with task_scope() as tasks:
             tasks.start_soon(watch)
-            for trouble in await harness.run():
+            for trouble in await harness.run(store):
                 typer.echo(f"tts: {trouble}", err=True)
     return interrupted

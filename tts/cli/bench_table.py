@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tts.cli.words import plain
 from tts.evals.figures import Comparison, Summary
-from tts.evals.progress import Line, Progress
+from tts.evals.progress import Line, Paid, Progress
 from tts.evals.records import Cell, Row
 
 __all__ = ["LiveTable", "print_summaries"]
@@ -91,11 +91,16 @@ def _live_row(line: Line) -> list[str]:
 def _state(progress: Progress) -> str:
     """Return how far it is, in one line."""
     left = "" if progress.left is None else f", about {_duration(progress.left)} left"
-    cost = "price unknown" if progress.usd is None else f"${progress.usd:.4g}"
+    kept = f"; {_paid(progress.before)} before it was resumed" if progress.before.rows else ""
     return (
         f"{progress.done} of {progress.total} solved, {_duration(progress.elapsed)}{left}; "
-        f"{progress.tokens:,} tokens, {cost}"
+        f"{_paid(progress.paid)}{kept}"
     )
+
+
+def _paid(paid: Paid) -> str:
+    cost = "price unknown" if paid.usd is None else f"${paid.usd:.4g}"
+    return f"{paid.tokens:,} tokens, {cost}"
 
 
 def _duration(seconds: float) -> str:
