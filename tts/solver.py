@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -44,6 +45,8 @@ class Solver:
         self.is_interrupted = False
         self._bills = {name: each.take_bill() for name, each in pipeline.models.items()}
         self._told = {stacks[name].top.name: each.name for name, each in pipeline.models.items()}
+        alike = Counter(stack.top.name for stack in stacks.values())
+        self._labels = {n: n if alike[each.top.name] > 1 else None for n, each in stacks.items()}
         _check(pipeline, {name: stack.top for name, stack in stacks.items()})
 
     async def solve(
@@ -133,7 +136,7 @@ class Solver:
         pipeline = self.pipeline
         models = {
             name: Model(
-                stack.for_run(trace, account),
+                stack.for_run(trace, account, self._labels[name]),
                 pipeline.models[name].sampling,
                 stack.limited.concurrency,
                 stack.groups,

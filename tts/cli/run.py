@@ -130,8 +130,7 @@ class OneProblem:
         return 130 if interrupted else int(not answered)
 
     async def _show(self, solver: Solver) -> tuple[Solution | None, bool]:
-        models = ", ".join(provider.name for provider in self.pipeline.models.values())
-        display = Display(f"{self.pipeline.strategy.name} on {models}")
+        display = Display(f"{self.pipeline.strategy.name} on {_models(self.pipeline)}")
         with display:
             solution, interrupted = await _interruptible(
                 solver, lambda: self._solve(solver, display)
@@ -208,6 +207,12 @@ class ManyProblems:
                 trouble = self.watch(report["samples"], report["usage"]["completion_tokens"])
                 if trouble:
                     typer.echo(f"tts: problem {report['id']}: {trouble}", err=True)
+
+
+def _models(pipeline: Pipeline) -> str:
+    """Name the models by their backends, or as the pipeline does where two have the same."""
+    names = [provider.name for provider in pipeline.models.values()]
+    return ", ".join(names if len(set(names)) == len(names) else pipeline.models)
 
 
 def _tell_trouble(solver: Solver) -> None:

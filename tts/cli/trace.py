@@ -140,7 +140,7 @@ def _line(record: _Record) -> str:
     tokens = f"{record['prompt_tokens']}+{record['completion_tokens']} tokens"
     colour = "green" if record["outcome"] in {"stop", "length"} else "red"
     return (
-        f"#{record['ticket']} {_safe(record['role'])} on {_safe(record['model'])}  {tokens}  "
+        f"#{record['ticket']} {_safe(record['role'])} on {_safe(record.get('name', record['model']))}  {tokens}  "
         f"{seconds:.3f} s  [{colour}]{_safe(record['outcome'])}[/]{_carriage(record)}"
     )
 

@@ -149,11 +149,17 @@ def tee(*sinks: Callable[[Record], None]) -> Callable[[Record], None]:
 
 
 class Traced(Layer):
-    """Records each call that left for the model, however it ended."""
+    """Records each call that left for the model, however it ended.
 
-    def __init__(self, inner: Backend, trace: Trace) -> None:
+    Args:
+        inner: The model.
+        trace: Where to.
+        label: The pipeline's name for the model, where the model's own does not tell it apart.
+    """
+
+    def __init__(self, inner: Backend, trace: Trace, label: str | None = None) -> None:
         super().__init__(inner)
-        self.trace = trace
+        self.trace, self.label = trace, label
         self._digested: tuple[object, str] = (None, "")
 
     async def generate(self, request: Request, meter: Meter) -> Completion:
@@ -199,6 +205,8 @@ class Traced(Layer):
             "cached": meter.cached,
             "hedged": meter.hedged,
         }
+        if self.label is not None:
+            record["name"] = self.label
         if meter.estimated:
             record["estimated"] = True
         if request.n > 1:
