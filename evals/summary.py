@@ -68,8 +68,12 @@ def summarise(store: RunStore, equal: Sequence[str] | None = None) -> list[Summa
         summary = _summary(group)
         baseline = pools.get((group.cell.task, group.cell.model))
         if baseline is not None and not group.cell.is_baseline:
-            each = (_comparison(kind, group.rows, baseline) for kind in kinds)
-            summary = replace(summary, equal=tuple(one for one in each if one is not None))
+            each = {kind: _comparison(kind, group.rows, baseline) for kind in kinds}
+            summary = replace(
+                summary,
+                equal=tuple(one for one in each.values() if isinstance(one, Comparison)),
+                unequal={kind: why for kind, why in each.items() if isinstance(why, str)},
+            )
         found.append(summary)
     return _adjusted(found)
 
@@ -193,31 +197,37 @@ def _hits(row: Row) -> int:
     return sum(bool(draw.right) for draw in row.draws)
 
 
-def _comparison(kind: str, rows: Sequence[Solved], pools: _Pools) -> Comparison | None:
-    """Compare on the pairs in which both sides are known; None where there are none."""
+def _comparison(kind: str, rows: Sequence[Solved], pools: _Pools) -> Comparison | str | None:
+    """Compare on the pairs in which both sides are known; None where there are none yet.
+
+    A text says why there is no such cost to compare at.
+    """
     pairs = [
-        (row, pools.places[seed, row.example])
+        (row, pools.places[seed, row.example], f"{seed} {row.example}")
         for seed, row in rows
         if row.status != "failed" and row.right is not None and (seed, row.example) in pools.places
     ]
-    costs = [_cost(row, kind) for row, _ in pairs]
-    if pools.curves is None or not pairs or any(cost is None for cost in costs):
+    if pools.curves is None or not pairs:
         return None
-    baseline = pools.curves.of([place for _, place in pairs])
+    costs = [_cost(row, kind) for row, *_ in pairs]
+    baseline = pools.curves.of([place for _, place, _ in pairs])
+    if any(cost is None for cost in costs) or np.isnan(baseline.cost(kind)).any():
+        return "a price is unknown"
     target = float(np.mean([cost for cost in costs if cost is not None]))
-    if np.isnan(baseline.cost(kind)).any():
-        return None
+    if not baseline.cost(kind).any():
+        return "the baseline costs nothing"
     match = matched(baseline.cost(kind).mean(0), target)
-    right = np.array([float(bool(row.right)) for row, _ in pairs])
-    problems = [row.example for row, _ in pairs]
+    right = np.array([float(bool(row.right)) for row, *_ in pairs])
+    problems = [row.example for row, *_ in pairs]
     alone = match.at(baseline.accuracy)
-    votes = baseline.votes[:, round(match.samples) - 1]
+    votes = match.dealt(baseline.votes, [key for _, _, key in pairs])
     signs = [np.sign(total) for total in _sums(right - votes, problems)]
     better, worse = signs.count(1.0), signs.count(-1.0)
     p = mcnemar(better, worse)
     return Comparison(
         kind=kind,
         pairs=len(pairs),
+        problems=len(set(problems)),
         samples=match.samples,
         note=match.note,
         baseline=bootstrap(alone, problems),

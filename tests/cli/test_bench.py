@@ -22,6 +22,7 @@ KEYS = {
     "ci95", "accuracy_at_worst", "oracle", "calls", "prompt_tokens", "completion_tokens",
     "total_tokens", "critical_tokens", "critical_completion_tokens", "cost_usd", "wall_seconds",
     "errors", "failures", "budget_exhausted", "stopped_by", "pass_at_k", "maj_at_k", "equal",
+    "unequal",
 }  # fmt: skip
 
 
@@ -61,8 +62,20 @@ def test_plain_output_has_the_figures_and_what_they_do_not_say(tts: Tts, suite: 
     for words in (
         "graphs 1 facts on small", "accuracy [95%]", "against plain votes at equal critical tokens",
         "p (Holm)", "no proof of equality: 3 problems", "kept in here",
+        "2 comparisons: if nothing differed, at most 0.1 would have p < 0.05 on average; that any "
+        "has p (Holm) < 0.05 has a chance of at most 0.05.",
+        "gain: accuracy less that of plain votes", "its gain is the luck of that order",
     ):  # fmt: skip
         assert words in outcome.out
+
+
+def test_equal_dollars_that_nobody_pays_are_told(tts: Tts, suite: Path) -> None:
+    outcome = tts("bench", suite, "--equal", "usd", "--limit", "1")
+    assert outcome.code == 0
+    assert (
+        "no comparison at equal dollars for vote, single: the baseline costs nothing; give each "
+        "model its price: {input: ..., output: ...}, or compare at equal total tokens"
+    ) in outcome.out
 
 
 def test_results_are_in_the_folder_before_they_are_shown(tts: Tts, suite: Path) -> None:

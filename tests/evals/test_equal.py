@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tts.evals.equal import Pool, compare, curves, matched
+from tts.evals.statistics import mcnemar
 
 POOLS = st.lists(
     st.tuples(st.sampled_from(["1", "2", None]), st.integers(1, 99)), min_size=4, max_size=4
@@ -49,6 +50,37 @@ def test_between_two_sizes_the_baseline_is_interpolated() -> None:
     assert (match.samples, baseline.mean) == (1.25, 0.375)
     assert gain.mean == pytest.approx(1.0 - 0.375)
     assert gain.low <= gain.mean <= gain.high
+
+
+def test_problems_are_dealt_to_both_sizes_by_weight() -> None:
+    match, keys = matched(np.array([10.0, 20.0, 30.0]), 24.5), [str(n) for n in range(200)]
+    sizes = match.dealt(np.tile([1.0, 2.0, 3.0], (200, 1)), keys)
+    assert sorted(set(sizes)) == [2.0, 3.0]
+    assert sizes.mean() == pytest.approx(match.samples)
+    capped = matched(np.array([10.0, 20.0]), 99.0)
+    assert (capped.dealt(np.tile([1.0, 2.0], (5, 1)), keys[:5]) == 2.0).all()
+
+
+def test_mcnemar_keeps_its_level_between_two_sizes() -> None:
+    """200 votes of 2.45 of the shared samples; the bound fails by chance 1 time in 10,000.
+
+    Negative control: the vote of round(2.45) samples costs less, and looks worse than it is.
+    """
+    rng, problems, runs = np.random.default_rng(0), 2000, 200
+    match, keys = matched(np.array([10.0, 20.0, 30.0]), 24.5), [str(n) for n in range(problems)]
+    chances = rng.beta(9.0, 4.0, problems)
+
+    alarms = {"dealt": 0, "rounded": 0}
+    for _ in range(runs):
+        drawn = rng.random((problems, 3)) < chances[:, None]
+        one, most = drawn[:, 0], drawn.sum(1) >= 2  # of two the first decides, as of one
+        pool = np.stack([one, one, most], axis=1).astype(float)
+        mine = np.where(rng.random(problems) < match.weight, pool[:, 2], pool[:, 1])
+        for name, theirs in (("dealt", match.dealt(pool, keys)), ("rounded", pool[:, 1])):
+            better, worse = int((mine > theirs).sum()), int((mine < theirs).sum())
+            alarms[name] += mcnemar(better, worse) < 0.05
+    assert alarms["dealt"] <= 23  # 10 are expected at most
+    assert alarms["rounded"] > 60
 
 
 def test_a_strategy_that_is_the_baseline_gains_nothing() -> None:

@@ -61,8 +61,8 @@ def test_the_row_that_scripts_rely_on(tmp_path: Path) -> None:
     assert told["ci95"][0] <= told["accuracy"] <= told["ci95"][1]
     equal = told["equal"]["total"]
     assert set(equal) == {
-        "pairs", "samples", "note", "accuracy", "ci95", "gain", "gain_ci95", "better", "worse", "p",
-        "p_holm", "detectable",
+        "pairs", "problems", "samples", "note", "accuracy", "ci95", "gain", "gain_ci95", "better",
+        "worse", "p", "p_holm", "detectable",
     }  # fmt: skip
 
 
@@ -96,7 +96,20 @@ def test_without_a_price_there_is_no_equal_price(tmp_path: Path) -> None:
     free = pool("a")
     usage = free.usage.model_copy(update={"cost_usd": None})
     rows = [free.model_copy(update={"usage": usage}), row(MINE.key, "a")]
-    assert summaries(tmp_path, rows, (BASE, MINE), "usd")["mine"].equal == ()
+    found = summaries(tmp_path, rows, (BASE, MINE), "usd", "total")["mine"]
+    assert [one.kind for one in found.equal] == ["total"]
+    assert found.unequal == {"usd": "a price is unknown"}
+    assert found.report()["unequal"] == found.unequal
+
+
+def test_what_costs_nothing_is_not_compared_at_equal_dollars(tmp_path: Path) -> None:
+    rows = [pool("a"), row(MINE.key, "a")]
+    gratis = [
+        each.model_copy(update={"usage": each.usage.model_copy(update={"cost_usd": 0.0})})
+        for each in rows
+    ]
+    found = summaries(tmp_path, gratis, (BASE, MINE), "usd")["mine"]
+    assert (found.equal, found.unequal) == ((), {"usd": "the baseline costs nothing"})
 
 
 def test_curves_agree_with_all_subsets(tmp_path: Path) -> None:
@@ -137,7 +150,7 @@ def test_seeds_are_repeats_and_problems_the_unit(tmp_path: Path) -> None:
     found = summaries(tmp_path, rows, cells)
     mine, (one,) = found["mine"], found["mine"].equal
     assert (mine.seeds, mine.problems, mine.n) == (2, 8, 16)
-    assert one.pairs == 16
+    assert (one.pairs, one.problems) == (16, 8)
     assert one.better == 2  # problems, not runs: e and f; a and b agree
     assert one.worse == 2
     assert mine.accuracy is not None

@@ -196,13 +196,10 @@ def _number(value: float | None, digits: int = 0) -> str:
 def _remarks(summaries: Sequence[Summary]) -> list[str]:
     """Say what the tables alone would let one forget."""
     every = [one for each in summaries for one in each.equal]
+    lines = ["", *_without_comparison(summaries)]
     if not every:
-        return []
-    chance = max(1, round(0.05 * len(every)))
-    lines = [
-        f"\n{len(every)} comparisons: of so many, {chance} would have p < 0.05 by chance; "
-        "p (Holm) allows for their number."
-    ]
+        return lines if len(lines) > 1 else []
+    lines += [_alarms(len(every)), _GAINS]
     small = [one for one in every if not one.is_result]
     if small:
         lines.append(_reach(small))
@@ -217,12 +214,46 @@ def _remarks(summaries: Sequence[Summary]) -> list[str]:
     return lines
 
 
+_LEVEL: Final = 0.05
+_GAINS: Final = (
+    "gain: accuracy less that of plain votes of so many samples, on average over random orders of "
+    "the pool. better:worse: problems against one such vote each, of the first samples that were "
+    "drawn; a strategy that is that vote itself has 0:0, and its gain is the luck of that order."
+)
+
+
+def _alarms(comparisons: int) -> str:
+    """Say how many differences chance alone would show."""
+    some = f"{comparisons} comparison{'s' if comparisons > 1 else ''}"
+    return (
+        f"{some}: if nothing differed, at most {_LEVEL * comparisons:g} would have p < {_LEVEL:g} "
+        f"on average; that any has p (Holm) < {_LEVEL:g} has a chance of at most {_LEVEL:g}."
+    )
+
+
+def _without_comparison(summaries: Sequence[Summary]) -> list[str]:
+    whose: dict[tuple[str, str], list[str]] = {}
+    for each in summaries:
+        for kind, why in each.unequal.items():
+            whose.setdefault((kind, why), []).append(_label(each.strategy, each.budget))
+    return [
+        f"no comparison at equal {_KINDS[kind]} for {', '.join(dict.fromkeys(names))}: {why}; "
+        "give each model its price: {input: ..., output: ...}, or compare at equal total tokens"
+        for (kind, why), names in whose.items()
+    ]
+
+
 def _reach(small: Sequence[Comparison]) -> str:
     """Say what so few problems could have shown."""
     low, high = (round(100 * pick(one.detectable for one in small)) for pick in (min, max))
     points = f"{low}" if low == high else f"{low} to {high}"
-    pairs = max(one.pairs for one in small)
+    problems = max(one.problems for one in small)
+    many = (
+        "1 gain has an interval that holds"
+        if len(small) == 1
+        else f"{len(small)} gains have intervals that hold"
+    )
     return (
-        f"{len(small)} gains have intervals that hold 0. That is no proof of equality: {pairs} "
+        f"{many} 0. That is no proof of equality: {problems} "
         f"problems would show true gains of {points} points or more with a chance of 80%."
     )
