@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from tts.backends.base import Price
 from tts.frozen import Frozen
 from tts.ledger import RunUsage
 from tts.problem import StoppedBy
@@ -79,6 +80,8 @@ class Row(Frozen):
     usage: RunUsage = RunUsage.model_construct()
     """The cost of all calls, those a resumed run found in its own cache included at their
     first price: what a user without a cache pays."""
+    price: Price | None = None
+    """Of the model that plays `solve`; None where that is unknown."""
     stopped_by: StoppedBy | None = None
     parse_failures: int = 0
     failed_calls: int = 0

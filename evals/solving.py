@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Literal
 
+from tts.backends.base import Price
 from tts.errors import AuthenticationError, TTSError
 from tts.evals.checkers.base import Checker, CheckFailed
 from tts.evals.keeping import Kept
@@ -68,12 +69,17 @@ async def solve_example(
     trace = Trace(records.append, texts=keep == "texts")
     solution, error = await _solved(solver, example, seed, trace)
     row = await _row(entry, example, solution, keep)
-    update = _replayed(kept.values())
+    update = {**_replayed(kept.values()), "price": _price(entry, stacks)}
     if error is not None:
         update |= {"status": "failed", "error": error, "right": None, "usage": _spent(records)}
     if keep != "answers":
         update["trace"] = tuple(records)
     return row.model_copy(update=update)
+
+
+def _price(entry: Entry, stacks: Mapping[str, Stack]) -> Price | None:
+    """Return the price of the model that draws plain samples."""
+    return stacks[entry.pipeline.roles.get("solve", next(iter(stacks)))].top.price
 
 
 def _replayed(kept: Collection[Kept]) -> dict[str, Any]:

@@ -160,8 +160,10 @@ class _Pools:
             Pool(
                 tuple(draw.key for draw in row.draws),
                 {draw.key for draw in row.draws if draw.right and draw.key is not None},
-                tuple(draw.prompt_tokens + draw.completion_tokens for draw in row.draws),
+                tuple(draw.completion_tokens for draw in row.draws),
                 row.usage.cost_usd,
+                tuple(draw.prompt_tokens for draw in row.draws),
+                row.price,
             )
             for _, row in whole
         ]

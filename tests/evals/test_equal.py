@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tts.backends import Price
 from tts.evals.equal import Pool, compare, curves, matched
 from tts.evals.statistics import mcnemar
 
@@ -50,6 +51,19 @@ def test_between_two_sizes_the_baseline_is_interpolated() -> None:
     assert (match.samples, baseline.mean) == (1.25, 0.375)
     assert gain.mean == pytest.approx(1.0 - 0.375)
     assert gain.low <= gain.mean <= gain.high
+
+
+def test_a_prompt_that_a_request_shares_is_charged_once_and_waited_for_by_all() -> None:
+    price = Price(input=1.0, output=4.0)
+    shared = Pool(("1",) * 5, "1", (10,) * 5, 700e-6, (100, 0, 0, 0, 100), price)
+    found = curves([shared])
+    assert found.total[0].tolist() == [110, 120, 130, 140, 250]
+    assert found.critical[0].tolist() == [110] * 5
+    assert found.usd[0] * 1e6 == pytest.approx(np.array([140, 180, 220, 260, 400]) * 700 / 400)
+    alone = Pool(("1",) * 5, "1", (10,) * 5, None, (100,) * 5)
+    assert curves([alone]).total[0].tolist() == [110, 220, 330, 440, 550]
+    for cost, samples in ((110, 1), (140, 4), (250, 5)):
+        assert matched(found.total[0], cost).samples == samples
 
 
 def test_problems_are_dealt_to_both_sizes_by_weight() -> None:
