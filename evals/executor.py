@@ -115,6 +115,7 @@ async def open_worker(suite: Suite, calls: Path) -> AsyncIterator[Worker]:
                 opening = open_stacks(lineup.models, lineup.concurrency, at)
                 lineups[name] = await opened.enter_async_context(opening)
             _check(suite, suite.entries(), lineups)
+            _check_prices(suite, lineups)
             yield Worker(suite, lineups, store)
 
 
@@ -131,6 +132,19 @@ def _check(
             Solver(entry.pipeline, lineups[entry.cell.model])
         except ConfigError as error:
             raise suite.mistake(error.message, *entry.place) from error
+
+
+def _check_prices(suite: Suite, lineups: Mapping[str, Mapping[str, Stack]]) -> None:
+    for name, stacks in lineups.items() if "usd" in suite.equal else ():
+        for model, stack in stacks.items():
+            if stack.top.price is None:
+                raise _mistake(
+                    suite,
+                    name,
+                    f"equal dollars need the price of {stack.top.name}: set price: "
+                    "{input: ..., output: ...}, dollars per million tokens",
+                    model,
+                )
 
 
 class Local:

@@ -34,6 +34,7 @@ class Harness:
     Attributes:
         cells: The grid's places, in their order.
         planned: Problems of each cell, by its key.
+        examples: All problems of each task, by its title.
 
     Raises:
         ConfigError: If the suite cannot be put together, or a task has no problems to give.
@@ -46,6 +47,7 @@ class Harness:
     on_row: Callable[[Cell, Row], None] | None = None
     cells: list[Cell] = field(init=False)
     planned: dict[str, int] = field(init=False)
+    examples: dict[str, tuple[Example, ...]] = field(init=False)
     _work: list[tuple[Sequence[Entry], tuple[Example, ...]]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -61,8 +63,9 @@ class Harness:
         for entry in entries:
             groups[entry.cell.task, entry.cell.model, entry.cell.seed].append(entry)
         self._work, self.planned = [], {}
+        self.examples = {task.title: task.examples() for task in self.suite.tasks}
         for group in groups.values():
-            examples = group[0].task.examples()[: self.limit]
+            examples = self.examples[group[0].task.title][: self.limit]
             self._work.append((sorted(group, key=lambda entry: -entry.detail), examples))
             self.planned |= {entry.cell.key: len(examples) for entry in group}
 
@@ -73,7 +76,7 @@ class Harness:
         for entries, examples in self._work:
             for example in examples:
                 keys = (entry.cell.key for entry in entries)
-                missing = tuple(key for key in keys if example.id not in done[key])
+                missing = tuple(k for k in keys if done[k].get(example.id) != example.digest)
                 if missing:
                     jobs.append(Job(example, missing))
         return jobs

@@ -63,6 +63,8 @@ class Row(Frozen):
     """The cell's key."""
     example: str
     """The example's id."""
+    digest: str = ""
+    """The example's: where the problem has changed since, the row is of another one."""
     problem: str
     """Its text."""
     right_answer: str
@@ -97,3 +99,9 @@ class Row(Frozen):
     """The records of the trace, prompts and texts included where the suite keeps them."""
     finished_at: str = ""
     """UTC, ISO 8601."""
+
+    @property
+    def is_open(self) -> bool:
+        """True if another try may bring a verdict: the run failed, or the checker did."""
+        unjudged = self.check_failure is not None or any(draw.right is None for draw in self.draws)
+        return self.status == "failed" or unjudged

@@ -111,6 +111,7 @@ async def _row(entry: Entry, example: Example, solution: Solution, keep: Keep) -
     return Row(
         cell=entry.cell.key,
         example=example.id,
+        digest=example.digest,
         problem=str(example.problem),
         right_answer=example.answer,
         extra=example.extra,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     GetCoreSchemaHandler,
@@ -21,7 +22,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from tts.backends.base import Provider
+from tts.backends.base import Price, Provider
 from tts.errors import ConfigError
 from tts.evals.records import Cell
 from tts.evals.tasks.base import Task
@@ -110,6 +111,13 @@ def _several(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+def _different(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    ((seed, often),) = Counter(seeds).most_common(1)
+    if often > 1:
+        raise ValueError(f"{seed} stands there {often} times, and would give the same rows")
+    return seeds
+
+
 class Suite(Frozen):
     """A grid of experiments: each strategy solves each task with each model, budget and seed."""
 
@@ -122,7 +130,9 @@ class Suite(Frozen):
         default_factory=lambda: {"none": Budget()}
     )
     """The most that a problem may cost, by name; the baseline has none."""
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[
+        tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_different)
+    ] = (0,)
     """Each problem is solved once with each of them."""
     equal: Annotated[
         tuple[Equal, ...],
@@ -269,10 +279,20 @@ def _told_roles(lineup: Lineup, asking: Mapping[str, Sequence[str]]) -> str:
     )
 
 
+def _priced(provider: Provider) -> dict[str, Any]:
+    """Return the price that was set: dollars of rows are booked with it."""
+    price = getattr(provider, "price", None)
+    return {"price": price.model_dump(mode="json")} if isinstance(price, Price) else {}
+
+
 def _settings(task: Task, pipeline: Pipeline) -> dict[str, Any]:
     """Return all that decides a cell's rows: not how many there are, nor how calls are carried."""
     models = {
-        name: {**provider.identity(), "sampling": provider.sampling.model_dump(mode="json")}
+        name: {
+            **provider.identity(),
+            **_priced(provider),
+            "sampling": provider.sampling.model_dump(mode="json"),
+        }
         for name, provider in pipeline.models.items()
     }
     chosen = task.settings()

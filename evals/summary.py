@@ -57,7 +57,7 @@ def summarise(store: RunStore, equal: Sequence[str] | None = None) -> list[Summa
     for cell in store.cells():
         key = (cell.task, cell.model, cell.strategy, cell.budget)
         group = groups.setdefault(key, _Group(cell))
-        group.rows += [(cell.seed, row) for row in store.rows(cell)]
+        group.rows += [(cell.seed, row) for row in store.rows(cell, texts=False)]
     pools = {
         (group.cell.task, group.cell.model): _Pools.of(group)
         for group in groups.values()

@@ -145,9 +145,9 @@ def _entries(store: RunStore, run: Run, number: int) -> list[Entry]:
                 seeds=tuple(cell.seed for cell in own),
                 planned=sum(known) if len(known) == len(own) else None,
                 results=tuple(
-                    Result(number, cell.seed, _without_texts(row))
+                    Result(number, cell.seed, row)
                     for cell in own
-                    for row in store.rows(cell)
+                    for row in store.rows(cell, texts=False)
                 ),
             )
         )
@@ -156,11 +156,6 @@ def _entries(store: RunStore, run: Run, number: int) -> list[Entry]:
 
 def _place(one: Cell | Summary) -> tuple[str, str, str, str]:
     return one.task, one.model, one.strategy, one.budget
-
-
-def _without_texts(row: Row) -> Row:
-    draws = tuple(draw.model_copy(update={"text": ""}) for draw in row.draws)
-    return row.model_copy(update={"draws": draws, "trace": (), "text": ""})
 
 
 def stored_row(path: Path, cell: str, example: str) -> Row | None:

@@ -148,6 +148,8 @@ def text_of(row: dict[str, Any], *names: str) -> str:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ConfigError(f"the field {names[0]!r} is neither a text nor a number")
+    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        raise ConfigError(f"the field {names[0]!r} is no Unicode text: half of a surrogate pair")
     return str(value)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.evals.sums import adds, backend, suite
+from tests.evals.sums import Same, adds, backend, suite
 from tts import Request
 from tts.backends import Capabilities, Given
 from tts.errors import AuthenticationError, ConfigError
@@ -16,6 +17,8 @@ from tts.evals.harness import Harness
 from tts.evals.records import Row
 from tts.evals.store import RunStore
 from tts.evals.suite import Suite
+from tts.evals.summary import summarise
+from tts.evals.tasks.base import Example
 from tts.evals.tasks.graphs import Graphs
 from tts.testing import FlakyBackend, ScriptedBackend, virtual_run
 
@@ -28,7 +31,7 @@ def fill(folder: Path, grid: Suite, **settings: Any) -> Rows:
     async def main() -> Rows:
         with RunStore(folder / "run.sqlite") as store:
             harness = Harness(grid, folder / "calls.sqlite", **settings)
-            store.plan(harness.cells)
+            store.plan(harness.cells, harness.examples)
             await harness.run(store)
             return {
                 (cell.task, cell.strategy, cell.seed, row.example): row
@@ -170,15 +173,53 @@ def test_failures_of_the_model_are_rows_with_what_they_cost(tmp_path: Path) -> N
     assert rows["sums", "vote", 0, "3"].status == "ok"
 
 
-def test_failures_are_tried_again_when_they_are_dropped(tmp_path: Path) -> None:
+def test_failures_are_tried_again_and_kept_until_there_is_something_better(
+    tmp_path: Path,
+) -> None:
     down = [True]
     model = FlakyBackend(backend(), lambda request: down[0])
     fill(tmp_path, suite(model))  # type: ignore[arg-type]  # another fake
     with RunStore(tmp_path / "run.sqlite") as store:
-        assert store.drop_failed() == 18
+        assert (store.count(), store.count_open()) == (18, 18)
     down[0] = False
     rows = fill(tmp_path, suite(model))  # type: ignore[arg-type]  # likewise
     assert {row.status for row in rows.values()} == {"ok"}
+
+
+def test_what_was_not_judged_is_judged_again_without_a_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = backend(lambda request: "Answer: 13")
+    assert {row.right for row in fill(tmp_path, suite(model)).values()} == {None}
+    asked = len(model.requests)
+
+    async def check(self: Same, answer: str | None, text: str, example: Example) -> bool:
+        return False
+
+    monkeypatch.setattr(Same, "check", check)
+    assert {row.right for row in fill(tmp_path, suite(model)).values()} == {False}
+    assert len(model.requests) == asked
+
+
+def test_a_problem_that_has_changed_is_solved_anew_and_one_that_went_is_not_told(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "mine.jsonl"
+
+    def accuracies(*lines: tuple[str, str, str]) -> dict[str, tuple[int, float]]:
+        rows = [{"id": name, "question": asked, "answer": right} for name, asked, right in lines]
+        path.write_text("\n".join(map(json.dumps, rows)))
+        grid = suite(backend(), tasks=[{"use": "jsonl", "path": str(path)}], equal=())
+        fill(tmp_path, grid)
+        with RunStore(tmp_path / "run.sqlite", read_only=True) as store:
+            found = {each.strategy: each for each in summarise(store)}
+        return {name: (each.n, each.accuracy.mean) for name, each in found.items() if each.accuracy}
+
+    wrong = accuracies(("a", "1 + 1", "9"), ("b", "2 + 2", "99"))
+    assert set(wrong.values()) == {(2, 0.0)}
+    right = accuracies(("a", "1 + 1", "2"), ("b", "2 + 2", "99"))
+    assert right["vote"] == (2, 0.5)
+    assert accuracies(("a", "1 + 1", "2"))["vote"] == (1, 1.0)
 
 
 def test_a_checker_that_fails_is_no_wrong_answer(tmp_path: Path) -> None:

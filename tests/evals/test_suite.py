@@ -123,6 +123,7 @@ def test_more_problems_of_a_task_are_the_same_cell(tmp_path: Path) -> None:
         ),
         ("equal: total", "equal: tokens", "18:1", "total"),
         ("  vote:", "  baseline:", "12:3", "choose another"),
+        ("seeds: [0, 1]", "seeds: [0, 1, 0]", "17:1", "0 stands there 2 times"),
         ("seeds: [0, 1]", "seeds: []", "17:1", "at least 1"),
         ("seeds: [0, 1]", "seed: [0, 1]", "17:1", "unknown key"),
     ],

@@ -105,9 +105,9 @@ def _go_on(store: RunStore, harness: Harness) -> None:
     """Say what is not as it was, and make room for what failed."""
     for line in changes(store.cells(), harness.cells):
         typer.echo(f"tts: changed since the last run: {line}", err=True)
-    count = store.drop_failed()
+    count = store.count_open()
     if count:
-        typer.echo(f"tts: {count} problems that failed before are tried again", err=True)
+        typer.echo(f"tts: tried again: {count} problems that failed or were not judged", err=True)
 
 
 def _leaves(tools: list[str], *, code: bool) -> list[_Leave]:
@@ -168,7 +168,7 @@ def _make(folder: Path, *, resume: bool) -> None:
 def _begin(harness: Harness, store: RunStore, path: Path) -> Progress:
     """Write down what is planned; return the progress with what is done already."""
     suite, cells, planned = harness.suite, harness.cells, harness.planned
-    store.plan(cells)
+    store.plan(cells, harness.examples)
     about = {
         "suite": suite.model_dump(mode="json"),
         "suite_path": str(path),
@@ -180,8 +180,9 @@ def _begin(harness: Harness, store: RunStore, path: Path) -> Progress:
     store.tell({**about, "began": began})
     progress = Progress(cells, planned)
     for cell in cells:
-        for row in store.rows(cell):
-            progress.add(cell, row, is_old=True)
+        for row in store.rows(cell, texts=False):
+            if not row.is_open:
+                progress.add(cell, row, is_old=True)
     return progress
 
 

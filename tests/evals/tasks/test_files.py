@@ -83,6 +83,7 @@ def test_own_fields_instruction_and_checker(tmp_path: Path) -> None:
     [
         ("", "no problem in the file"),
         ("no json\n", ":1: not JSON"),
+        ('{"question": "a", "answer": "\\ud800"}\n', "the field 'answer' is no Unicode text"),
         ("[1]\n", ":1: a line is one JSON object"),
         ('{"question": " ", "answer": "1"}\n', ":1: .*the problem is empty"),
         ('{"question": ["a"], "answer": "1"}\n', ":1: the field 'question' is neither"),
