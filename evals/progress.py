@@ -22,6 +22,8 @@ class Line:
     right: int = 0
     failed: int = 0
     """Runs that raised an error."""
+    unjudged: int = 0
+    """Answers that the checker could not judge."""
     total_tokens: int = 0
     critical_tokens: int = 0
 
@@ -29,6 +31,7 @@ class Line:
         """Count a row."""
         self.done += 1
         self.failed += row.status == "failed"
+        self.unjudged += row.check_failure is not None
         self.judged += row.right is not None
         self.right += bool(row.right)
         self.total_tokens += row.usage.total_tokens
@@ -104,6 +107,11 @@ class Progress:
     def total(self) -> int:
         """Problems to solve, all strategies together."""
         return sum(line.planned for line in self.lines)
+
+    @property
+    def unjudged(self) -> int:
+        """Answers that the checker could not judge, all strategies together."""
+        return sum(line.unjudged for line in self.lines)
 
     @property
     def elapsed(self) -> float:

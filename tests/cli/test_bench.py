@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Outcome, Tts
+from tts.evals.executor import Local
+from tts.evals.holding import held
 from tts.evals.store import RunStore
 
 SUITE = """
@@ -99,6 +102,47 @@ def test_a_folder_with_results_is_not_written_to_without_resume(tts: Tts, suite:
     assert rows(resumed)["vote"]["n"] == 2
     assert "changed since" not in resumed.err
     assert "before it was resumed" in resumed.err
+
+
+def test_a_folder_that_another_bench_writes_is_left_to_it(tts: Tts, suite: Path) -> None:
+    folder = Path("there")
+    folder.mkdir()
+    with held(folder):
+        outcome = tts("bench", suite, "--out", folder, "--resume")
+    assert outcome.code == 2
+    assert f"there: another bench writes here (process {os.getpid()} on " in outcome.err
+    assert not (folder / "run.sqlite").exists()
+    assert tts("bench", suite, "--out", folder, "--limit", "1").code == 0
+
+
+def test_what_is_left_undone_is_no_success_and_the_hint_has_every_option(
+    tts: Tts, suite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*_: object) -> list[str]:
+        return ["2 problems are left: workers died too often"]
+
+    monkeypatch.setattr(Local, "run", nothing)
+    words = ("--equal", "total", "--equal", "usd", "--allow-code-execution", "--json")
+    outcome = tts("bench", suite, "--out", "out 6", "--limit", "2", *words)
+    assert outcome.code == 1
+    assert "tts: 2 problems are left" in outcome.err
+    assert (
+        f"0 of 6 are kept, go on with: tts bench {suite} --out 'out 6' --limit 2 --json "
+        "--equal total --equal usd --allow-code-execution --resume\n"
+    ) in outcome.err
+
+
+def test_answers_that_were_not_judged_are_told_with_what_to_do(tts: Tts, suite: Path) -> None:
+    Path("odd.jsonl").write_text(
+        '{"question": "Facts:\\nhats = 1\\nQuestion: hats?", "answer": "x"}\n'
+    )
+    task = "{use: jsonl, path: odd.jsonl, check: numeric}"
+    suite.write_text(SUITE.replace("{use: graphs, level: 1, problems: 3}", task))
+    outcome = tts("bench", suite)
+    assert outcome.code == 0
+    assert "2 of 2 are kept, 2 of them not judged, go on with: tts bench " in outcome.err
+    again = tts("bench", suite, "--resume")
+    assert "tts: tried again: 2 problems that failed or were not judged" in again.err
 
 
 def test_what_has_changed_since_the_last_run_is_told(tts: Tts, suite: Path) -> None:

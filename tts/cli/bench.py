@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -22,6 +23,7 @@ from tts.evals.changes import changes
 from tts.evals.checkers.code import allow_code_execution as allow_code
 from tts.evals.executor import Executor, Local
 from tts.evals.harness import Harness
+from tts.evals.holding import held
 from tts.evals.progress import Progress
 from tts.evals.store import RunStore
 from tts.evals.suite import Equal, Suite
@@ -52,6 +54,7 @@ class _Where(StrEnum):
 
 
 def bench(
+    context: typer.Context,
     suite: Annotated[Path, typer.Argument(help="A suite file.", show_default=False)],
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results; default runs/NAME of the suite.")
@@ -89,6 +92,7 @@ def bench(
         place = _executor(executor, workers, leaves)
         harness = Harness(loaded, folder / CALLS, limit, place)
         _make(folder, resume=resume)
+        stack.enter_context(held(folder))
         store = stack.enter_context(RunStore(folder / STORE))
         if resume:
             _go_on(store, harness)
@@ -96,9 +100,10 @@ def bench(
         interrupted = anyio.run(_solve, harness, store, progress)
         summaries = summarise(store)
     _show(summaries, folder, as_json=as_json)
-    if interrupted:
-        _tell_how_to_go_on(progress, suite, out)
-    raise typer.Exit(130 if interrupted else int(any(line.failed for line in progress.lines)))
+    if progress.done < progress.total or progress.unjudged:
+        _tell_how_to_go_on(progress, context, interrupted=interrupted)
+    bad = progress.done < progress.total or any(line.failed for line in progress.lines)
+    raise typer.Exit(130 if interrupted else int(bad))
 
 
 def _go_on(store: RunStore, harness: Harness) -> None:
@@ -124,13 +129,29 @@ def _show(summaries: list[Summary], folder: Path, *, as_json: bool) -> None:
         typer.echo(f"\nkept in {folder}; look at it with: tts report {folder}")
 
 
-def _tell_how_to_go_on(progress: Progress, suite: Path, out: Path | None) -> None:
-    more = "" if out is None else f" --out {out}"
+def _tell_how_to_go_on(progress: Progress, context: typer.Context, *, interrupted: bool) -> None:
+    unjudged = f", {progress.unjudged} of them not judged" if progress.unjudged else ""
     typer.echo(
-        f"tts: interrupted; {progress.done} of {progress.total} are kept, "
-        f"go on with: tts bench {suite}{more} --resume",
+        f"tts: {'interrupted; ' if interrupted else ''}{progress.done} of {progress.total} are "
+        f"kept{unjudged}, go on with: {_command(context)}",
         err=True,
     )
+
+
+def _command(context: typer.Context) -> str:
+    """Return the command with all that it was given, and --resume."""
+    words = ["tts", "bench"]
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        if parameter.param_type_name == "argument":
+            words.append(str(value))
+        elif parameter.name == "resume" or value in (None, False, parameter.default):
+            continue
+        else:
+            for each in value if isinstance(value, list | tuple) else (value,):
+                given = each.value if isinstance(each, StrEnum) else str(each)
+                words += [parameter.opts[0], *([] if each is True else [given])]
+    return shlex.join([*words, "--resume"])
 
 
 def _load(path: Path, equal: list[_Equal]) -> Suite:
