@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,9 @@ from tts.ledger import RunUsage
 from tts.problem import StoppedBy
 
 __all__ = ["Cell", "Draw", "Row"]
+
+
+_PLAIN: Final = frozenset({"self_consistency", "best_of_n"})
 
 
 class Cell(Frozen):
@@ -32,6 +35,12 @@ class Cell(Frozen):
     """Whether it is the self-consistency that the others of its task are compared with."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Task, models, strategy and budget in full, as YAML would have them."""
+
+    @property
+    def is_pool(self) -> bool:
+        """True if its samples are independent draws of one prompt, all of them kept."""
+        use = self.settings.get("strategy", {}).get("use", self.strategy)
+        return self.is_baseline or use in _PLAIN
 
     @property
     def key(self) -> str:

@@ -151,15 +151,15 @@ class _Pools:
         sizes = {len(row.draws) for _, row in rows}
         size = max(sizes, default=0)
         ruled = any(row.stopped_by for _, row in rows)
-        if (ruled or len(sizes) > 1) and not group.cell.is_baseline:
-            return cls({}, None)  # how many there are depends on what they say
+        if not group.cell.is_pool or ((ruled or len(sizes) > 1) and not group.cell.is_baseline):
+            return cls({}, None)  # they, or how many there are, depend on what others say
         whole = [(seed, row) for seed, row in rows if len(row.draws) == size and _is_judged(row)]
         if size < 2 or not whole:
             return cls({}, None)
         pools = [
             Pool(
                 tuple(draw.key for draw in row.draws),
-                {draw.key for draw in row.draws if draw.right and draw.key is not None},
+                _right_keys(row),
                 tuple(draw.completion_tokens for draw in row.draws),
                 row.usage.cost_usd,
                 tuple(draw.prompt_tokens for draw in row.draws),
@@ -189,6 +189,18 @@ class _Pools:
                 )
             )
         return tuple(found)
+
+
+def _right_keys(row: Row) -> set[str]:
+    """Return the answers that are right in the words in which a vote for them is returned.
+
+    A vote that wins is told by its first draw, and a checker may tell spellings apart.
+    """
+    first: dict[str, bool] = {}
+    for draw in row.draws:
+        if draw.key is not None:
+            first.setdefault(draw.key, bool(draw.right))
+    return {key for key, is_right in first.items() if is_right}
 
 
 def _is_judged(row: Row) -> bool:

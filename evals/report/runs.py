@@ -53,6 +53,8 @@ class Entry:
     planned: int | None
     """Rows there will be; None where the run does not say."""
     results: tuple[Result, ...]
+    is_pool: bool = False
+    """Whether its samples are independent draws, all of them kept."""
 
     @property
     def task(self) -> str:
@@ -142,6 +144,7 @@ def _entries(store: RunStore, run: Run, number: int) -> list[Entry]:
                 run="",
                 summary=summary,
                 settings=own[0].settings,
+                is_pool=own[0].is_pool,
                 seeds=tuple(cell.seed for cell in own),
                 planned=sum(known) if len(known) == len(own) else None,
                 results=tuple(

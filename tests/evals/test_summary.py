@@ -10,7 +10,7 @@ import pytest
 
 from tests.evals.sums import row
 from tts.evals.figures import Summary
-from tts.evals.records import Cell, Row
+from tts.evals.records import Cell, Draw, Row
 from tts.evals.store import RunStore
 from tts.evals.summary import summarise
 from tts.problem import StoppedBy
@@ -126,6 +126,12 @@ def test_curves_agree_with_all_subsets(tmp_path: Path) -> None:
 def test_answers_that_are_right_in_other_words_are_right_votes(tmp_path: Path) -> None:
     found = summaries(tmp_path, [pool("a", ("1/2", True), ("0.5", True), ("7", False))])["baseline"]
     assert found.curve[-1].accuracy.mean > 0.45  # the first of three wins: 2/3, not 1/3
+
+
+def test_a_vote_is_right_in_the_words_it_is_told_in(tmp_path: Path) -> None:
+    draws = tuple(Draw(answer=said, key="7", right=said == "7") for said in ("7.0", "7.0", "7"))
+    rows = [row(BASE.key, "a").model_copy(update={"draws": draws})]
+    assert summaries(tmp_path, rows)["baseline"].curve[-1].accuracy.mean == 0.0
 
 
 def test_a_rule_that_decides_how_many_leaves_no_curve(tmp_path: Path) -> None:
