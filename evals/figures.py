@@ -38,7 +38,7 @@ class Comparison:
     p_holm: float
     """The same, adjusted for all comparisons of the report."""
     detectable: float
-    """The smallest true gain that so many problems would show with a chance of 80%."""
+    """The smallest true gain that so many problems would show in `p` with a chance of 80%."""
 
     @property
     def is_result(self) -> bool:

@@ -127,7 +127,7 @@ def _accuracy(values: Sequence[float], problems: Sequence[str]) -> Interval | No
         return None
     if len(set(problems)) == len(problems):
         return wilson(round(sum(values)), len(values))
-    return bootstrap(values, problems)
+    return bootstrap(values, problems, beside=(0.0, 1.0))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -181,7 +181,7 @@ class _Pools:
             found.append(
                 Point(
                     k,
-                    bootstrap(self.curves.accuracy[:, k - 1], problems),
+                    bootstrap(self.curves.accuracy[:, k - 1], problems, beside=(0.0, 1.0)),
                     sum(pass_at_k(right, n, k) for right in self.right) / len(self.right),
                     float(self.curves.total[:, k - 1].mean()),
                     float(self.curves.critical[:, k - 1].mean()),
@@ -244,13 +244,13 @@ def _comparison(kind: str, rows: Sequence[Solved], pools: _Pools) -> Comparison 
         problems=len(set(problems)),
         samples=match.samples,
         note=match.note,
-        baseline=bootstrap(alone, problems),
-        gain=bootstrap(right - alone, problems),
+        baseline=bootstrap(alone, problems, beside=(0.0, 1.0)),
+        gain=bootstrap(right - alone, problems, beside=(-1.0, 1.0)),
         better=better,
         worse=worse,
         p=p,
         p_holm=p,
-        detectable=detectable(_sums(right - alone, problems, mean=True)),
+        detectable=detectable(len(set(problems)), better + worse),
     )
 
 
@@ -260,9 +260,9 @@ def _cost(row: Row, kind: str) -> float | None:
     return costs[kind]
 
 
-def _sums(values: Any, problems: Sequence[str], *, mean: bool = False) -> list[float]:
-    """Return the sum, or the mean, of each problem's values."""
+def _sums(values: Any, problems: Sequence[str]) -> list[float]:
+    """Return the sum of each problem's values."""
     found: dict[str, list[float]] = defaultdict(list)
     for value, problem in zip(values, problems, strict=True):
         found[problem].append(float(value))
-    return [sum(each) / (len(each) if mean else 1) for each in found.values()]
+    return [sum(each) for each in found.values()]

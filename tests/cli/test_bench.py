@@ -64,7 +64,8 @@ def test_plain_output_has_the_figures_and_what_they_do_not_say(tts: Tts, suite: 
     outcome = tts("bench", suite, "--equal", "critical", "--out", "here")
     for words in (
         "graphs 1 facts on small", "accuracy [95%]", "against plain votes at equal critical tokens",
-        "p (Holm)", "no proof of equality: 3 problems", "kept in here",
+        "no proof of equality: 3 problems show true gains of 100 points or more", "kept in here",
+        "p (Holm)",
         "2 comparisons: if nothing differed, at most 0.1 would have p < 0.05 on average; that any "
         "has p (Holm) < 0.05 has a chance of at most 0.05.",
         "gain: accuracy less that of plain votes", "its gain is the luck of that order",

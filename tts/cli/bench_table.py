@@ -200,9 +200,7 @@ def _remarks(summaries: Sequence[Summary]) -> list[str]:
     if not every:
         return lines if len(lines) > 1 else []
     lines += [_alarms(len(every)), _GAINS]
-    small = [one for one in every if not one.is_result]
-    if small:
-        lines.append(_reach(small))
+    lines.append(_reach(every))
     notes = {one.note for one in every}
     if "capped" in notes:
         lines.append(
@@ -243,17 +241,14 @@ def _without_comparison(summaries: Sequence[Summary]) -> list[str]:
     ]
 
 
-def _reach(small: Sequence[Comparison]) -> str:
-    """Say what so few problems could have shown."""
-    low, high = (round(100 * pick(one.detectable for one in small)) for pick in (min, max))
+def _reach(every: Sequence[Comparison]) -> str:
+    """Say what so few problems can show."""
+    low, high = (round(100 * pick(one.detectable for one in every)) for pick in (min, max))
     points = f"{low}" if low == high else f"{low} to {high}"
-    problems = max(one.problems for one in small)
-    many = (
-        "1 gain has an interval that holds"
-        if len(small) == 1
-        else f"{len(small)} gains have intervals that hold"
-    )
-    return (
-        f"{many} 0. That is no proof of equality: {problems} "
-        f"problems would show true gains of {points} points or more with a chance of 80%."
-    )
+    problems = max(one.problems for one in every)
+    shown = f"{problems} problems show true gains of {points} points or more with a chance of 80%."
+    small = sum(not one.is_result for one in every)
+    if not small:
+        return shown
+    held = f"{small} gains have intervals that hold" if small > 1 else "1 gain's interval holds"
+    return f"{held} 0, which is no proof of equality: {shown}"
