@@ -3,7 +3,9 @@
 For each problem a pool of m samples is stored: answers and costs. Self-consistency with N samples
 is the plain vote over N of them, drawn without replacement, ties to the first: its accuracy on a
 problem is the mean over 64 random orders of the pool, and so is its critical cost, the dearest of
-the N; its total cost, and its cost in dollars, is N times the pool's mean.
+the N. Its total cost is the prompts of as many requests as the first N took, and N times the pool's
+mean of the other tokens; its cost in dollars, the same at the model's price. A server that draws
+several samples in one request charges the prompt once, for whoever asks it so.
 
 Matched to a cost is the N, between 1 and m, at which self-consistency costs as much on average over
 the problems, the two whole numbers around it interpolated: the same N for every problem.
@@ -13,11 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import accumulate
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tts.backends.base import Price
 from tts.evals.statistics import Interval, bootstrap
 from tts.resampling import vote_curve, winners
 
@@ -35,9 +40,25 @@ class Pool:
     right: str | Collection[str]
     """The right answer, canonical, or all answers that are right."""
     costs: tuple[int, ...]
-    """Prompt and completion tokens of each."""
+    """Tokens of each, less those in `prompts`."""
     usd: float | None = None
     """What all of them cost together; None where that is unknown."""
+    prompts: tuple[int, ...] = ()
+    """Prompt tokens charged with each: 0 for one that came in the request of an earlier one."""
+    price: Price | None = None
+    """Of one token beside the other; without it dollars are as many as tokens."""
+
+    @property
+    def charged(self) -> Floats:
+        """Prompt tokens that the first N were charged with; shape (m,)."""
+        return np.cumsum(self.prompts or (0,) * len(self.costs), dtype=float)
+
+    @property
+    def waits(self) -> Floats:
+        """Tokens that each waits for: its own, and the prompt of its request; shape (m,)."""
+        prompts = self.prompts or (0,) * len(self.costs)
+        request = list(accumulate(prompts, lambda last, own: own or last))
+        return np.array(request, float) + np.array(self.costs, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +103,23 @@ class Matched:
         values: Floats = (1 - self.weight) * curve[:, self.low - 1] + self.weight * curve[:, above]
         return values
 
+    def dealt(self, curve: Floats, keys: Sequence[str]) -> Floats:
+        """Return values at whole numbers of samples that cost as much on average over problems.
+
+        Each problem gets the number below or the one above, as many the latter as `weight` says:
+        rounding one number for all would compare at another cost.
+
+        Args:
+            curve: Shape (problems, m).
+            keys: A name of each problem; by its digest, which nobody has chosen, it is dealt.
+        """
+        digests = [blake2b(key.encode(), digest_size=8).digest() for key in keys]
+        order = sorted(range(len(keys)), key=digests.__getitem__)
+        columns = np.full(len(keys), self.low - 1)
+        columns[order[: round(self.weight * len(keys))]] += 1
+        values: Floats = curve[np.arange(len(keys)), np.minimum(columns, curve.shape[1] - 1)]
+        return values
+
 
 def curves(pools: Sequence[Pool], seed: int = 0) -> Curves:
     """Return the curves of problems whose pools are equally large."""
@@ -89,14 +127,22 @@ def curves(pools: Sequence[Pool], seed: int = 0) -> Curves:
     found: dict[str, list[Floats]] = {name: [] for name in Curves.__slots__}
     for pool in pools:
         shares, orders = vote_curve(pool.answers, pool.right, rng)
-        costs, sizes = np.array(pool.costs, float), np.arange(1, len(pool.costs) + 1)
+        own = float(np.mean(pool.costs)) * np.arange(1, len(pool.costs) + 1)
         found["accuracy"].append(shares)
-        found["total"].append(costs.mean() * sizes)
-        found["critical"].append(np.maximum.accumulate(costs[orders], axis=1).mean(0))
-        each = np.nan if pool.usd is None else pool.usd / len(sizes)
-        found["usd"].append(each * sizes.astype(float))
+        found["total"].append(pool.charged + own)
+        found["critical"].append(np.maximum.accumulate(pool.waits[orders], axis=1).mean(0))
+        found["usd"].append(_dollars(pool, own))
         found["votes"].append(_votes(pool))
     return Curves(**{name: np.array(rows) for name, rows in found.items()})
+
+
+def _dollars(pool: Pool, own: Floats) -> Floats:
+    """Return the dollars of the first N samples, as shares of what all of them cost."""
+    if pool.usd is None:
+        return np.full(len(own), np.nan)
+    price = pool.price or Price(input=1.0, output=1.0)
+    worth = pool.charged * price.input + own * price.output
+    return pool.usd * (worth / worth[-1] if worth[-1] else np.ones(len(own)))
 
 
 def _votes(pool: Pool) -> Floats:

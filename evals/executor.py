@@ -21,10 +21,9 @@ from tts.evals.records import Row
 from tts.evals.solving import solve_example
 from tts.evals.suite import Entry, Suite
 from tts.evals.tasks.base import Example
-from tts.layers import Stack
+from tts.layers import Stack, open_stacks
 from tts.layers.store import Store
-from tts.pipeline import Pipeline
-from tts.solver import Solver, open_solver
+from tts.solver import Solver
 from tts.tasks import first_error
 
 __all__ = ["Executor", "Job", "Local", "Worker", "open_worker"]
@@ -112,18 +111,17 @@ async def open_worker(suite: Suite, calls: Path) -> AsyncIterator[Worker]:
         async with AsyncExitStack() as opened:
             lineups = {}
             for name, lineup in suite.models.items():
-                plain = Pipeline(
-                    models=lineup.models,
-                    concurrency=lineup.concurrency,
-                    strategy={"use": "self_consistency", "samples": 1, "stop": "never"},  # type: ignore[arg-type]  # parsed by the field
-                )
-                try:
-                    solver = await opened.enter_async_context(open_solver(plain))
-                except ConfigError as error:
-                    raise suite.mistake(error.message, "models", name) from error
-                lineups[name] = solver.stacks
+                at = partial(_mistake, suite, name)
+                opening = open_stacks(lineup.models, lineup.concurrency, at)
+                lineups[name] = await opened.enter_async_context(opening)
             _check(suite, suite.entries(), lineups)
+            _check_prices(suite, lineups)
             yield Worker(suite, lineups, store)
+
+
+def _mistake(suite: Suite, lineup: str, message: str, model: str) -> ConfigError:
+    """Point at a model in the suite's file, or at its line-up where that is all there is."""
+    return suite.mistake(message, "models", lineup, "models", model)
 
 
 def _check(
@@ -134,6 +132,19 @@ def _check(
             Solver(entry.pipeline, lineups[entry.cell.model])
         except ConfigError as error:
             raise suite.mistake(error.message, *entry.place) from error
+
+
+def _check_prices(suite: Suite, lineups: Mapping[str, Mapping[str, Stack]]) -> None:
+    for name, stacks in lineups.items() if "usd" in suite.equal else ():
+        for model, stack in stacks.items():
+            if stack.top.price is None:
+                raise _mistake(
+                    suite,
+                    name,
+                    f"equal dollars need the price of {stack.top.name}: set price: "
+                    "{input: ..., output: ...}, dollars per million tokens",
+                    model,
+                )
 
 
 class Local:

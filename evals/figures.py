@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tts.evals.statistics import Interval
@@ -18,6 +18,8 @@ class Comparison:
     """`total`, `critical` or `usd`: which cost is equal."""
     pairs: int
     """Those in which both sides are known."""
+    problems: int
+    """Different ones among them: several seeds of a problem are one unit."""
     samples: float
     """Of self-consistency: what costs as much as the strategy, on average over the pairs."""
     note: str
@@ -27,14 +29,16 @@ class Comparison:
     gain: Interval
     """The strategy's accuracy less that; by bootstrap over problems."""
     better: int
-    """Problems on which the strategy did better than the vote of so many samples, rounded."""
+    """Problems on which the strategy did better than one vote of so many samples, the first of the
+    pool by ticket; where N is between two whole numbers, some problems get the one and some the
+    other."""
     worse: int
     p: float
     """Of the exact McNemar test of these two."""
     p_holm: float
     """The same, adjusted for all comparisons of the report."""
     detectable: float
-    """The smallest true gain that so many problems would show with a chance of 80%."""
+    """The smallest true gain that so many problems would show in `p` with a chance of 80%."""
 
     @property
     def is_result(self) -> bool:
@@ -91,6 +95,8 @@ class Summary:
     curve: tuple[Point, ...] = ()
     """Of the votes of k samples, where every problem has equally many."""
     equal: tuple[Comparison, ...] = ()
+    unequal: dict[str, str] = field(default_factory=dict)
+    """Why there is no comparison at an equal cost that was asked for, by its kind."""
 
     def report(self) -> dict[str, Any]:
         """Return the row that `tts bench --json` prints: stable keys, JSON values."""
@@ -117,12 +123,14 @@ class Summary:
             "pass_at_k": {str(point.k): point.pass_at_k for point in self.curve},
             "maj_at_k": {str(point.k): point.accuracy.mean for point in self.curve},
             "equal": {each.kind: _told(each) for each in self.equal},
+            "unequal": self.unequal,
         }
 
 
 def _told(each: Comparison) -> dict[str, Any]:
     return {
         "pairs": each.pairs,
+        "problems": each.problems,
         "samples": each.samples,
         "note": each.note or None,
         "accuracy": each.baseline.mean,

@@ -22,11 +22,10 @@ __all__ = ["Harness"]
 
 @dataclass(slots=True)
 class Harness:
-    """Solves what a suite asks and its store does not yet hold.
+    """Solves what a suite asks and a store does not yet hold. Making one writes nothing.
 
     Args:
         suite: The grid.
-        store: Where rows go; what is there already is not solved again.
         calls: The file where finished calls are kept.
         limit: Most problems a task.
         executor: Where the work is done.
@@ -35,19 +34,20 @@ class Harness:
     Attributes:
         cells: The grid's places, in their order.
         planned: Problems of each cell, by its key.
+        examples: All problems of each task, by its title.
 
     Raises:
         ConfigError: If the suite cannot be put together, or a task has no problems to give.
     """
 
     suite: Suite
-    store: RunStore
     calls: Path
     limit: int | None = None
     executor: Executor = field(default_factory=Local)
     on_row: Callable[[Cell, Row], None] | None = None
     cells: list[Cell] = field(init=False)
     planned: dict[str, int] = field(init=False)
+    examples: dict[str, tuple[Example, ...]] = field(init=False)
     _work: list[tuple[Sequence[Entry], tuple[Example, ...]]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,27 +63,31 @@ class Harness:
         for entry in entries:
             groups[entry.cell.task, entry.cell.model, entry.cell.seed].append(entry)
         self._work, self.planned = [], {}
+        self.examples = {task.title: task.examples() for task in self.suite.tasks}
         for group in groups.values():
-            examples = group[0].task.examples()[: self.limit]
+            examples = self.examples[group[0].task.title][: self.limit]
             self._work.append((sorted(group, key=lambda entry: -entry.detail), examples))
             self.planned |= {entry.cell.key: len(examples) for entry in group}
 
-    def jobs(self) -> list[Job]:
-        """Return what the store does not hold yet."""
-        done = {cell.key: self.store.finished(cell) for cell in self.cells}
+    def jobs(self, store: RunStore) -> list[Job]:
+        """Return what a store does not hold yet."""
+        done = {cell.key: store.finished(cell) for cell in self.cells}
         jobs = []
         for entries, examples in self._work:
             for example in examples:
                 keys = (entry.cell.key for entry in entries)
-                missing = tuple(key for key in keys if example.id not in done[key])
+                missing = tuple(k for k in keys if done[k].get(example.id) != example.digest)
                 if missing:
                     jobs.append(Job(example, missing))
         return jobs
 
-    async def run(self) -> list[str]:
+    async def run(self, store: RunStore) -> list[str]:
         """Solve what is missing; return what went wrong without costing a row.
 
         Cancelled, it keeps all finished rows and calls. Spends what the strategies spend.
+
+        Args:
+            store: Where rows go; what is there already is not solved again.
 
         Raises:
             AuthenticationError: If a key is missing or wrong.
@@ -92,8 +96,8 @@ class Harness:
         cells = {cell.key: cell for cell in self.cells}
 
         def keep(row: Row) -> None:
-            self.store.add(row)
+            store.add(row)
             if self.on_row is not None:
                 self.on_row(cells[row.cell], row)
 
-        return await self.executor.run(self.suite, self.jobs(), self.calls, keep)
+        return await self.executor.run(self.suite, self.jobs(store), self.calls, keep)

@@ -44,6 +44,8 @@ class Kept(Layer):
 
     Attributes:
         replayed: Calls that were answered from the store.
+        saved_tokens: Tokens that these were charged with.
+        saved_usd: Dollars likewise; None once a price was unknown.
         made: Calls that were finished and kept.
     """
 
@@ -51,7 +53,8 @@ class Kept(Layer):
         super().__init__(inner)
         self._store = store
         self._identity = json.dumps([self.name, identity], sort_keys=True)
-        self.replayed = self.made = 0
+        self.replayed = self.made = self.saved_tokens = 0
+        self.saved_usd: float | None = 0.0
 
     async def generate(self, request: Request, meter: Meter) -> Completion:
         """Answer from the store, or ask and keep."""
@@ -66,7 +69,7 @@ class Kept(Layer):
                 setattr(meter, name, counts[name])
             meter.estimated = completion.usage.estimated
             meter.hear(completion.text)
-            self.replayed += 1
+            self._note(meter)
             return completion
         completion = await self.inner.generate(request, meter)
         counts = {name: getattr(meter, name) for name in _COUNTS}
@@ -79,6 +82,16 @@ class Kept(Layer):
         self._store.put(key, f"{head}\n{text}".encode())
         self.made += 1
         return completion
+
+    def _note(self, meter: Meter) -> None:
+        """Count a call that was answered from the store."""
+        price, tokens = self.price, (meter.prompt_tokens, meter.completion_tokens)
+        self.replayed += 1
+        self.saved_tokens += sum(tokens)
+        if price is None or self.saved_usd is None:
+            self.saved_usd = None
+        else:
+            self.saved_usd += price.of(*tokens, meter.cached_tokens)
 
     def _known(self, key: bytes, detail: int) -> tuple[dict[str, Any], Completion] | None:
         kept = self._store.get(key)

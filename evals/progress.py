@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tts.evals.records import Cell, Row
 
-__all__ = ["Line", "Progress"]
+__all__ = ["Line", "Paid", "Progress"]
 
 
 @dataclass(slots=True)
@@ -22,6 +22,8 @@ class Line:
     right: int = 0
     failed: int = 0
     """Runs that raised an error."""
+    unjudged: int = 0
+    """Answers that the checker could not judge."""
     total_tokens: int = 0
     critical_tokens: int = 0
 
@@ -29,10 +31,29 @@ class Line:
         """Count a row."""
         self.done += 1
         self.failed += row.status == "failed"
+        self.unjudged += row.check_failure is not None
         self.judged += row.right is not None
         self.right += bool(row.right)
         self.total_tokens += row.usage.total_tokens
         self.critical_tokens += row.usage.critical_tokens
+
+
+@dataclass(slots=True)
+class Paid:
+    """What was paid for rows: calls that were answered by kept ones cost nothing."""
+
+    rows: int = 0
+    tokens: int = 0
+    usd: float | None = 0.0
+    """None once a price was unknown."""
+
+    def add(self, row: Row) -> None:
+        """Count a row."""
+        usage, cost, saved = row.usage, row.usage.cost_usd, row.replayed_usd
+        self.rows += 1
+        self.tokens += usage.total_tokens - row.replayed_tokens
+        known = self.usd is not None and cost is not None and saved is not None
+        self.usd = self.usd + max(0.0, cost - saved) if known else None  # type: ignore[operator]  # all are known
 
 
 @dataclass(slots=True)
@@ -46,17 +67,18 @@ class Progress:
 
     Attributes:
         lines: One a task, model, strategy and budget.
-        usd: Dollars of all rows so far; None once a price was unknown.
+        paid: What this command has paid for.
+        before: What those before it had, in the same folder.
     """
 
     cells: Sequence[Cell]
     planned: Mapping[str, int]
     clock: Callable[[], float] = time.monotonic
     lines: list[Line] = field(init=False)
-    usd: float | None = 0.0
+    paid: Paid = field(default_factory=Paid)
+    before: Paid = field(default_factory=Paid)
     _by_cell: dict[str, Line] = field(init=False)
     _began: float = field(init=False)
-    _before: int = 0
 
     def __post_init__(self) -> None:
         places: dict[tuple[str, str, str, str], Line] = {}
@@ -74,9 +96,7 @@ class Progress:
         line = self._by_cell[cell.key]
         line.add(row)
         line.planned = max(line.planned, line.done)  # an earlier run went further
-        self._before += is_old
-        cost = row.usage.cost_usd
-        self.usd = None if cost is None or self.usd is None else self.usd + cost
+        (self.before if is_old else self.paid).add(row)
 
     @property
     def done(self) -> int:
@@ -89,9 +109,9 @@ class Progress:
         return sum(line.planned for line in self.lines)
 
     @property
-    def tokens(self) -> int:
-        """Tokens of all rows so far."""
-        return sum(line.total_tokens for line in self.lines)
+    def unjudged(self) -> int:
+        """Answers that the checker could not judge, all strategies together."""
+        return sum(line.unjudged for line in self.lines)
 
     @property
     def elapsed(self) -> float:
@@ -101,5 +121,5 @@ class Progress:
     @property
     def left(self) -> float | None:
         """Seconds until the end at the speed so far; None before the first row."""
-        fresh = self.done - self._before
+        fresh = self.paid.rows
         return self.elapsed / fresh * (self.total - self.done) if fresh else None

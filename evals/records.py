@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from tts.backends.base import Price
 from tts.frozen import Frozen
 from tts.ledger import RunUsage
 from tts.problem import StoppedBy
 
 __all__ = ["Cell", "Draw", "Row"]
+
+
+_PLAIN: Final = frozenset({"self_consistency", "best_of_n"})
 
 
 class Cell(Frozen):
@@ -31,6 +35,12 @@ class Cell(Frozen):
     """Whether it is the self-consistency that the others of its task are compared with."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Task, models, strategy and budget in full, as YAML would have them."""
+
+    @property
+    def is_pool(self) -> bool:
+        """True if its samples are independent draws of one prompt, all of them kept."""
+        use = self.settings.get("strategy", {}).get("use", self.strategy)
+        return self.is_baseline or use in _PLAIN
 
     @property
     def key(self) -> str:
@@ -62,6 +72,8 @@ class Row(Frozen):
     """The cell's key."""
     example: str
     """The example's id."""
+    digest: str = ""
+    """The example's: where the problem has changed since, the row is of another one."""
     problem: str
     """Its text."""
     right_answer: str
@@ -79,14 +91,26 @@ class Row(Frozen):
     usage: RunUsage = RunUsage.model_construct()
     """The cost of all calls, those a resumed run found in its own cache included at their
     first price: what a user without a cache pays."""
+    price: Price | None = None
+    """Of the model that plays `solve`; None where that is unknown."""
     stopped_by: StoppedBy | None = None
     parse_failures: int = 0
     failed_calls: int = 0
     replayed_calls: int = 0
     """Calls that were answered from those kept by the run: by other strategies, or before it was
     resumed. Where there are some, `usage.wall_seconds` is too short to say anything."""
+    replayed_tokens: int = 0
+    """Tokens of `usage` that these calls were charged with, and that nobody paid again."""
+    replayed_usd: float | None = 0.0
+    """Dollars likewise; None where a price is unknown."""
     draws: tuple[Draw, ...] = ()
     trace: tuple[dict[str, Any], ...] = ()
     """The records of the trace, prompts and texts included where the suite keeps them."""
     finished_at: str = ""
     """UTC, ISO 8601."""
+
+    @property
+    def is_open(self) -> bool:
+        """True if another try may bring a verdict: the run failed, or the checker did."""
+        unjudged = self.check_failure is not None or any(draw.right is None for draw in self.draws)
+        return self.status == "failed" or unjudged

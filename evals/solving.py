@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Literal
 
+from tts.backends.base import Price
 from tts.errors import AuthenticationError, TTSError
 from tts.evals.checkers.base import Checker, CheckFailed
 from tts.evals.keeping import Kept
@@ -68,12 +69,27 @@ async def solve_example(
     trace = Trace(records.append, texts=keep == "texts")
     solution, error = await _solved(solver, example, seed, trace)
     row = await _row(entry, example, solution, keep)
-    update: dict[str, Any] = {"replayed_calls": sum(each.replayed for each in kept.values())}
+    update = {**_replayed(kept.values()), "price": _price(entry, stacks)}
     if error is not None:
         update |= {"status": "failed", "error": error, "right": None, "usage": _spent(records)}
     if keep != "answers":
         update["trace"] = tuple(records)
     return row.model_copy(update=update)
+
+
+def _price(entry: Entry, stacks: Mapping[str, Stack]) -> Price | None:
+    """Return the price of the model that draws plain samples."""
+    return stacks[entry.pipeline.roles.get("solve", next(iter(stacks)))].top.price
+
+
+def _replayed(kept: Collection[Kept]) -> dict[str, Any]:
+    """Return the fields of a row that tell what its kept calls have saved."""
+    dollars = [each.saved_usd for each in kept if each.saved_usd is not None]
+    return {
+        "replayed_calls": sum(each.replayed for each in kept),
+        "replayed_tokens": sum(each.saved_tokens for each in kept),
+        "replayed_usd": sum(dollars) if len(dollars) == len(kept) else None,
+    }
 
 
 async def _solved(
@@ -95,6 +111,7 @@ async def _row(entry: Entry, example: Example, solution: Solution, keep: Keep) -
     return Row(
         cell=entry.cell.key,
         example=example.id,
+        digest=example.digest,
         problem=str(example.problem),
         right_answer=example.answer,
         extra=example.extra,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ __all__ = ["Interval", "bootstrap", "detectable", "holm", "mcnemar", "wilson"]
 
 Floats = NDArray[np.float64]
 RESAMPLES: Final = 2000
+_EXACT: Final = 200
+"""Most problems for which the power of a test is computed exactly."""
 _CHUNK: Final = 2_000_000
 """Most numbers that are resampled at once."""
 
@@ -63,6 +66,7 @@ def bootstrap(
     seed: int = 0,
     resamples: int = RESAMPLES,
     level: float = 0.95,
+    beside: Sequence[float] = (),
 ) -> Interval:
     """Return a mean with its percentile bootstrap interval over clusters.
 
@@ -72,6 +76,8 @@ def bootstrap(
         seed: Same seed, same interval.
         resamples: How often the clusters are drawn anew.
         level: Confidence, in (0, 1).
+        beside: Values of further clusters that only the interval counts. One at either end of what
+            is possible keeps it from collapsing where all values happen to agree.
 
     Source: Efron 1979; for clusters, Davison and Hinkley 1997, section 3.8 (whole clusters drawn).
     """
@@ -80,6 +86,10 @@ def bootstrap(
     if clusters is not None:
         _, codes = np.unique(np.asarray([str(each) for each in clusters]), return_inverse=True)
         sums, counts = np.bincount(codes, given), np.bincount(codes).astype(float)
+    if beside:
+        typical = float(counts.mean())
+        sums = np.append(sums, np.asarray(beside, float) * typical)
+        counts = np.append(counts, np.full(len(beside), typical))
     rng, means, n = np.random.default_rng(seed), list[Floats](), len(sums)
     step = max(1, _CHUNK // n)
     for start in range(0, resamples, step):
@@ -123,23 +133,68 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def detectable(
-    differences: Sequence[float] | Floats, *, power: float = 0.8, level: float = 0.95
-) -> float:
-    """Return the smallest true mean difference that so many pairs would probably show.
+@lru_cache(maxsize=256)
+def detectable(problems: int, differing: int, *, power: float = 0.8, level: float = 0.95) -> float:
+    """Return the smallest true gain that so many problems would probably show, in [0, 1].
 
-    The pairs' variance is taken as if one more had been won and one more lost, so that pairs
-    which happen to agree do not promise that anything would be seen.
+    It is the gain at which McNemar's exact test finds a win with the chance `power`. The share of
+    problems that differ is taken as if one more had been won and one more lost, so that sides which
+    happen to agree do not promise that anything would be seen; a larger gain than that share is of
+    problems that are all won.
 
     Args:
-        differences: Of each problem, in [-1, 1]; at least one.
+        problems: Pairs; at least one.
+        differing: Those on which one side alone is right.
         power: Chance of seeing it, in (0, 1).
         level: Confidence of the two-sided test.
 
-    Source: the normal approximation, (z_{1-a/2} + z_power) sd / sqrt(n); the added pairs are those
-    of Agresti and Min 2005.
+    Source: exact power of the sign test up to 200 problems, and above the normal approximation,
+    (z_{1-a/2} + z_power) sd / sqrt(n); the added pairs are those of Agresti and Min 2005.
     """
-    given = np.append(np.asarray(differences, float), [1.0, -1.0])
-    normal = NormalDist()
-    reach = normal.inv_cdf((1 + level) / 2) + normal.inv_cdf(power)
-    return min(1.0, reach * float(given.std()) / math.sqrt(max(1, len(given) - 2)))
+    share = (differing + 2) / (problems + 2)
+    low, high = 0.0, 1.0
+    if not _is_seen(problems, share, high, power, level):
+        return high
+    while high - low > 1e-4:
+        middle = (low + high) / 2
+        if _is_seen(problems, share, middle, power, level):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _is_seen(n: int, share: float, gain: float, power: float, level: float) -> bool:
+    differ = max(share, gain)
+    if n > _EXACT:
+        normal = NormalDist()
+        reach = normal.inv_cdf((1 + level) / 2) + normal.inv_cdf(power)
+        return gain >= reach * math.sqrt((differ - gain * gain) / n)
+    log_ways, is_win = _tables(n, level)
+    wins, losses = (differ + gain) / 2, (differ - gain) / 2
+    counts = np.arange(n + 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_wins = np.where(counts == 0, 0.0, counts * np.log(wins))
+        log_losses = np.where(counts == 0, 0.0, counts * np.log(losses))
+        log_rest = np.where(counts == 0, 0.0, counts * np.log(1.0 - differ))
+    rest = n - counts[:, None] - counts
+    chances = np.where(
+        rest >= 0,
+        log_ways + log_wins[:, None] + log_losses + log_rest[np.maximum(rest, 0)],
+        -np.inf,
+    )
+    return float(np.exp(chances[is_win]).sum()) >= power
+
+
+@lru_cache(maxsize=4)
+def _tables(n: int, level: float) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return log multinomial coefficients of (wins, losses), and where wins are significant."""
+    log_factorial = np.array([math.lgamma(count + 1) for count in range(n + 1)])
+    counts = np.arange(n + 1)
+    rest = np.maximum(n - counts[:, None] - counts, 0)
+    ways = log_factorial[n] - log_factorial[:, None] - log_factorial - log_factorial[rest]
+    is_win = np.zeros((n + 1, n + 1), dtype=bool)
+    for losses in range(n + 1):
+        least = next((w for w in range(losses, n + 1) if mcnemar(w, losses) < 1 - level), n + 1)
+        is_win[least:, losses] = True
+    return ways, is_win

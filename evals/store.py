@@ -4,24 +4,49 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from tts.errors import ConfigError
-from tts.evals.records import Cell, Row
+from pydantic_core import PydanticSerializationError
 
-__all__ = ["RunStore"]
+from tts.errors import ConfigError, TTSError
+from tts.evals.records import Cell, Row
+from tts.evals.tasks.base import Example
+
+__all__ = ["RunStore", "StoreFailed"]
 
 _LAYOUT: Final = """
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE cells (key TEXT PRIMARY KEY, place INTEGER NOT NULL, cell TEXT NOT NULL);
-CREATE TABLE rows (
-    cell TEXT NOT NULL, example TEXT NOT NULL, row TEXT NOT NULL, PRIMARY KEY (cell, example)
+CREATE TABLE planned (
+    task TEXT NOT NULL, example TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (task, example)
 ) WITHOUT ROWID;
+CREATE TABLE rows (
+    cell TEXT NOT NULL, example TEXT NOT NULL, digest TEXT NOT NULL, open INTEGER NOT NULL,
+    row TEXT NOT NULL, texts TEXT NOT NULL, PRIMARY KEY (cell, example)
+);
 """
-_VERSION: Final = 0x74747302
+_VERSION: Final = 0x74747303
+_PATIENCE: Final = 30.0
+_TEXTS: Final[dict[str, Any]] = {"trace": True, "text": True, "draws": {"__all__": {"text": True}}}
+"""What stands in a column of its own, so that figures are read without it."""
+_VALID: Final = """
+    (NOT EXISTS (SELECT 1 FROM planned WHERE task = :task) OR EXISTS (
+        SELECT 1 FROM planned AS p
+        WHERE p.task = :task AND p.example = rows.example AND p.digest = rows.digest))
+"""
+_ADD: Final = """
+INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (cell, example) DO UPDATE
+SET digest = excluded.digest, open = excluded.open, row = excluded.row, texts = excluded.texts
+WHERE rows.open OR rows.digest <> excluded.digest
+"""
+
+
+class StoreFailed(TTSError):
+    """The run store could not be written; what was written before is safe."""
 
 
 class RunStore:
@@ -30,17 +55,20 @@ class RunStore:
     Args:
         path: The file; made if it is missing, unless `read_only`.
         read_only: For reports and live views.
+        patience: Seconds to wait for another program that writes.
 
     Raises:
         ConfigError: If the file is missing, or no run store.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, patience: float = _PATIENCE) -> None:
         if read_only and not path.exists():
             raise ConfigError("no run store here", path=str(path))
         try:
-            uri = f"file:{path.resolve().as_posix()}" + ("?mode=ro" if read_only else "")
-            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+            uri = path.resolve().as_uri() + ("?mode=ro" if read_only else "")
+            self._connection = sqlite3.connect(
+                uri, uri=True, isolation_level=None, timeout=patience
+            )
             if not read_only:
                 self._prepare()
             if self._connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
@@ -73,20 +101,44 @@ class RunStore:
     def tell(self, about: dict[str, Any]) -> None:
         """Keep facts about the run, such as the suite, versions and when it began; JSON values."""
         pairs = [(key, json.dumps(value)) for key, value in about.items()]
-        self._connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", pairs)
+        with _told_failures():
+            self._connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", pairs)
 
     def about(self) -> dict[str, Any]:
         """Return the facts about the run."""
         found = self._connection.execute("SELECT key, value FROM about")
         return {key: json.loads(value) for key, value in found}
 
-    def plan(self, cells: list[Cell]) -> None:
-        """Keep the cells of the suite in their order; rows of others stay, and are not reported."""
+    def plan(
+        self, cells: Sequence[Cell], examples: Mapping[str, Sequence[Example]] | None = None
+    ) -> None:
+        """Keep the suite's cells in their order; rows of others stay, and are not reported.
+
+        Args:
+            cells: The cells.
+            examples: All problems of each task, by its title. Rows of others, or of a problem that
+                has changed since, are not reported either; of a task that is missing all are.
+
+        Raises:
+            StoreFailed: If it cannot be written.
+        """
         pairs = [(cell.key, place, cell.model_dump_json()) for place, cell in enumerate(cells)]
-        self._connection.execute("BEGIN")
-        self._connection.execute("DELETE FROM cells")
-        self._connection.executemany("INSERT INTO cells VALUES (?, ?, ?)", pairs)
-        self._connection.execute("COMMIT")
+        known = [
+            (task, each.id, each.digest) for task, own in (examples or {}).items() for each in own
+        ]
+        with _told_failures():
+            self._connection.execute("BEGIN")
+            try:
+                self._connection.execute("DELETE FROM cells")
+                self._connection.execute("DELETE FROM planned")
+                self._connection.executemany("INSERT INTO cells VALUES (?, ?, ?)", pairs)
+                self._connection.executemany(
+                    "INSERT OR IGNORE INTO planned VALUES (?, ?, ?)", known
+                )
+                self._connection.execute("COMMIT")
+            except sqlite3.Error:
+                self._connection.rollback()
+                raise
 
     def cells(self) -> list[Cell]:
         """Return the cells of the suite in their order."""
@@ -94,32 +146,83 @@ class RunStore:
         return [Cell.model_validate_json(text) for (text,) in found]
 
     def add(self, row: Row) -> None:
-        """Write a row to the disk. A problem that has one already keeps the first."""
-        values = (row.cell, row.example, row.model_dump_json())
-        self._connection.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?)", values)
+        """Write a row to the disk.
 
-    def drop_failed(self) -> int:
-        """Remove the rows of runs that failed, so that they are tried again; return how many."""
-        failed = "json_extract(row, '$.status') = 'failed'"
-        return self._connection.execute(f"DELETE FROM rows WHERE {failed}").rowcount
+        A problem that has one keeps the first, unless that one failed, could not be judged, or is
+        of a problem that has changed since.
 
-    def finished(self, cell: Cell) -> set[str]:
-        """Return the ids of a cell's solved examples."""
-        found = self._connection.execute("SELECT example FROM rows WHERE cell = ?", (cell.key,))
-        return {example for (example,) in found}
+        Raises:
+            StoreFailed: If it cannot be written.
+        """
+        texts = {"trace": row.trace, "text": row.text, "draws": [draw.text for draw in row.draws]}
+        values = (row.cell, row.example, row.digest, row.is_open, _dumped(row), _encoded(texts))
+        with _told_failures():
+            self._connection.execute(_ADD, values)
+
+    def finished(self, cell: Cell) -> dict[str, str]:
+        """Return the ids of a cell's solved examples, with the digest of what they said."""
+        asked = "SELECT example, digest FROM rows WHERE cell = ? AND NOT open"
+        return dict(self._connection.execute(asked, (cell.key,)).fetchall())
 
     def count(self) -> int:
         """Return the number of rows, those of cells that are no longer planned included."""
         return int(self._connection.execute("SELECT count(*) FROM rows").fetchone()[0])
 
+    def count_open(self) -> int:
+        """Return the number of rows that failed or could not be judged."""
+        return int(self._connection.execute("SELECT count(*) FROM rows WHERE open").fetchone()[0])
+
     def row(self, cell: str, example: str) -> Row | None:
         """Return the row of a problem in the cell of that key; None if it is not solved yet."""
-        asked = "SELECT row FROM rows WHERE cell = ? AND example = ?"
+        asked = "SELECT row, texts FROM rows WHERE cell = ? AND example = ?"
         found = self._connection.execute(asked, (cell, example)).fetchone()
-        return None if found is None else Row.model_validate_json(found[0])
+        return None if found is None else _whole(*found)
 
-    def rows(self, cell: Cell) -> Iterator[Row]:
-        """Yield a cell's rows by example id."""
-        asked = "SELECT row FROM rows WHERE cell = ? ORDER BY example"
-        for (text,) in self._connection.execute(asked, (cell.key,)):
-            yield Row.model_validate_json(text)
+    def rows(self, cell: Cell, *, texts: bool = True) -> Iterator[Row]:
+        """Yield a cell's rows by example id.
+
+        Args:
+            cell: The cell.
+            texts: With what was said, and the trace; without them a row is small.
+        """
+        columns = "row, texts" if texts else "row"
+        asked = f"SELECT {columns} FROM rows WHERE cell = :cell AND {_VALID} ORDER BY example"
+        for found in self._connection.execute(asked, {"cell": cell.key, "task": cell.task}):
+            yield _whole(*found)
+
+
+@contextmanager
+def _told_failures() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreFailed(
+            f"the run store cannot be written: {error}; free the disk, or close what holds the "
+            "file, and go on with --resume: finished calls are kept"
+        ) from error
+
+
+def _dumped(row: Row) -> str:
+    try:
+        return row.model_dump_json(exclude=_TEXTS)
+    except PydanticSerializationError:  # half of a surrogate pair, which no file can hold
+        return _encoded(row.model_dump(exclude=_TEXTS))
+
+
+def _encoded(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _whole(row: str, texts: str | None = None) -> Row:
+    """Return a row with its texts, where they are given."""
+    found = Row.model_validate_json(row)
+    if texts is None:
+        return found
+    said = json.loads(texts)
+    draws = tuple(
+        draw.model_copy(update={"text": text})
+        for draw, text in zip(found.draws, said["draws"], strict=True)
+    )
+    more = {"trace": tuple(said["trace"]), "text": said["text"], "draws": draws}
+    return found.model_copy(update=more)

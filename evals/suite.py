@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     GetCoreSchemaHandler,
@@ -21,7 +22,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from tts.backends.base import Provider
+from tts.backends.base import Price, Provider
 from tts.errors import ConfigError
 from tts.evals.records import Cell
 from tts.evals.tasks.base import Task
@@ -48,9 +49,10 @@ class Lineup(Frozen):
     """
 
     models: Annotated[dict[str, Provider], Field(min_length=1)]
-    """Models by name; the first one plays every role that is not assigned."""
+    """Models by name."""
     roles: dict[str, str] = Field(default_factory=dict)
-    """Role to model name; a strategy takes those that it asks."""
+    """Role to model name; a strategy takes those that it asks. Where there are several models, each
+    role that a strategy asks stands here, the baseline's `solve` too."""
     concurrency: Annotated[int, Field(ge=1)] | None = None
     """Most calls in flight at once, of all its models together; null leaves it to each."""
 
@@ -109,6 +111,13 @@ def _several(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+def _different(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    ((seed, often),) = Counter(seeds).most_common(1)
+    if often > 1:
+        raise ValueError(f"{seed} stands there {often} times, and would give the same rows")
+    return seeds
+
+
 class Suite(Frozen):
     """A grid of experiments: each strategy solves each task with each model, budget and seed."""
 
@@ -121,7 +130,9 @@ class Suite(Frozen):
         default_factory=lambda: {"none": Budget()}
     )
     """The most that a problem may cost, by name; the baseline has none."""
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[
+        tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_different)
+    ] = (0,)
     """Each problem is solved once with each of them."""
     equal: Annotated[
         tuple[Equal, ...],
@@ -156,7 +167,8 @@ class Suite(Frozen):
 
     @model_validator(mode="after")
     def _roles_are_asked(self) -> Self:
-        asked = tuple(sorted({role for each in self.strategies.values() for role in each.roles()}))
+        every = (*self.strategies.values(), self.baseline.strategy)  # --equal may add it later
+        asked = tuple(sorted({role for each in every for role in each.roles()}))
         places = [("prompts", role) for role in self.prompts]
         for name, lineup in self.models.items():
             places += [("models", name, "roles", role) for role in lineup.roles]  # type: ignore[misc]  # longer tuples
@@ -208,6 +220,7 @@ class Suite(Frozen):
         ]
         if self.equal:
             grid.insert(0, (BASELINE, self.baseline.strategy, (BASELINE,), "none", Budget()))
+        self._check_roles({name: strategy for name, strategy, *_ in grid})
         for task in self.tasks:
             for model, lineup in self.models.items():
                 for seed in self.seeds:
@@ -223,6 +236,18 @@ class Suite(Frozen):
                             settings=_settings(task, pipeline),
                         )
                         yield Entry(cell, task, pipeline, place)
+
+    def _check_roles(self, strategies: Mapping[str, Strategy]) -> None:
+        """Refuse a line-up of several models that leaves open which of them is compared."""
+        for model, lineup in self.models.items():
+            asking: dict[str, list[str]] = defaultdict(list)
+            for name, strategy in strategies.items():
+                for role in strategy.roles():
+                    if role not in lineup.roles and len(lineup.models) > 1:
+                        asking[role].append(name)
+            if asking:
+                told = _told_roles(lineup, asking)
+                raise self.mistake(told, "models", model, *(["roles"] if lineup.roles else []))
 
     def _pipeline(
         self, lineup: Lineup, strategy: Strategy, budget: Budget, place: Location
@@ -241,10 +266,33 @@ class Suite(Frozen):
             raise self.mistake(describe(error), *place) from error
 
 
+def _told_roles(lineup: Lineup, asking: Mapping[str, Sequence[str]]) -> str:
+    """Say which roles are open, who asks them, and what to write."""
+    open_ = (f"{role!r} (asked by {', '.join(names)})" for role, names in asking.items())
+    last = list(lineup.models)[-1]
+    written = ", ".join(
+        f"{role}: {name}" for role, name in {**lineup.roles, **dict.fromkeys(asking, last)}.items()
+    )
+    return (
+        f"of {len(lineup.models)} models ({', '.join(lineup.models)}), which one plays "
+        f"{', '.join(open_)}? Say so, for instance: roles: {{{written}}}"
+    )
+
+
+def _priced(provider: Provider) -> dict[str, Any]:
+    """Return the price that was set: dollars of rows are booked with it."""
+    price = getattr(provider, "price", None)
+    return {"price": price.model_dump(mode="json")} if isinstance(price, Price) else {}
+
+
 def _settings(task: Task, pipeline: Pipeline) -> dict[str, Any]:
     """Return all that decides a cell's rows: not how many there are, nor how calls are carried."""
     models = {
-        name: {**provider.identity(), "sampling": provider.sampling.model_dump(mode="json")}
+        name: {
+            **provider.identity(),
+            **_priced(provider),
+            "sampling": provider.sampling.model_dump(mode="json"),
+        }
         for name, provider in pipeline.models.items()
     }
     chosen = task.settings()

@@ -57,7 +57,7 @@ def summarise(store: RunStore, equal: Sequence[str] | None = None) -> list[Summa
     for cell in store.cells():
         key = (cell.task, cell.model, cell.strategy, cell.budget)
         group = groups.setdefault(key, _Group(cell))
-        group.rows += [(cell.seed, row) for row in store.rows(cell)]
+        group.rows += [(cell.seed, row) for row in store.rows(cell, texts=False)]
     pools = {
         (group.cell.task, group.cell.model): _Pools.of(group)
         for group in groups.values()
@@ -68,8 +68,12 @@ def summarise(store: RunStore, equal: Sequence[str] | None = None) -> list[Summa
         summary = _summary(group)
         baseline = pools.get((group.cell.task, group.cell.model))
         if baseline is not None and not group.cell.is_baseline:
-            each = (_comparison(kind, group.rows, baseline) for kind in kinds)
-            summary = replace(summary, equal=tuple(one for one in each if one is not None))
+            each = {kind: _comparison(kind, group.rows, baseline) for kind in kinds}
+            summary = replace(
+                summary,
+                equal=tuple(one for one in each.values() if isinstance(one, Comparison)),
+                unequal={kind: why for kind, why in each.items() if isinstance(why, str)},
+            )
         found.append(summary)
     return _adjusted(found)
 
@@ -123,7 +127,7 @@ def _accuracy(values: Sequence[float], problems: Sequence[str]) -> Interval | No
         return None
     if len(set(problems)) == len(problems):
         return wilson(round(sum(values)), len(values))
-    return bootstrap(values, problems)
+    return bootstrap(values, problems, beside=(0.0, 1.0))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -147,17 +151,19 @@ class _Pools:
         sizes = {len(row.draws) for _, row in rows}
         size = max(sizes, default=0)
         ruled = any(row.stopped_by for _, row in rows)
-        if (ruled or len(sizes) > 1) and not group.cell.is_baseline:
-            return cls({}, None)  # how many there are depends on what they say
+        if not group.cell.is_pool or ((ruled or len(sizes) > 1) and not group.cell.is_baseline):
+            return cls({}, None)  # they, or how many there are, depend on what others say
         whole = [(seed, row) for seed, row in rows if len(row.draws) == size and _is_judged(row)]
         if size < 2 or not whole:
             return cls({}, None)
         pools = [
             Pool(
                 tuple(draw.key for draw in row.draws),
-                {draw.key for draw in row.draws if draw.right and draw.key is not None},
-                tuple(draw.prompt_tokens + draw.completion_tokens for draw in row.draws),
+                _right_keys(row),
+                tuple(draw.completion_tokens for draw in row.draws),
                 row.usage.cost_usd,
+                tuple(draw.prompt_tokens for draw in row.draws),
+                row.price,
             )
             for _, row in whole
         ]
@@ -175,7 +181,7 @@ class _Pools:
             found.append(
                 Point(
                     k,
-                    bootstrap(self.curves.accuracy[:, k - 1], problems),
+                    bootstrap(self.curves.accuracy[:, k - 1], problems, beside=(0.0, 1.0)),
                     sum(pass_at_k(right, n, k) for right in self.right) / len(self.right),
                     float(self.curves.total[:, k - 1].mean()),
                     float(self.curves.critical[:, k - 1].mean()),
@@ -183,6 +189,18 @@ class _Pools:
                 )
             )
         return tuple(found)
+
+
+def _right_keys(row: Row) -> set[str]:
+    """Return the answers that are right in the words in which a vote for them is returned.
+
+    A vote that wins is told by its first draw, and a checker may tell spellings apart.
+    """
+    first: dict[str, bool] = {}
+    for draw in row.draws:
+        if draw.key is not None:
+            first.setdefault(draw.key, bool(draw.right))
+    return {key for key, is_right in first.items() if is_right}
 
 
 def _is_judged(row: Row) -> bool:
@@ -193,40 +211,46 @@ def _hits(row: Row) -> int:
     return sum(bool(draw.right) for draw in row.draws)
 
 
-def _comparison(kind: str, rows: Sequence[Solved], pools: _Pools) -> Comparison | None:
-    """Compare on the pairs in which both sides are known; None where there are none."""
+def _comparison(kind: str, rows: Sequence[Solved], pools: _Pools) -> Comparison | str | None:
+    """Compare on the pairs in which both sides are known; None where there are none yet.
+
+    A text says why there is no such cost to compare at.
+    """
     pairs = [
-        (row, pools.places[seed, row.example])
+        (row, pools.places[seed, row.example], f"{seed} {row.example}")
         for seed, row in rows
         if row.status != "failed" and row.right is not None and (seed, row.example) in pools.places
     ]
-    costs = [_cost(row, kind) for row, _ in pairs]
-    if pools.curves is None or not pairs or any(cost is None for cost in costs):
+    if pools.curves is None or not pairs:
         return None
-    baseline = pools.curves.of([place for _, place in pairs])
+    costs = [_cost(row, kind) for row, *_ in pairs]
+    baseline = pools.curves.of([place for _, place, _ in pairs])
+    if any(cost is None for cost in costs) or np.isnan(baseline.cost(kind)).any():
+        return "a price is unknown"
     target = float(np.mean([cost for cost in costs if cost is not None]))
-    if np.isnan(baseline.cost(kind)).any():
-        return None
+    if not baseline.cost(kind).any():
+        return "the baseline costs nothing"
     match = matched(baseline.cost(kind).mean(0), target)
-    right = np.array([float(bool(row.right)) for row, _ in pairs])
-    problems = [row.example for row, _ in pairs]
+    right = np.array([float(bool(row.right)) for row, *_ in pairs])
+    problems = [row.example for row, *_ in pairs]
     alone = match.at(baseline.accuracy)
-    votes = baseline.votes[:, round(match.samples) - 1]
+    votes = match.dealt(baseline.votes, [key for _, _, key in pairs])
     signs = [np.sign(total) for total in _sums(right - votes, problems)]
     better, worse = signs.count(1.0), signs.count(-1.0)
     p = mcnemar(better, worse)
     return Comparison(
         kind=kind,
         pairs=len(pairs),
+        problems=len(set(problems)),
         samples=match.samples,
         note=match.note,
-        baseline=bootstrap(alone, problems),
-        gain=bootstrap(right - alone, problems),
+        baseline=bootstrap(alone, problems, beside=(0.0, 1.0)),
+        gain=bootstrap(right - alone, problems, beside=(-1.0, 1.0)),
         better=better,
         worse=worse,
         p=p,
         p_holm=p,
-        detectable=detectable(_sums(right - alone, problems, mean=True)),
+        detectable=detectable(len(set(problems)), better + worse),
     )
 
 
@@ -236,9 +260,9 @@ def _cost(row: Row, kind: str) -> float | None:
     return costs[kind]
 
 
-def _sums(values: Any, problems: Sequence[str], *, mean: bool = False) -> list[float]:
-    """Return the sum, or the mean, of each problem's values."""
+def _sums(values: Any, problems: Sequence[str]) -> list[float]:
+    """Return the sum of each problem's values."""
     found: dict[str, list[float]] = defaultdict(list)
     for value, problem in zip(values, problems, strict=True):
         found[problem].append(float(value))
-    return [sum(each) / (len(each) if mean else 1) for each in found.values()]
+    return [sum(each) for each in found.values()]

@@ -20,6 +20,7 @@ import anyio
 
 from tts.errors import ConfigError
 from tts.layers import Trace
+from tts.output_files import prepare, write
 from tts.pipeline import Pipeline
 from tts.problem import Problem
 from tts.problem_files import read_problems
@@ -83,10 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     pipeline = Pipeline.load(asked.pipeline)
     problems = read_problems(pipeline, asked.data)
+    prepare(asked.out)
     scores = anyio.run(
         partial(calibrate, pipeline, problems, seed=asked.seed, concurrency=asked.concurrency)
     )
-    asked.out.write_text(scores.model_dump_json() + "\n", encoding="utf-8")
+    write(asked.out, scores.model_dump_json() + "\n")
     assert isinstance(pipeline.strategy, DraftTarget)
     buckets = pipeline.strategy.buckets
     rows = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -68,6 +69,17 @@ def test_commands_succeed(
                     main(shlex.split(line)[2:])
                 assert not exit_.value.code, capsys.readouterr().err
     assert capsys.readouterr().out
+
+
+def test_the_search_for_takeovers_finds_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, trace = ROOT / "docs/how-to/draft-with-a-small-model.md", tmp_path / "new" / "t.jsonl"
+    (pattern,) = re.findall(r"`grep '(.+)' build/draft\.jsonl`", page.read_text())
+    with pytest.raises(SystemExit):
+        main(["run", str(ROOT / "pipelines/draft.yaml"), "--input", "q", "--trace", str(trace)])
+    found = [json.loads(line) for line in trace.read_text().splitlines() if pattern in line]
+    assert {record["event"] for record in found} == {"takeover"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
+from collections import Counter
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from tts import (
     Strategy,
     Verifier,
     Vote,
+    frozen,
     registry,
 )
 from tts.registry import Component
@@ -136,6 +139,23 @@ def test_a_family_inside_itself_has_a_schema() -> None:
     nested = Strategy.parse({"use": "nested", "inner": {"use": "nested", "inner": "best_of_n"}})
     assert schema.is_valid({"models": {"m": "reference"}, "strategy": nested.settings()})
     assert Strategy.parse(nested.settings()) == nested
+
+
+def test_a_strategy_that_holds_others_reads_each_source_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: Counter[object] = Counter()
+    getsource = inspect.getsource
+
+    def counted(thing: Any) -> str:
+        read[thing] += 1
+        return getsource(thing)
+
+    monkeypatch.setattr(inspect, "getsource", counted)
+    frozen._field_texts.cache_clear()
+    for name in ("selective_allocation", "outline"):
+        Strategy.named(name).model_json_schema()
+    assert read.total() == len(read) > 50
 
 
 def test_a_model_without_a_source_file_has_a_schema() -> None:

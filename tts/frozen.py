@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
+from collections.abc import Mapping
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -65,7 +67,9 @@ def _make_strict(schema: Any, model: type[Frozen]) -> None:
             _make_strict(part, model)
 
 
-def _field_texts(model: type[Frozen]) -> dict[str, str]:
+@lru_cache(maxsize=1024)
+def _field_texts(model: type[Frozen]) -> Mapping[str, str]:
+    """Return the strings under a class's fields; a schema asks for the same class many times."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(model)))
     except (OSError, TypeError):  # built without a source file

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tts.errors import ConfigError
+from tts.output_files import prepare
 
 __all__ = ["FORMATS", "Figure", "Mark", "require_plot", "save"]
 
@@ -83,6 +84,7 @@ def save(figure: Figure, path: Path) -> None:
     if path.suffix not in FORMATS:
         raise ConfigError(f"a picture's name ends in {', '.join(FORMATS)}, and {path} does not")
     require_plot()
+    prepare(path)
     from matplotlib import figure as canvas  # an extra
     from matplotlib import rc_context
 

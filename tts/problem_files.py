@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -10,7 +11,7 @@ from tts.errors import ConfigError
 from tts.pipeline import Pipeline, read_text
 from tts.problem import Problem
 
-__all__ = ["read_problems"]
+__all__ = ["listed", "read_problems"]
 
 _KEYS = ("input", "problem", "question")
 _MOST_NAMED = 20
@@ -46,19 +47,36 @@ def read_problems(pipeline: Pipeline, path: Path) -> list[Problem]:
     if mistakes and not problems and all(said.startswith(_NO_JSON) for _, said in mistakes):
         raise ConfigError(_PLAIN, path=str(path))
     if mistakes:
-        raise ConfigError(_listed(mistakes), path=str(path), line=mistakes[0][0])
+        raise ConfigError(listed(mistakes), path=str(path), line=mistakes[0][0])
     if not problems:
         raise ConfigError("no problem in the file", path=str(path))
     return problems
 
 
-def _listed(mistakes: list[_Mistake]) -> str:
-    """Name the mistakes; the first one's line stands before the message."""
-    first, *others = mistakes[:_MOST_NAMED]
-    named = [first[1], *(f"line {number}: {message}" for number, message in others)]
-    if len(mistakes) > _MOST_NAMED:
-        named.append(f"and {len(mistakes) - _MOST_NAMED} more lines")
-    return "; ".join(named)
+def listed(mistakes: Sequence[tuple[int, str]], most: int = _MOST_NAMED) -> str:
+    """Tell what is wrong with lines, the same mistake once; the first line stands elsewhere.
+
+    Args:
+        mistakes: Lines, from 1, with what is wrong; at least one.
+        most: How many mistakes, and how many lines of each, are named.
+
+    >>> listed([(1, "not JSON"), (2, "no id"), (5, "not JSON"), (7, "not JSON")], most=2)
+    'not JSON (lines 1, 5 and 1 more); line 2: no id'
+    """
+    lines: dict[str, list[int]] = {}
+    for line, reason in mistakes:
+        lines.setdefault(reason, []).append(line)
+    (first, own), *others = list(lines.items())[:most]
+    named = [f"{first} ({_named(own, most)})" if len(own) > 1 else first]
+    named += [f"{_named(own, most)}: {reason}" for reason, own in others]
+    left = len(mistakes) - sum(len(own) for own in list(lines.values())[:most])
+    return "; ".join([*named, *([f"and {left} more lines"] if left else [])])
+
+
+def _named(lines: Sequence[int], most: int) -> str:
+    shown = ", ".join(map(str, lines[:most]))
+    more = f" and {len(lines) - most} more" if len(lines) > most else ""
+    return f"line{'s' if len(lines) > 1 else ''} {shown}{more}"
 
 
 def _problem(pipeline: Pipeline, line: str, number: int) -> Problem:

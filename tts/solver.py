@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import math
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from tts.backends.base import Backend, Given, Provider
 from tts.carried import Carried
 from tts.errors import ConfigError
-from tts.layers import Account, Budget, Permits, Stack, Trace, build_stack, open_cache
+from tts.layers import Account, Budget, Stack, Trace, open_stacks
 from tts.ledger import Ledger
 from tts.pipeline import Pipeline, describe
 from tts.preflight import check_pipeline
@@ -49,6 +49,8 @@ class Solver:
         self._bills = {name: each.take_bill() for name, each in pipeline.models.items()}
         self._told = {stacks[name].top.name: each.name for name, each in pipeline.models.items()}
         check_pipeline(pipeline, {name: stack.top for name, stack in stacks.items()})
+        alike = Counter(stack.top.name for stack in stacks.values())
+        self._labels = {n: n if alike[each.top.name] > 1 else None for n, each in stacks.items()}
 
     async def solve(
         self,
@@ -138,7 +140,7 @@ class Solver:
         pipeline = self.pipeline
         models = {
             name: Model(
-                stack.for_run(trace, account),
+                stack.for_run(trace, account, self._labels[name]),
                 pipeline.models[name].sampling,
                 stack.limited.concurrency,
                 stack.groups,
@@ -184,29 +186,12 @@ async def open_solver(pipeline: Pipeline) -> AsyncIterator[Solver]:
     Raises:
         ConfigError: If a model cannot be opened, or lacks what the strategy needs.
     """
-    async with AsyncExitStack() as opened:
-        stacks, most = {}, pipeline.concurrency
-        shared = None if most is None else Permits(most)
-        for name, provider in pipeline.models.items():
-            try:
-                store = opened.enter_context(open_cache(provider))
-                backend = await opened.enter_async_context(_opened(provider))
-                stacks[name] = build_stack(provider, backend, shared, store)
-            except ConfigError as error:
-                raise pipeline.mistake(error.message, "models", name) from error
+
+    def mistake(message: str, name: str) -> ConfigError:
+        return pipeline.mistake(message, "models", name)
+
+    async with open_stacks(pipeline.models, pipeline.concurrency, mistake) as stacks:
         yield Solver(pipeline, stacks)
-
-
-def _opened(provider: Provider) -> AbstractAsyncContextManager[Backend]:
-    context = provider.open()
-    if isinstance(context, AbstractAsyncContextManager):
-        return context
-    if inspect.iscoroutine(context):
-        context.close()
-    raise ConfigError(
-        f"{type(provider).__name__}.open() must return an async context manager: "
-        "decorate it with @contextlib.asynccontextmanager and yield the backend"
-    )
 
 
 def _given(model: object) -> object:

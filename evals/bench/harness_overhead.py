@@ -67,10 +67,10 @@ async def harness_seconds(folder: Path, name: str, problems: int, samples: int, 
         }
     )
     with RunStore(folder / "run.sqlite") as store:
-        harness = Harness(suite, store, folder / "calls.sqlite")
+        harness = Harness(suite, folder / "calls.sqlite")
         store.plan(harness.cells)
         began = time.process_time()
-        await harness.run()
+        await harness.run(store)
         return time.process_time() - began
 
 

@@ -93,10 +93,10 @@ def _measure(model: str, executor: Executor, workers: int, problems: int) -> Mea
         suite = _suite(folder, model, problems, workers)
         with RunStore(folder / "run.sqlite") as store:
             calls = folder / "calls.sqlite"
-            harness = Harness(suite, store, calls, executor=executor, on_row=note)
+            harness = Harness(suite, calls, executor=executor, on_row=note)
             store.plan(harness.cells)
             began, cpu = time.perf_counter(), time.process_time()
-            anyio.run(harness.run)
+            anyio.run(harness.run, store)
             cpu = time.process_time() - cpu
             if store.count() != problems:
                 raise SystemExit(f"{store.count()} rows of {problems} problems")

@@ -18,8 +18,6 @@ __all__ = ["Pool", "is_pool", "pool", "saturation"]
 
 _PAYS: Final = 0.01
 """The gain in pass@k, as a share of problems, below which another sample no longer pays."""
-_PLAIN: Final = {"self_consistency", "best_of_n"}
-"""Strategies whose samples are independent draws of one prompt, all of them kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,7 @@ class Pool:
 
 def is_pool(entry: Entry) -> bool:
     """Return whether its samples are independent draws whose number no rule has decided."""
-    use = entry.settings.get("strategy", {}).get("use", entry.summary.strategy)
-    return (entry.summary.is_baseline or use in _PLAIN) and not entry.summary.stopped
+    return entry.is_pool and not entry.summary.stopped
 
 
 def pool(entry: Entry, problems: int) -> Pool | None:

@@ -13,7 +13,7 @@ __all__ = ["compact", "detail", "size"]
 _LONGEST: Final = 20_000
 """Characters of one text; what is cut off is counted in it."""
 _KEPT: Final = frozenset({
-    "span", "ticket", "role", "model", "start", "end", "outcome", "prompt_tokens",
+    "span", "ticket", "role", "model", "name", "start", "end", "outcome", "prompt_tokens",
     "completion_tokens", "attempts", "cached", "hedged", "n", "prompt_digest", "overshoot",
 })  # fmt: skip
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tts.errors import ConfigError
 from tts.evals.report.runs import Entry, Result, Run
+from tts.output_files import prepare
 
 __all__ = ["COLUMNS", "export", "table"]
 
@@ -71,6 +72,7 @@ def export(runs: Sequence[Run], entries: Sequence[Entry], path: Path) -> int:
             path=str(path),
         )
     lines = table(runs, entries)
+    prepare(path)
     try:
         write(lines, path)
     except OSError as error:

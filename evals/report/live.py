@@ -122,7 +122,7 @@ class Live:
         counts = []
         for path in self.paths:
             with RunStore(path, read_only=True) as store:
-                counts.append(f"{len(store.cells())}.{store.count()}")
+                counts.append(f"{len(store.cells())}.{store.count()}.{store.count_open()}")
         return "-".join(counts)
 
     def _read(self) -> Contents:

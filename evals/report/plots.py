@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tts.errors import ConfigError
+from tts.output_files import prepare
 
 __all__ = ["plot"]
 
@@ -64,6 +65,7 @@ def plot(summary: dict[str, Any], path: Path) -> None:
 
 def _save(figure: Any, path: Path) -> None:
     stamps: dict[str, dict[str, None]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    prepare(path)
     try:
         figure.savefig(path, dpi=200, metadata=stamps.get(path.suffix))
     except OSError as error:

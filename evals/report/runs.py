@@ -53,6 +53,8 @@ class Entry:
     planned: int | None
     """Rows there will be; None where the run does not say."""
     results: tuple[Result, ...]
+    is_pool: bool = False
+    """Whether its samples are independent draws, all of them kept."""
 
     @property
     def task(self) -> str:
@@ -142,12 +144,13 @@ def _entries(store: RunStore, run: Run, number: int) -> list[Entry]:
                 run="",
                 summary=summary,
                 settings=own[0].settings,
+                is_pool=own[0].is_pool,
                 seeds=tuple(cell.seed for cell in own),
                 planned=sum(known) if len(known) == len(own) else None,
                 results=tuple(
-                    Result(number, cell.seed, _without_texts(row))
+                    Result(number, cell.seed, row)
                     for cell in own
-                    for row in store.rows(cell)
+                    for row in store.rows(cell, texts=False)
                 ),
             )
         )
@@ -156,11 +159,6 @@ def _entries(store: RunStore, run: Run, number: int) -> list[Entry]:
 
 def _place(one: Cell | Summary) -> tuple[str, str, str, str]:
     return one.task, one.model, one.strategy, one.budget
-
-
-def _without_texts(row: Row) -> Row:
-    draws = tuple(draw.model_copy(update={"text": ""}) for draw in row.draws)
-    return row.model_copy(update={"draws": draws, "trace": (), "text": ""})
 
 
 def stored_row(path: Path, cell: str, example: str) -> Row | None:

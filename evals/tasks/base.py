@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import abstractmethod
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -28,6 +30,13 @@ class Example(Frozen):
     """The right answer as the task's checker reads it: a number, a letter, a test program."""
     extra: dict[str, Any] = Field(default_factory=dict)
     """What else the checker needs, or a table may be split by, such as `level`; JSON only."""
+
+    @property
+    def digest(self) -> str:
+        """Changes with all that an answer, or its verdict, depends on."""
+        said = [self.problem.model_dump(mode="json"), self.answer, self.extra]
+        text = json.dumps(said, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class Task(Component, group="tts.tasks", label="task"):

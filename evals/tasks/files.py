@@ -16,6 +16,7 @@ from tts.errors import ConfigError
 from tts.evals.tasks.base import Example, Task
 from tts.evals.tasks.drawn import identity, split_of
 from tts.pipeline import read_text
+from tts.problem_files import listed
 
 __all__ = ["FileTask", "Hub", "field_of", "rows_of", "text_of"]
 
@@ -100,11 +101,7 @@ class FileTask(Task, name="file"):
                 reason = error.message if isinstance(error, ConfigError) else _reason(error)
                 mistakes.append((number, reason))
         if mistakes:
-            (line, first), *others = mistakes[:_MOST_NAMED]
-            named = [first, *(f"line {number}: {reason}" for number, reason in others)]
-            if len(mistakes) > _MOST_NAMED:
-                named.append(f"and {len(mistakes) - _MOST_NAMED} more lines")
-            raise ConfigError("; ".join(named), path=where, line=line)
+            raise ConfigError(listed(mistakes, _MOST_NAMED), path=where, line=mistakes[0][0])
         if not examples:
             raise ConfigError("no problem in the file", path=where)
         return list(examples.values())
@@ -151,6 +148,8 @@ def text_of(row: dict[str, Any], *names: str) -> str:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ConfigError(f"the field {names[0]!r} is neither a text nor a number")
+    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        raise ConfigError(f"the field {names[0]!r} is no Unicode text: half of a surrogate pair")
     return str(value)
 
 

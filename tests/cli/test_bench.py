@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Outcome, Tts
+from tts.evals.executor import Local
+from tts.evals.holding import held
 from tts.evals.store import RunStore
 
 SUITE = """
@@ -22,6 +25,7 @@ KEYS = {
     "ci95", "accuracy_at_worst", "oracle", "calls", "prompt_tokens", "completion_tokens",
     "total_tokens", "critical_tokens", "critical_completion_tokens", "cost_usd", "wall_seconds",
     "errors", "failures", "budget_exhausted", "stopped_by", "pass_at_k", "maj_at_k", "equal",
+    "unequal",
 }  # fmt: skip
 
 
@@ -60,9 +64,22 @@ def test_plain_output_has_the_figures_and_what_they_do_not_say(tts: Tts, suite: 
     outcome = tts("bench", suite, "--equal", "critical", "--out", "here")
     for words in (
         "graphs 1 facts on small", "accuracy [95%]", "against plain votes at equal critical tokens",
-        "p (Holm)", "no proof of equality: 3 problems", "kept in here",
+        "no proof of equality: 3 problems show true gains of 100 points or more", "kept in here",
+        "p (Holm)",
+        "2 comparisons: if nothing differed, at most 0.1 would have p < 0.05 on average; that any "
+        "has p (Holm) < 0.05 has a chance of at most 0.05.",
+        "gain: accuracy less that of plain votes", "its gain is the luck of that order",
     ):  # fmt: skip
         assert words in outcome.out
+
+
+def test_equal_dollars_that_nobody_pays_are_told(tts: Tts, suite: Path) -> None:
+    outcome = tts("bench", suite, "--equal", "usd", "--limit", "1")
+    assert outcome.code == 0
+    assert (
+        "no comparison at equal dollars for vote, single: the baseline costs nothing; give each "
+        "model its price: {input: ..., output: ...}, or compare at equal total tokens"
+    ) in outcome.out
 
 
 def test_results_are_in_the_folder_before_they_are_shown(tts: Tts, suite: Path) -> None:
@@ -84,6 +101,73 @@ def test_a_folder_with_results_is_not_written_to_without_resume(tts: Tts, suite:
     )
     resumed = tts("bench", suite, "--limit", "2", "--resume", "--json")
     assert rows(resumed)["vote"]["n"] == 2
+    assert "changed since" not in resumed.err
+    assert "before it was resumed" in resumed.err
+
+
+def test_a_folder_that_another_bench_writes_is_left_to_it(tts: Tts, suite: Path) -> None:
+    folder = Path("there")
+    folder.mkdir()
+    with held(folder):
+        outcome = tts("bench", suite, "--out", folder, "--resume")
+    assert outcome.code == 2
+    assert f"there: another bench writes here (process {os.getpid()} on " in outcome.err
+    assert not (folder / "run.sqlite").exists()
+    assert tts("bench", suite, "--out", folder, "--limit", "1").code == 0
+
+
+def test_what_is_left_undone_is_no_success_and_the_hint_has_every_option(
+    tts: Tts, suite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*_: object) -> list[str]:
+        return ["2 problems are left: workers died too often"]
+
+    monkeypatch.setattr(Local, "run", nothing)
+    words = ("--equal", "total", "--equal", "usd", "--allow-code-execution", "--json")
+    outcome = tts("bench", suite, "--out", "out 6", "--limit", "2", *words)
+    assert outcome.code == 1
+    assert "tts: 2 problems are left" in outcome.err
+    assert (
+        f"0 of 6 are kept, go on with: tts bench {suite} --out 'out 6' --limit 2 --json "
+        "--equal total --equal usd --allow-code-execution --resume\n"
+    ) in outcome.err
+
+
+def test_answers_that_were_not_judged_are_told_with_what_to_do(tts: Tts, suite: Path) -> None:
+    Path("odd.jsonl").write_text(
+        '{"question": "Facts:\\nhats = 1\\nQuestion: hats?", "answer": "x"}\n'
+    )
+    task = "{use: jsonl, path: odd.jsonl, check: numeric}"
+    suite.write_text(SUITE.replace("{use: graphs, level: 1, problems: 3}", task))
+    outcome = tts("bench", suite)
+    assert outcome.code == 0
+    assert "2 of 2 are kept, 2 of them not judged, go on with: tts bench " in outcome.err
+    again = tts("bench", suite, "--resume")
+    assert "tts: tried again: 2 problems that failed or were not judged" in again.err
+
+
+def test_what_has_changed_since_the_last_run_is_told(tts: Tts, suite: Path) -> None:
+    tts("bench", suite, "--limit", "1")
+    suite.write_text(SUITE.replace("samples: 4", "samples: 3").replace("single:", "one:"))
+    told = tts("bench", suite, "--limit", "1", "--resume").err
+    for line in (
+        "strategy.samples was 4, is 3 (of vote; solved anew)",
+        "strategy 'one' is new",
+        "strategy 'single' is left out",
+    ):
+        assert f"tts: changed since the last run: {line}\n" in told
+
+
+def test_a_wrong_field_of_a_task_is_told_once_and_leaves_no_folder(tts: Tts, suite: Path) -> None:
+    Path("mine.jsonl").write_text(9 * '{"question": "q", "right": "1"}\n')
+    task = "{use: jsonl, path: mine.jsonl}"
+    suite.write_text(SUITE.replace("{use: graphs, level: 1, problems: 3}", task))
+    outcome = tts("bench", suite)
+    assert outcome.err == (
+        "tts: mine.jsonl:1: the field 'answer' is missing; there are question, right "
+        "(lines 1, 2, 3, 4, 5 and 4 more)\n"
+    )
+    assert not Path("runs").exists()
 
 
 def test_a_mistake_in_the_suite_is_told_where_it_stands(tts: Tts, suite: Path) -> None:

@@ -137,7 +137,8 @@ def test_what_cannot_be_certified_fails_with_what_it_would_take(
         ([*LOOSE, "--rule", "betta"], "did you mean 'beta'?"),
         ([*LOOSE, "--plot", "curve.gif"], "--plot writes .png, .svg, .pdf"),
         ([*LOOSE, "--reuse", "d.jsonl"], "d.jsonl:1: no full vote"),
-        ([*LOOSE, "--out", "nowhere/rule.json"], "cannot write"),
+        ([*LOOSE, "--out", "d.jsonl/rule.json"], "d.jsonl/rule.json: cannot write: its folder"),
+        ([*LOOSE, "--out", "."], "cannot write: this is a folder"),
     ],
 )
 def test_mistakes_are_told_in_one_line(

@@ -47,7 +47,9 @@ def test_what_was_left_out_is_told(tts: Tts, run: Path, tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["--out", "r.html", "--text-limit", "-1"], "--text-limit is a number of megabytes"),
-        (["--out", "nowhere/r.html"], "cannot write"),
+        (["--out", "a-file/r.html"], "a-file/r.html: cannot write"),
+        (["--out", "r.csv"], "must end in .html; tables are written by --export"),
+        (["--out", "r.HTM"], "charts by --plot"),
         (["--plot", "x.gif"], "--plot draws"),
         (["--export", "x.xls"], "--export writes"),
     ],
@@ -57,9 +59,19 @@ def test_mistakes_are_told_in_one_line(
     words: list[str], message: str,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
+    Path("a-file").touch()
     code, _, err = tts("report", run, *words)
     assert code == 2
     assert message in err
+    assert not list(tmp_path.glob("[rx].*"))
+
+
+def test_folders_of_what_is_written_are_made(tts: Tts, run: Path, tmp_path: Path) -> None:
+    page, rows = tmp_path / "new" / "r.html", tmp_path / "other" / "deep" / "r.csv"
+    code, _, err = tts("report", run, "--out", page, "--export", rows)
+    assert (code, err) == (0, "")
+    assert page.exists()
+    assert rows.exists()
 
 
 def test_a_run_that_is_none_is_told(tts: Tts, tmp_path: Path) -> None:

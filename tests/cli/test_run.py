@@ -112,6 +112,36 @@ def test_run_refuses_bad_arguments(tts: Tts, pipeline: Path, tmp_path: Path) -> 
     assert_refused(tts("walk"), "walk")
 
 
+def test_a_trace_needs_no_folder_and_a_wrong_problem_leaves_none(
+    tts: Tts, pipeline: Path, tmp_path: Path
+) -> None:
+    trace = tmp_path / "new" / "folder" / "trace.jsonl"
+    assert_refused(tts("run", pipeline, "--input", " ", "--trace", trace), "problem is empty")
+    assert not trace.parent.exists()
+    assert tts("run", pipeline, "--input", FACTS, "--trace", trace).code == 0
+    assert trace.read_text().count('"event": "run"') == 1
+
+
+def test_two_models_of_one_backend_are_told_apart(tts: Tts, tmp_path: Path) -> None:
+    path, trace = tmp_path / "two.yaml", tmp_path / "trace.jsonl"
+    path.write_text(
+        "models: {small: {backend: reference}, large: {backend: reference}}\n"
+        "roles: {draft: small, target: large}\n"
+        "strategy: {use: draft_target, samples: 1, chunk: 8, turns: 1}\n"
+    )
+    told = tts("run", path, "--input", FACTS, "--trace", trace).out
+    assert told.startswith("draft_target on small, large:")
+    calls = [json.loads(line) for line in trace.read_text().splitlines() if '"call"' in line]
+    assert {(call["role"], call["name"]) for call in calls} == {
+        ("draft", "small"),
+        ("target", "large"),
+    }
+    assert {call["model"] for call in calls} == {"reference"}
+    shown = tts("trace", "show", trace).out
+    assert "draft on small" in shown
+    assert "target on large" in shown
+
+
 def test_run_file_writes_lines_in_input_order(tts: Tts, pipeline: Path, tmp_path: Path) -> None:
     problems = tmp_path / "problems.jsonl"
     rows = [{"id": f"p{index}", "question": FACTS} for index in range(5)]

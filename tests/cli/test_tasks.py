@@ -41,12 +41,51 @@ def test_show_cannot_steer_the_terminal(tts: Tts, tmp_path: Path) -> None:
     assert "\x1b" not in tts("tasks", "jsonl", "--show", "1", "--with", f"path={path}").out
 
 
+def test_lines_are_what_run_and_calibrate_read(
+    tts: Tts, tmp_path: Path, pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ("tasks", "graphs", "--with", "level=1", "--lines", "130")
+    split = {name: tts(*words, "--split", name) for name in ("develop", "test")}
+    assert tts(*words).out == split["test"].out
+    assert "130 problems of graphs 1 facts, split develop; " in split["develop"].err
+    assert "answer: auto; bench judges them by numeric" in split["develop"].err
+    rows = {
+        name: [json.loads(row) for row in each.out.splitlines()] for name, each in split.items()
+    }
+    assert [len(each) for each in rows.values()] == [130, 130]
+    questions = [{row["question"] for row in each} for each in rows.values()]
+    assert not questions[0] & questions[1]
+    few = "\n".join(split["develop"].out.splitlines()[:3])
+    (tmp_path / "few.jsonl").write_text(few)
+    solved = tts("run", pipeline, "--input-file", "few.jsonl")
+    assert [json.loads(row)["id"] for row in solved.out.splitlines()] == [
+        row["id"] for row in rows["develop"][:3]
+    ]
+    target = ("--target", "error<=0.99", "--delta", "0.9", "--out", "rule.json")
+    assert tts("calibrate", pipeline, "--data", "few.jsonl", *target).err == ""
+    assert tts("tasks", "jsonl", "--with", "path=few.jsonl", "--lines", "9").out.strip() == few
+
+
+def test_lines_tell_how_answers_are_read(tts: Tts, tmp_path: Path) -> None:
+    path = written(tmp_path, [{"question": "a\x9b2Jb", "answer": "é"}])
+    text = "answer_format={pattern: 'x(.)'}"
+    outcome = tts("tasks", "jsonl", "--lines", "5", "--with", f"path={path}", "--with", text)
+    assert "\x9b" not in outcome.out
+    assert json.loads(outcome.out)["answer"] == "é"
+    assert "answer: {pattern: 'x(.)'}; bench judges them by equivalent" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["grphs"], "did you mean 'graphs'"),
-        (["--show", "1"], "needs the name of a task"),
-        (["graphs", "--with", "level=5"], "--with has no use without --show"),
+        (["--show", "1"], "need the name of a task"),
+        (["--lines", "1"], "need the name of a task"),
+        (["graphs", "--with", "level=5"], "have no use without --show or --lines"),
+        (["graphs", "--split", "develop"], "have no use without --show or --lines"),
+        (["graphs", "--split", "train", "--lines", "1"], "'train' is not one of"),
+        (["graphs", "--lines", "1", "--json"], "leave out --show and --json"),
         (["graphs", "--show", "1", "--with", "level"], "write setting=value"),
         (["graphs", "--show", "1", "--with", "level={"], "the value is not YAML"),
         (["graphs", "--show", "1", "--with", "level=9"], "level: Input should be less than"),

@@ -87,9 +87,9 @@ def solved(folder: Path, chosen: Suite, executor: Executor) -> tuple[list[Row], 
         handed.append(row)
 
     with RunStore(folder / "run.sqlite") as store:
-        harness = Harness(chosen, store, folder / "calls.sqlite", executor=executor, on_row=count)
+        harness = Harness(chosen, folder / "calls.sqlite", executor=executor, on_row=count)
         store.plan(harness.cells)
-        troubles = anyio.run(harness.run)
+        troubles = anyio.run(harness.run, store)
         rows = [row for cell in harness.cells for row in store.rows(cell)]
     return rows, troubles, len(handed)
 
@@ -162,11 +162,11 @@ def test_ctrl_c_keeps_what_is_done_and_ends_the_workers(tmp_path: Path) -> None:
                     scope.cancel()
 
             harness.on_row = stop
-            await harness.run()
+            await harness.run(store)
         assert scope.cancelled_caught
 
     with RunStore(tmp_path / "run.sqlite") as store:
-        harness = Harness(chosen, store, tmp_path / "calls.sqlite", executor=RayExecutor(2))
+        harness = Harness(chosen, tmp_path / "calls.sqlite", executor=RayExecutor(2))
         store.plan(harness.cells)
         anyio.run(run, harness, store)
         assert 6 <= store.count() < 2 * PROBLEMS

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tts.backends import Price
 from tts.evals.equal import Pool, compare, curves, matched
+from tts.evals.statistics import mcnemar
 
 POOLS = st.lists(
     st.tuples(st.sampled_from(["1", "2", None]), st.integers(1, 99)), min_size=4, max_size=4
@@ -49,6 +51,50 @@ def test_between_two_sizes_the_baseline_is_interpolated() -> None:
     assert (match.samples, baseline.mean) == (1.25, 0.375)
     assert gain.mean == pytest.approx(1.0 - 0.375)
     assert gain.low <= gain.mean <= gain.high
+
+
+def test_a_prompt_that_a_request_shares_is_charged_once_and_waited_for_by_all() -> None:
+    price = Price(input=1.0, output=4.0)
+    shared = Pool(("1",) * 5, "1", (10,) * 5, 700e-6, (100, 0, 0, 0, 100), price)
+    found = curves([shared])
+    assert found.total[0].tolist() == [110, 120, 130, 140, 250]
+    assert found.critical[0].tolist() == [110] * 5
+    assert found.usd[0] * 1e6 == pytest.approx(np.array([140, 180, 220, 260, 400]) * 700 / 400)
+    alone = Pool(("1",) * 5, "1", (10,) * 5, None, (100,) * 5)
+    assert curves([alone]).total[0].tolist() == [110, 220, 330, 440, 550]
+    for cost, samples in ((110, 1), (140, 4), (250, 5)):
+        assert matched(found.total[0], cost).samples == samples
+
+
+def test_problems_are_dealt_to_both_sizes_by_weight() -> None:
+    match, keys = matched(np.array([10.0, 20.0, 30.0]), 24.5), [str(n) for n in range(200)]
+    sizes = match.dealt(np.tile([1.0, 2.0, 3.0], (200, 1)), keys)
+    assert sorted(set(sizes)) == [2.0, 3.0]
+    assert sizes.mean() == pytest.approx(match.samples)
+    capped = matched(np.array([10.0, 20.0]), 99.0)
+    assert (capped.dealt(np.tile([1.0, 2.0], (5, 1)), keys[:5]) == 2.0).all()
+
+
+def test_mcnemar_keeps_its_level_between_two_sizes() -> None:
+    """200 votes of 2.45 of the shared samples; the bound fails by chance 1 time in 10,000.
+
+    Negative control: the vote of round(2.45) samples costs less, and looks worse than it is.
+    """
+    rng, problems, runs = np.random.default_rng(0), 2000, 200
+    match, keys = matched(np.array([10.0, 20.0, 30.0]), 24.5), [str(n) for n in range(problems)]
+    chances = rng.beta(9.0, 4.0, problems)
+
+    alarms = {"dealt": 0, "rounded": 0}
+    for _ in range(runs):
+        drawn = rng.random((problems, 3)) < chances[:, None]
+        one, most = drawn[:, 0], drawn.sum(1) >= 2  # of two the first decides, as of one
+        pool = np.stack([one, one, most], axis=1).astype(float)
+        mine = np.where(rng.random(problems) < match.weight, pool[:, 2], pool[:, 1])
+        for name, theirs in (("dealt", match.dealt(pool, keys)), ("rounded", pool[:, 1])):
+            better, worse = int((mine > theirs).sum()), int((mine < theirs).sum())
+            alarms[name] += mcnemar(better, worse) < 0.05
+    assert alarms["dealt"] <= 23  # 10 are expected at most
+    assert alarms["rounded"] > 60
 
 
 def test_a_strategy_that_is_the_baseline_gains_nothing() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.evals.sums import adds, backend, suite
+from tests.evals.sums import Same, adds, backend, suite
 from tts import Request
 from tts.backends import Capabilities, Given
 from tts.errors import AuthenticationError, ConfigError
@@ -16,6 +17,8 @@ from tts.evals.harness import Harness
 from tts.evals.records import Row
 from tts.evals.store import RunStore
 from tts.evals.suite import Suite
+from tts.evals.summary import summarise
+from tts.evals.tasks.base import Example
 from tts.evals.tasks.graphs import Graphs
 from tts.testing import FlakyBackend, ScriptedBackend, virtual_run
 
@@ -27,9 +30,9 @@ def fill(folder: Path, grid: Suite, **settings: Any) -> Rows:
 
     async def main() -> Rows:
         with RunStore(folder / "run.sqlite") as store:
-            harness = Harness(grid, store, folder / "calls.sqlite", **settings)
-            store.plan(harness.cells)
-            await harness.run()
+            harness = Harness(grid, folder / "calls.sqlite", **settings)
+            store.plan(harness.cells, harness.examples)
+            await harness.run(store)
             return {
                 (cell.task, cell.strategy, cell.seed, row.example): row
                 for cell in harness.cells
@@ -70,6 +73,11 @@ def test_strategies_share_draws_and_pay_for_them_alike(tmp_path: Path) -> None:
     assert vote.usage.total_tokens == pool.usage.total_tokens // 2
     assert vote.usage.cost_usd == pytest.approx((pool.usage.cost_usd or 0) / 2)
     assert (pool.replayed_calls, vote.replayed_calls, vote.usage.cached_calls) == (0, 4, 0)
+    assert (pool.replayed_tokens, pool.replayed_usd) == (0, 0.0)
+    assert (vote.replayed_tokens, vote.replayed_usd) == (
+        vote.usage.total_tokens,
+        pytest.approx(vote.usage.cost_usd),
+    )
 
 
 def test_without_sharing_each_cell_makes_its_own_calls(tmp_path: Path) -> None:
@@ -122,8 +130,8 @@ def test_rows_of_the_bundled_model_do_not_depend_on_it_either(tmp_path: Path) ->
 
         async def main(grid: Suite = grid, folder: Path = folder) -> dict[Any, Any]:
             with RunStore(folder / "run.sqlite") as store:
-                harness = Harness(grid, store, folder / "calls.sqlite")
-                await harness.run()
+                harness = Harness(grid, folder / "calls.sqlite")
+                await harness.run(store)
                 rows = {
                     (cell.task, cell.strategy, 0, row.example): row
                     for cell in harness.cells
@@ -165,15 +173,53 @@ def test_failures_of_the_model_are_rows_with_what_they_cost(tmp_path: Path) -> N
     assert rows["sums", "vote", 0, "3"].status == "ok"
 
 
-def test_failures_are_tried_again_when_they_are_dropped(tmp_path: Path) -> None:
+def test_failures_are_tried_again_and_kept_until_there_is_something_better(
+    tmp_path: Path,
+) -> None:
     down = [True]
     model = FlakyBackend(backend(), lambda request: down[0])
     fill(tmp_path, suite(model))  # type: ignore[arg-type]  # another fake
     with RunStore(tmp_path / "run.sqlite") as store:
-        assert store.drop_failed() == 18
+        assert (store.count(), store.count_open()) == (18, 18)
     down[0] = False
     rows = fill(tmp_path, suite(model))  # type: ignore[arg-type]  # likewise
     assert {row.status for row in rows.values()} == {"ok"}
+
+
+def test_what_was_not_judged_is_judged_again_without_a_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = backend(lambda request: "Answer: 13")
+    assert {row.right for row in fill(tmp_path, suite(model)).values()} == {None}
+    asked = len(model.requests)
+
+    async def check(self: Same, answer: str | None, text: str, example: Example) -> bool:
+        return False
+
+    monkeypatch.setattr(Same, "check", check)
+    assert {row.right for row in fill(tmp_path, suite(model)).values()} == {False}
+    assert len(model.requests) == asked
+
+
+def test_a_problem_that_has_changed_is_solved_anew_and_one_that_went_is_not_told(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "mine.jsonl"
+
+    def accuracies(*lines: tuple[str, str, str]) -> dict[str, tuple[int, float]]:
+        rows = [{"id": name, "question": asked, "answer": right} for name, asked, right in lines]
+        path.write_text("\n".join(map(json.dumps, rows)))
+        grid = suite(backend(), tasks=[{"use": "jsonl", "path": str(path)}], equal=())
+        fill(tmp_path, grid)
+        with RunStore(tmp_path / "run.sqlite", read_only=True) as store:
+            found = {each.strategy: each for each in summarise(store)}
+        return {name: (each.n, each.accuracy.mean) for name, each in found.items() if each.accuracy}
+
+    wrong = accuracies(("a", "1 + 1", "9"), ("b", "2 + 2", "99"))
+    assert set(wrong.values()) == {(2, 0.0)}
+    right = accuracies(("a", "1 + 1", "2"), ("b", "2 + 2", "99"))
+    assert right["vote"] == (2, 0.5)
+    assert accuracies(("a", "1 + 1", "2"))["vote"] == (1, 1.0)
 
 
 def test_a_checker_that_fails_is_no_wrong_answer(tmp_path: Path) -> None:
@@ -201,15 +247,31 @@ def test_a_strategy_that_cannot_work_is_refused_before_the_first_call(tmp_path: 
     assert model.requests == []
 
 
+def test_a_model_that_cannot_be_opened_is_named_where_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(
+        "tasks: [{use: graphs, level: 1, problems: 1}]\n"
+        "models:\n"
+        "  both:\n"
+        "    models:\n"
+        "      good: {backend: reference}\n"
+        f"      bad: {{backend: replay, cassette: {tmp_path}/none.jsonl}}\n"
+        "    roles: {solve: good}\n"
+        "strategies: {vote: {use: self_consistency, samples: 2}}\n"
+    )
+    with pytest.raises(ConfigError, match=r"suite\.yaml:6:7: "):
+        fill(tmp_path, Suite.load(path))
+
+
 def test_cancelled_it_keeps_finished_rows_and_calls(tmp_path: Path) -> None:
     model = ScriptedBackend(adds, latency=lambda request: 1.0 + (request.seed or 0) % 5)
     grid = suite(model, concurrency=1)
 
     async def main() -> tuple[int, int]:
         with RunStore(tmp_path / "run.sqlite") as store:
-            harness = Harness(grid, store, tmp_path / "calls.sqlite")
+            harness = Harness(grid, tmp_path / "calls.sqlite")
             with anyio.move_on_after(12.5):
-                await harness.run()
+                await harness.run(store)
             assert model.active == 0
             return store.count(), len(model.requests)
 
@@ -240,7 +302,7 @@ def test_an_executor_gets_what_is_missing_and_its_rows_are_kept(tmp_path: Path) 
     async def main() -> list[str]:
         with RunStore(tmp_path / "run.sqlite") as store:
             grid = suite(backend())
-            return await Harness(grid, store, tmp_path / "c", 2, Nowhere()).run()
+            return await Harness(grid, tmp_path / "c", 2, Nowhere()).run(store)
 
     assert virtual_run(main) == ["nothing was done"]
     assert [(job.example.id, len(job.cells)) for job in seen] == [("1", 3), ("2", 3)]

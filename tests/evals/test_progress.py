@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from tests.evals.sums import row
-from tts.cli.bench_table import LiveTable
+from tts.cli.bench_table import LiveTable, _state
 from tts.evals.progress import Progress
 from tts.evals.records import Cell
 
@@ -37,8 +37,20 @@ def test_seeds_are_one_line_and_the_rest_takes_as_long_as_what_was_done() -> Non
     first, second = found.lines
     assert (first.done, first.planned, first.right, first.judged) == (3, 6, 2, 3)
     assert (second.done, second.planned) == (0, 6)
-    assert found.tokens == 30
-    assert found.usd == pytest.approx(3e-5)
+    assert (found.before.tokens, found.paid.tokens) == (10, 20)
+    assert (found.before.usd, found.paid.usd) == (pytest.approx(1e-5), pytest.approx(2e-5))
+    assert _state(found) == (
+        "3 of 12 solved, 4 s, about 18 s left; 20 tokens, $2e-05; "
+        "10 tokens, $1e-05 before it was resumed"
+    )
+
+
+def test_calls_that_others_had_made_were_not_paid_again() -> None:
+    found = progress(Clock())
+    one = row(CELLS[0].key, "1", tokens=30, replayed_tokens=25, replayed_usd=25e-6)
+    found.add(CELLS[0], one)
+    assert (found.paid.tokens, found.paid.usd) == (5, pytest.approx(5e-6))
+    assert found.lines[0].total_tokens == 30  # what the strategy costs is the same as ever
 
 
 def test_an_unknown_price_makes_the_sum_unknown() -> None:
@@ -47,7 +59,8 @@ def test_an_unknown_price_makes_the_sum_unknown() -> None:
     usage = one.usage.model_copy(update={"cost_usd": None})
     found.add(CELLS[0], one.model_copy(update={"usage": usage}))
     found.add(CELLS[0], row(CELLS[0].key, "2"))
-    assert found.usd is None
+    assert found.paid.usd is None
+    assert found.before.usd == 0.0
 
 
 def test_failures_are_counted_and_unjudged_answers_are_not() -> None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from tts import ConfigError
-from tts.evals.records import Cell, Row
-from tts.evals.store import RunStore
+from tts.evals.records import Cell, Draw, Row
+from tts.evals.store import RunStore, StoreFailed
 
 CELLS = [Cell(task="graphs", model="m", strategy=name) for name in ("pdr", "self_consistency")]
 
@@ -25,7 +26,7 @@ def test_a_written_row_is_there_for_a_reader_at_once(tmp_path: Path) -> None:
         with RunStore(tmp_path / "run.sqlite", read_only=True) as reader:
             assert reader.cells() == CELLS
             assert [each.example for each in reader.rows(CELLS[0])] == ["a", "b"]
-            assert reader.finished(CELLS[1]) == set()
+            assert reader.finished(CELLS[1]) == {}
 
 
 def test_a_problem_keeps_its_first_row(tmp_path: Path) -> None:
@@ -33,6 +34,54 @@ def test_a_problem_keeps_its_first_row(tmp_path: Path) -> None:
         store.add(row(CELLS[0], "a", "1"))
         store.add(row(CELLS[0], "a", "2"))
         assert [each.answer for each in store.rows(CELLS[0])] == ["1"]
+
+
+@pytest.mark.parametrize("name", ["try#1", "try?x", "50%41", "a b"])
+def test_any_name_of_a_folder_is_its_own(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with RunStore(tmp_path / name / "run.sqlite") as store:
+        store.add(row(CELLS[0], "a"))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    with RunStore(tmp_path / name / "run.sqlite", read_only=True) as store:
+        assert store.count() == 1
+        with pytest.raises(StoreFailed, match="readonly"):
+            store.add(row(CELLS[0], "b"))
+
+
+def test_a_row_that_failed_gives_way_and_texts_stand_apart(tmp_path: Path) -> None:
+    draws = (Draw(answer="1", key="1", right=True, text="long"),)
+    good = row(CELLS[0], "a").model_copy(update={"text": "said", "draws": draws})
+    with RunStore(tmp_path / "run.sqlite") as store:
+        store.add(good.model_copy(update={"status": "failed", "error": "down"}))
+        assert (store.count_open(), store.finished(CELLS[0])) == (1, {})
+        store.add(good)
+        assert (store.count(), store.count_open()) == (1, 0)
+        assert list(store.rows(CELLS[0])) == [good]
+        (slim,) = store.rows(CELLS[0], texts=False)
+        assert (slim.text, slim.draws[0].text, slim.draws[0].answer) == ("", "", "1")
+
+
+def test_a_store_that_is_locked_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+    with RunStore(tmp_path / "run.sqlite", patience=0.01) as store:
+        holder = sqlite3.connect(tmp_path / "run.sqlite")
+        holder.execute("BEGIN IMMEDIATE")
+        for write in (lambda: store.add(row(CELLS[0], "a")), lambda: store.plan(CELLS)):
+            with pytest.raises(
+                StoreFailed, match=r"is locked; free the disk, or close .* --resume"
+            ):
+                write()
+        holder.close()
+        store.add(row(CELLS[0], "a"))
+
+
+def test_half_of_a_surrogate_pair_costs_no_row(tmp_path: Path) -> None:
+    broken = row(CELLS[0], "a", "\ud800").model_copy(
+        update={"text": "x\udfffy", "problem": "\ud800"}
+    )
+    with RunStore(tmp_path / "run.sqlite") as store:
+        store.add(broken)
+        (kept,) = store.rows(CELLS[0])
+    assert (kept.answer, kept.text, kept.problem) == ("\ufffd", "x\ufffdy", "\ufffd")
 
 
 def test_facts_come_back(tmp_path: Path) -> None:

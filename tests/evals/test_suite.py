@@ -19,7 +19,7 @@ models:
     models:
       solver: {backend: reference, concurrency: 8}
       judge: {backend: reference, sampling: {temperature: 0.0}}
-    roles: {verify: judge}
+    roles: {solve: solver, verify: judge}
 strategies:
   vote: {use: self_consistency, samples: 4}
   best: {use: best_of_n, samples: 4, verifier: yes_no}
@@ -53,7 +53,39 @@ def test_a_strategy_takes_the_roles_that_it_asks(tmp_path: Path) -> None:
     roles = {
         entry.cell.strategy: entry.pipeline.roles for entry in entries if entry.cell.model == "two"
     }
-    assert roles == {BASELINE: {}, "vote": {}, "best": {"verify": "judge"}}
+    solve = {"solve": "solver"}
+    assert roles == {BASELINE: solve, "vote": solve, "best": {**solve, "verify": "judge"}}
+
+
+DRAFTED = """
+tasks: [{use: graphs, level: 2, problems: 3}]
+models:
+  both:
+    models: {small: reference, large: reference}
+    roles: {draft: small, target: large}
+strategies:
+  drafted: {use: draft_target, samples: 4}
+"""
+
+
+def test_whom_the_baseline_asks_is_not_left_to_the_order_of_the_models(tmp_path: Path) -> None:
+    suite = load(tmp_path, DRAFTED)
+    assert len(suite.entries()) == 1
+    with pytest.raises(ConfigError) as caught:
+        suite.with_equal("total").entries()
+    assert str(caught.value).endswith(
+        "suite.yaml:6:5: of 2 models (small, large), which one plays 'solve' (asked by baseline)? "
+        "Say so, for instance: roles: {draft: small, target: large, solve: large}"
+    )
+    told = DRAFTED.replace("target: large}", "target: large, solve: large}")
+    baseline = load(tmp_path, told).with_equal("total").entries()[0]
+    assert baseline.pipeline.roles == {"solve": "large"}
+
+
+def test_a_line_up_without_roles_is_refused_where_it_stands(tmp_path: Path) -> None:
+    text = DRAFTED.replace("    roles: {draft: small, target: large}\n", "")
+    with pytest.raises(ConfigError, match=r":4:3: of 2 .* 'draft' \(asked by drafted\), 'target'"):
+        load(tmp_path, text).entries()
 
 
 def test_keys_change_with_what_decides_a_row_and_with_nothing_else() -> None:
@@ -81,10 +113,17 @@ def test_more_problems_of_a_task_are_the_same_cell(tmp_path: Path) -> None:
         ("samples: 4}\n  best", "sample: 4}\n  best", "12:33", "sample"),
         ("small: reference", "small: {backend: reference, concurrency: 0}", "5:31", "greater"),
         ("small: reference", "small: refrence", "5:3", "did you mean 'reference'"),
-        ("roles: {verify", "roles: {verfy", "10:13", "did you mean 'verify'"),
-        ("{verify: judge}", "{verify: judgment}", "13:3", "judgment"),
+        ("judge}\nstrat", "judge, verfy: judge}\nstrat", "10:43", "did you mean 'verify'"),
+        ("verify: judge}", "verify: judgment}", "13:3", "judgment"),
+        (
+            "roles: {solve: solver, ",
+            "roles: {",
+            "10:5",
+            "which one plays 'solve' (asked by baseline,",
+        ),
         ("equal: total", "equal: tokens", "18:1", "total"),
         ("  vote:", "  baseline:", "12:3", "choose another"),
+        ("seeds: [0, 1]", "seeds: [0, 1, 0]", "17:1", "0 stands there 2 times"),
         ("seeds: [0, 1]", "seeds: []", "17:1", "at least 1"),
         ("seeds: [0, 1]", "seed: [0, 1]", "17:1", "unknown key"),
     ],

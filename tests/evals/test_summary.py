@@ -10,7 +10,7 @@ import pytest
 
 from tests.evals.sums import row
 from tts.evals.figures import Summary
-from tts.evals.records import Cell, Row
+from tts.evals.records import Cell, Draw, Row
 from tts.evals.store import RunStore
 from tts.evals.summary import summarise
 from tts.problem import StoppedBy
@@ -61,8 +61,8 @@ def test_the_row_that_scripts_rely_on(tmp_path: Path) -> None:
     assert told["ci95"][0] <= told["accuracy"] <= told["ci95"][1]
     equal = told["equal"]["total"]
     assert set(equal) == {
-        "pairs", "samples", "note", "accuracy", "ci95", "gain", "gain_ci95", "better", "worse", "p",
-        "p_holm", "detectable",
+        "pairs", "problems", "samples", "note", "accuracy", "ci95", "gain", "gain_ci95", "better",
+        "worse", "p", "p_holm", "detectable",
     }  # fmt: skip
 
 
@@ -96,7 +96,20 @@ def test_without_a_price_there_is_no_equal_price(tmp_path: Path) -> None:
     free = pool("a")
     usage = free.usage.model_copy(update={"cost_usd": None})
     rows = [free.model_copy(update={"usage": usage}), row(MINE.key, "a")]
-    assert summaries(tmp_path, rows, (BASE, MINE), "usd")["mine"].equal == ()
+    found = summaries(tmp_path, rows, (BASE, MINE), "usd", "total")["mine"]
+    assert [one.kind for one in found.equal] == ["total"]
+    assert found.unequal == {"usd": "a price is unknown"}
+    assert found.report()["unequal"] == found.unequal
+
+
+def test_what_costs_nothing_is_not_compared_at_equal_dollars(tmp_path: Path) -> None:
+    rows = [pool("a"), row(MINE.key, "a")]
+    gratis = [
+        each.model_copy(update={"usage": each.usage.model_copy(update={"cost_usd": 0.0})})
+        for each in rows
+    ]
+    found = summaries(tmp_path, gratis, (BASE, MINE), "usd")["mine"]
+    assert (found.equal, found.unequal) == ((), {"usd": "the baseline costs nothing"})
 
 
 def test_curves_agree_with_all_subsets(tmp_path: Path) -> None:
@@ -113,6 +126,12 @@ def test_curves_agree_with_all_subsets(tmp_path: Path) -> None:
 def test_answers_that_are_right_in_other_words_are_right_votes(tmp_path: Path) -> None:
     found = summaries(tmp_path, [pool("a", ("1/2", True), ("0.5", True), ("7", False))])["baseline"]
     assert found.curve[-1].accuracy.mean > 0.45  # the first of three wins: 2/3, not 1/3
+
+
+def test_a_vote_is_right_in_the_words_it_is_told_in(tmp_path: Path) -> None:
+    draws = tuple(Draw(answer=said, key="7", right=said == "7") for said in ("7.0", "7.0", "7"))
+    rows = [row(BASE.key, "a").model_copy(update={"draws": draws})]
+    assert summaries(tmp_path, rows)["baseline"].curve[-1].accuracy.mean == 0.0
 
 
 def test_a_rule_that_decides_how_many_leaves_no_curve(tmp_path: Path) -> None:
@@ -137,7 +156,7 @@ def test_seeds_are_repeats_and_problems_the_unit(tmp_path: Path) -> None:
     found = summaries(tmp_path, rows, cells)
     mine, (one,) = found["mine"], found["mine"].equal
     assert (mine.seeds, mine.problems, mine.n) == (2, 8, 16)
-    assert one.pairs == 16
+    assert (one.pairs, one.problems) == (16, 8)
     assert one.better == 2  # problems, not runs: e and f; a and b agree
     assert one.worse == 2
     assert mine.accuracy is not None

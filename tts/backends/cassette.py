@@ -21,6 +21,7 @@ from tts.backends.base import Capabilities, Price
 from tts.errors import ConfigError
 from tts.frozen import Frozen
 from tts.messages import Completion, Request, Usage
+from tts.output_files import prepare
 
 __all__ = ["Cassette", "Failure", "Head", "Take"]
 
@@ -115,6 +116,7 @@ class Cassette:
             raise ConfigError(
                 f"holds answers of {self.head.name}, not of {head.name}", path=str(self.path)
             )
+        prepare(self.path)
         try:
             self._file = self.path.open("a" if self.head else "x", encoding="utf-8")
         except FileExistsError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -18,9 +19,11 @@ import typer
 
 from tts.cli.bench_table import LiveTable, print_summaries
 from tts.errors import ConfigError
+from tts.evals.changes import changes
 from tts.evals.checkers.code import allow_code_execution as allow_code
 from tts.evals.executor import Executor, Local
 from tts.evals.harness import Harness
+from tts.evals.holding import held
 from tts.evals.progress import Progress
 from tts.evals.store import RunStore
 from tts.evals.suite import Equal, Suite
@@ -51,6 +54,7 @@ class _Where(StrEnum):
 
 
 def bench(
+    context: typer.Context,
     suite: Annotated[Path, typer.Argument(help="A suite file.", show_default=False)],
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results; default runs/NAME of the suite.")
@@ -86,24 +90,29 @@ def bench(
             stack.enter_context(leave())
         loaded = _load(suite, equal or [])
         place = _executor(executor, workers, leaves)
+        harness = Harness(loaded, folder / CALLS, limit, place)
         _make(folder, resume=resume)
+        stack.enter_context(held(folder))
         store = stack.enter_context(RunStore(folder / STORE))
         if resume:
-            _try_failed_again(store)
-        harness = Harness(loaded, store, folder / CALLS, limit, place)
-        progress = _begin(harness, suite)
-        interrupted = anyio.run(_solve, harness, progress)
+            _go_on(store, harness)
+        progress = _begin(harness, store, suite)
+        interrupted = anyio.run(_solve, harness, store, progress)
         summaries = summarise(store)
     _show(summaries, folder, as_json=as_json)
-    if interrupted:
-        _tell_how_to_go_on(progress, suite, out)
-    raise typer.Exit(130 if interrupted else int(any(line.failed for line in progress.lines)))
+    if progress.done < progress.total or progress.unjudged:
+        _tell_how_to_go_on(progress, context, interrupted=interrupted)
+    bad = progress.done < progress.total or any(line.failed for line in progress.lines)
+    raise typer.Exit(130 if interrupted else int(bad))
 
 
-def _try_failed_again(store: RunStore) -> None:
-    count = store.drop_failed()
+def _go_on(store: RunStore, harness: Harness) -> None:
+    """Say what is not as it was, and make room for what failed."""
+    for line in changes(store.cells(), harness.cells):
+        typer.echo(f"tts: changed since the last run: {line}", err=True)
+    count = store.count_open()
     if count:
-        typer.echo(f"tts: {count} problems that failed before are tried again", err=True)
+        typer.echo(f"tts: tried again: {count} problems that failed or were not judged", err=True)
 
 
 def _leaves(tools: list[str], *, code: bool) -> list[_Leave]:
@@ -120,13 +129,29 @@ def _show(summaries: list[Summary], folder: Path, *, as_json: bool) -> None:
         typer.echo(f"\nkept in {folder}; look at it with: tts report {folder}")
 
 
-def _tell_how_to_go_on(progress: Progress, suite: Path, out: Path | None) -> None:
-    more = "" if out is None else f" --out {out}"
+def _tell_how_to_go_on(progress: Progress, context: typer.Context, *, interrupted: bool) -> None:
+    unjudged = f", {progress.unjudged} of them not judged" if progress.unjudged else ""
     typer.echo(
-        f"tts: interrupted; {progress.done} of {progress.total} are kept, "
-        f"go on with: tts bench {suite}{more} --resume",
+        f"tts: {'interrupted; ' if interrupted else ''}{progress.done} of {progress.total} are "
+        f"kept{unjudged}, go on with: {_command(context)}",
         err=True,
     )
+
+
+def _command(context: typer.Context) -> str:
+    """Return the command with all that it was given, and --resume."""
+    words = ["tts", "bench"]
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        if parameter.param_type_name == "argument":
+            words.append(str(value))
+        elif parameter.name == "resume" or value in (None, False, parameter.default):
+            continue
+        else:
+            for each in value if isinstance(value, list | tuple) else (value,):
+                given = each.value if isinstance(each, StrEnum) else str(each)
+                words += [parameter.opts[0], *([] if each is True else [given])]
+    return shlex.join([*words, "--resume"])
 
 
 def _load(path: Path, equal: list[_Equal]) -> Suite:
@@ -161,11 +186,10 @@ def _make(folder: Path, *, resume: bool) -> None:
         raise ConfigError(f"cannot make the folder: {error.strerror}", path=str(folder)) from error
 
 
-def _begin(harness: Harness, path: Path) -> Progress:
+def _begin(harness: Harness, store: RunStore, path: Path) -> Progress:
     """Write down what is planned; return the progress with what is done already."""
-    store, suite = harness.store, harness.suite
-    cells, planned = harness.cells, harness.planned
-    store.plan(cells)
+    suite, cells, planned = harness.suite, harness.cells, harness.planned
+    store.plan(cells, harness.examples)
     about = {
         "suite": suite.model_dump(mode="json"),
         "suite_path": str(path),
@@ -177,12 +201,13 @@ def _begin(harness: Harness, path: Path) -> Progress:
     store.tell({**about, "began": began})
     progress = Progress(cells, planned)
     for cell in cells:
-        for row in store.rows(cell):
-            progress.add(cell, row, is_old=True)
+        for row in store.rows(cell, texts=False):
+            if not row.is_open:
+                progress.add(cell, row, is_old=True)
     return progress
 
 
-async def _solve(harness: Harness, progress: Progress) -> bool:
+async def _solve(harness: Harness, store: RunStore, progress: Progress) -> bool:
     """Solve what is missing; return True if Ctrl-C ended it."""
     interrupted = False
 
@@ -198,6 +223,6 @@ async def _solve(harness: Harness, progress: Progress) -> bool:
         harness.on_row = table.add
         async with task_scope() as tasks:
             tasks.start_soon(watch)
-            for trouble in await harness.run():
+            for trouble in await harness.run(store):
                 typer.echo(f"tts: {trouble}", err=True)
     return interrupted

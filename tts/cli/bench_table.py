@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tts.cli.words import duration, plain
 from tts.evals.figures import Comparison, Summary
-from tts.evals.progress import Line, Progress
+from tts.evals.progress import Line, Paid, Progress
 from tts.evals.records import Cell, Row
 
 __all__ = ["LiveTable", "print_summaries"]
@@ -91,11 +91,16 @@ def _live_row(line: Line) -> list[str]:
 def _state(progress: Progress) -> str:
     """Return how far it is, in one line."""
     left = "" if progress.left is None else f", about {duration(progress.left)} left"
-    cost = "price unknown" if progress.usd is None else f"${progress.usd:.4g}"
+    kept = f"; {_paid(progress.before)} before it was resumed" if progress.before.rows else ""
     return (
         f"{progress.done} of {progress.total} solved, {duration(progress.elapsed)}{left}; "
-        f"{progress.tokens:,} tokens, {cost}"
+        f"{_paid(progress.paid)}{kept}"
     )
+
+
+def _paid(paid: Paid) -> str:
+    cost = "price unknown" if paid.usd is None else f"${paid.usd:.4g}"
+    return f"{paid.tokens:,} tokens, {cost}"
 
 
 def _label(strategy: str, budget: str) -> str:
@@ -183,16 +188,11 @@ def _number(value: float | None, digits: int = 0) -> str:
 def _remarks(summaries: Sequence[Summary]) -> list[str]:
     """Say what the tables alone would let one forget."""
     every = [one for each in summaries for one in each.equal]
+    lines = ["", *_without_comparison(summaries)]
     if not every:
-        return []
-    chance = max(1, round(0.05 * len(every)))
-    lines = [
-        f"\n{len(every)} comparisons: of so many, {chance} would have p < 0.05 by chance; "
-        "p (Holm) allows for their number."
-    ]
-    small = [one for one in every if not one.is_result]
-    if small:
-        lines.append(_reach(small))
+        return lines if len(lines) > 1 else []
+    lines += [_alarms(len(every)), _GAINS]
+    lines.append(_reach(every))
     notes = {one.note for one in every}
     if "capped" in notes:
         lines.append(
@@ -204,12 +204,43 @@ def _remarks(summaries: Sequence[Summary]) -> list[str]:
     return lines
 
 
-def _reach(small: Sequence[Comparison]) -> str:
-    """Say what so few problems could have shown."""
-    low, high = (round(100 * pick(one.detectable for one in small)) for pick in (min, max))
-    points = f"{low}" if low == high else f"{low} to {high}"
-    pairs = max(one.pairs for one in small)
+_LEVEL: Final = 0.05
+_GAINS: Final = (
+    "gain: accuracy less that of plain votes of so many samples, on average over random orders of "
+    "the pool. better:worse: problems against one such vote each, of the first samples that were "
+    "drawn; a strategy that is that vote itself has 0:0, and its gain is the luck of that order."
+)
+
+
+def _alarms(comparisons: int) -> str:
+    """Say how many differences chance alone would show."""
+    some = f"{comparisons} comparison{'s' if comparisons > 1 else ''}"
     return (
-        f"{len(small)} gains have intervals that hold 0. That is no proof of equality: {pairs} "
-        f"problems would show true gains of {points} points or more with a chance of 80%."
+        f"{some}: if nothing differed, at most {_LEVEL * comparisons:g} would have p < {_LEVEL:g} "
+        f"on average; that any has p (Holm) < {_LEVEL:g} has a chance of at most {_LEVEL:g}."
     )
+
+
+def _without_comparison(summaries: Sequence[Summary]) -> list[str]:
+    whose: dict[tuple[str, str], list[str]] = {}
+    for each in summaries:
+        for kind, why in each.unequal.items():
+            whose.setdefault((kind, why), []).append(_label(each.strategy, each.budget))
+    return [
+        f"no comparison at equal {_KINDS[kind]} for {', '.join(dict.fromkeys(names))}: {why}; "
+        "give each model its price: {input: ..., output: ...}, or compare at equal total tokens"
+        for (kind, why), names in whose.items()
+    ]
+
+
+def _reach(every: Sequence[Comparison]) -> str:
+    """Say what so few problems can show."""
+    low, high = (round(100 * pick(one.detectable for one in every)) for pick in (min, max))
+    points = f"{low}" if low == high else f"{low} to {high}"
+    problems = max(one.problems for one in every)
+    shown = f"{problems} problems show true gains of {points} points or more with a chance of 80%."
+    small = sum(not one.is_result for one in every)
+    if not small:
+        return shown
+    held = f"{small} gains have intervals that hold" if small > 1 else "1 gain's interval holds"
+    return f"{held} 0, which is no proof of equality: {shown}"

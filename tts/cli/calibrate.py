@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from tts.calibration_curve import figure, plot, table
 from tts.cli.sampling import Sampling
 from tts.errors import ConfigError
+from tts.output_files import prepare, write
 from tts.pictures import FORMATS, require_plot, save
 from tts.pipeline import Pipeline, read_text
 from tts.problem import Candidate, Problem
@@ -79,6 +80,7 @@ def calibrate_command(
     problems = read_problems(loaded, data)
     truths = _truths(data, needed=wanted.kind == "error")
     recorder = Recorder(loaded, ladder[0].needs, seed=seed, reuse=reuse, concurrency=concurrency)
+    prepare(out, reuse, plot_file)
     drawn = anyio.run(recorder.record, problems)
     recordings = [Recording(one, truth) for one, truth in zip(drawn, truths, strict=True)]
     vote = loaded.strategy.settings().get("vote")
@@ -86,9 +88,9 @@ def calibrate_command(
     n = recorder.samples
     found = calibrate(ladder, recordings, n, target=wanted, delta=delta, vote=vote)
     found = _signed(found, loaded, problems, recordings)
-    _write(out, found.dump())
+    write(out, found.dump())
     if plot_file is not None and plot_file.suffix == ".svg":
-        _write(plot_file, plot(found))
+        write(plot_file, plot(found))
     elif plot_file is not None:
         save(figure(found), plot_file)
     typer.echo(table(found))
@@ -120,13 +122,6 @@ def _signed(
 
 def _model(recording: Recording) -> str:
     return recording.candidates[0].completion.model if recording.candidates else ""
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot write: {error.strerror}", path=str(path)) from error
 
 
 def _truths(path: Path, *, needed: bool) -> list[str | None]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tts.errors import ConfigError
+from tts.output_files import write
 
 __all__ = ["report", "view"]
 
@@ -44,6 +45,11 @@ def report(
         out = Path("report.html")
     if not 0.0 <= text_limit < math.inf:
         raise ConfigError(f"--text-limit is a number of megabytes from 0, got {text_limit:g}")
+    if out is not None and out.suffix != ".html":
+        raise ConfigError(
+            f"--out writes a page: {out} must end in .html; tables are written by --export "
+            "(.csv, .json, .parquet), charts by --plot (.png, .svg, .pdf)"
+        )
     loaded, entries = load(runs)
     if export is not None:
         typer.echo(f"{write_table(loaded, entries, export)} results written to {export}")
@@ -55,17 +61,10 @@ def report(
         draw(found.summary, plot)
         typer.echo(f"charts drawn to {plot}")
     if out is not None:
-        _write(out, page(found))
+        write(out, page(found))
         left = found.summary["left_out"]["details"]
         less = f"; texts of {left} results left out (--text-limit)" if left else ""
         typer.echo(f"report written to {out}{less}")
-
-
-def _write(path: Path, page: bytes) -> None:
-    try:
-        path.write_bytes(page)
-    except OSError as error:
-        raise ConfigError(f"cannot write: {error.strerror}", path=str(path)) from error
 
 
 def view(

@@ -65,14 +65,16 @@ def run(
         raise ConfigError("give the problem with --input TEXT, --input -, or --input-file FILE")
     if trace_texts and trace is None and not otel:
         raise ConfigError("--trace-texts needs a trace to put them into: add --trace FILE")
+    if input_file is not None:
+        problems = read_problems(loaded, input_file)
+    else:
+        problem = loaded.problem(_stdin() if text == "-" else _argument(text or ""))
     with ExitStack() as stack:
         sink = stack.enter_context(_sink(trace, otel, trace_texts))
         if input_file is None:
-            problem = loaded.problem(_stdin() if text == "-" else _argument(text or ""))
             one = OneProblem(loaded, problem, seed, Trace(sink, texts=trace_texts), as_json)
             code = anyio.run(one.main)
         else:
-            problems = read_problems(loaded, input_file)
             batch = ManyProblems(loaded, problems, seed, sink, trace_texts, concurrency)
             code = anyio.run(batch.main)
     raise typer.Exit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -17,26 +18,43 @@ from tts.evals.tasks import Example, Task
 __all__ = ["tasks"]
 
 
+class _Split(StrEnum):
+    develop = "develop"
+    test = "test"
+
+
 def tasks(
     name: Annotated[str | None, typer.Argument(help="Show this one.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     show: Annotated[
         int | None, typer.Option(min=1, help="Print so many examples of the task.")
     ] = None,
+    lines: Annotated[
+        int | None,
+        typer.Option(min=1, help="Print so many as JSON lines, for calibrate --data and run."),
+    ] = None,
+    split: Annotated[
+        _Split | None, typer.Option(help="Of which half; develop is for choosing and calibrating.")
+    ] = None,
     setting: Annotated[
         list[str] | None,
-        typer.Option("--with", help="A setting for --show, such as level=5; may be repeated."),
+        typer.Option("--with", help="A setting of the problems, such as level=5; repeatable."),
     ] = None,
 ) -> None:
     """Sets of problems with right answers. With NAME, its settings; with --show, examples."""
-    if show is None:
-        if setting:
-            raise ConfigError("--with has no use without --show")
+    if show is None and lines is None:
+        if setting or split:
+            raise ConfigError("--with and --split have no use without --show or --lines")
         list_or_show(Task, name, as_json=as_json)
         return
     if name is None:
-        raise ConfigError("--show needs the name of a task; `tts tasks` lists them")
-    shown = _task(name, setting or []).examples()[:show]
+        raise ConfigError("--show and --lines need the name of a task; `tts tasks` lists them")
+    if lines is not None:
+        if show is not None or as_json:
+            raise ConfigError("--lines prints JSON lines: leave out --show and --json")
+        _print_lines(_task(name, setting or [], split, lines), lines)
+        return
+    shown = _task(name, setting or [], split, show).examples()[:show]
     if as_json:
         typer.echo(json.dumps([each.model_dump(mode="json") for each in shown], indent=2))
         return
@@ -44,8 +62,25 @@ def tasks(
         _print(each)
 
 
-def _task(name: str, settings: list[str]) -> Task:
-    given: dict[str, Any] = {}
+def _print_lines(task: Task, most: int) -> None:
+    """Print problems for other commands, and beside them what these cannot read from a file."""
+    shown = task.examples()[:most]
+    for each in shown:
+        row = {"id": each.id, "question": str(each.problem), "answer": each.answer}
+        typer.echo(json.dumps(row))  # in ASCII: no text steers a terminal
+    form = shown[0].problem.answer_format
+    read = form.kind if form.pattern is None else f"{{pattern: {form.pattern!r}}}"
+    typer.echo(
+        f"tts: {len(shown)} problems of {plain(task.title)}, split {task.split}; a pipeline for "
+        f"them says answer: {read}; bench judges them by {task.checker.name}",
+        err=True,
+    )
+
+
+def _task(name: str, settings: list[str], split: _Split | None, most: int | None) -> Task:
+    given: dict[str, Any] = {"problems": most}
+    if split is not None:
+        given["split"] = split.value
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:

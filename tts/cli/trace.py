@@ -138,9 +138,10 @@ def _line(record: _Record) -> str:
         return f"[yellow]stopped by {_safe(record['rule'])}[/]: {why}"
     seconds = record["end"] - record["start"]
     tokens = f"{record['prompt_tokens']}+{record['completion_tokens']} tokens"
+    model = _safe(record.get("name", record["model"]))
     colour = "green" if record["outcome"] in {"stop", "length"} else "red"
     return (
-        f"#{record['ticket']} {_safe(record['role'])} on {_safe(record['model'])}  {tokens}  "
+        f"#{record['ticket']} {_safe(record['role'])} on {model}  {tokens}  "
         f"{seconds:.3f} s  [{colour}]{_safe(record['outcome'])}[/]{_carriage(record)}"
     )
 

@@ -6,8 +6,9 @@ from tts.layers.budgeted import Budgeted
 from tts.layers.concurrency import Permits
 from tts.layers.groups import Groups
 from tts.layers.limit import Limited
+from tts.layers.opening import open_stacks
 from tts.layers.retry import Retrying
-from tts.layers.stack import Stack, build_stack, open_cache, outline
+from tts.layers.stack import Stack, build_stack, outline
 from tts.layers.trace import Record, Trace, Traced, tee, trace_file
 
 __all__ = [
@@ -25,7 +26,7 @@ __all__ = [
     "Trace",
     "Traced",
     "build_stack",
-    "open_cache",
+    "open_stacks",
     "outline",
     "tee",
     "trace_file",

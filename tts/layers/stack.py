@@ -39,9 +39,9 @@ class Stack:
     groups: Groups
     store: Store | None = None
 
-    def for_run(self, trace: Trace, account: Account) -> Backend:
-        """Return the whole stack with a run's own layers on top."""
-        return Budgeted(Traced(self.top, trace), account)
+    def for_run(self, trace: Trace, account: Account, label: str | None = None) -> Backend:
+        """Return the whole stack with a run's own layers on top; see `Traced` for the label."""
+        return Budgeted(Traced(self.top, trace, label), account)
 
     @property
     def trouble(self) -> str | None:

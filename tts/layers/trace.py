@@ -30,6 +30,7 @@ from tts.backends.base import Backend, Meter
 from tts.errors import ConfigError, TTSError
 from tts.layers.base import Layer
 from tts.messages import Completion, Message, Request
+from tts.output_files import prepare
 
 __all__ = ["Record", "Trace", "Traced", "tee", "trace_file"]
 
@@ -121,9 +122,12 @@ class Trace:
 def trace_file(path: Path) -> Iterator[Callable[[Record], None]]:
     """Open a sink that writes JSON lines; what was written survives a crash of the run.
 
+    The file's folder is made.
+
     Raises:
         ConfigError: If the file cannot be written.
     """
+    prepare(path)
     try:
         file = path.open("w", encoding="utf-8", buffering=1)
     except OSError as error:
@@ -145,11 +149,17 @@ def tee(*sinks: Callable[[Record], None]) -> Callable[[Record], None]:
 
 
 class Traced(Layer):
-    """Records each call that left for the model, however it ended."""
+    """Records each call that left for the model, however it ended.
 
-    def __init__(self, inner: Backend, trace: Trace) -> None:
+    Args:
+        inner: The model.
+        trace: Where to.
+        label: The pipeline's name for the model, where the model's own does not tell it apart.
+    """
+
+    def __init__(self, inner: Backend, trace: Trace, label: str | None = None) -> None:
         super().__init__(inner)
-        self.trace = trace
+        self.trace, self.label = trace, label
         self._digested: tuple[object, str] = (None, "")
 
     async def generate(self, request: Request, meter: Meter) -> Completion:
@@ -195,6 +205,8 @@ class Traced(Layer):
             "cached": meter.cached,
             "hedged": meter.hedged,
         }
+        if self.label is not None:
+            record["name"] = self.label
         if meter.estimated:
             record["estimated"] = True
         if request.n > 1:

@@ -4,7 +4,7 @@ const ROW = 15;
 
 const isFine = (call) => call.outcome === "stop" || call.outcome === "length";
 
-const callWords = (call) => `${call.role} #${call.ticket} on ${call.model}: ${call.outcome}, `
+const callWords = (call) => `${call.role} #${call.ticket} on ${call.name || call.model}: ${call.outcome}, `
   + `${call.prompt_tokens}+${call.completion_tokens} tokens, ${short(call.end - call.start)} s`
   + (call.cached ? ", from a cache" : "") + (call.attempts > 1 ? `, sent ${call.attempts} times` : "");
 

@@ -116,7 +116,8 @@ function comparisonNotes(entries) {
   return [`Gains are paired, problem by problem, with the vote of N of the baseline's samples, `
     + `which cost the same on average; "all" means that even all of them cost less, "dearer" that even one `
     + `costs more. They are coloured where the 95% interval leaves out zero, which some do by chance among so many; p is of McNemar's exact test, `
-    + `adjusted by Holm for all ${all.length} comparisons of the run.`,
+    + `adjusted by Holm for all comparisons of a run. A gain is over votes in random orders, p is against one vote in the `
+    + `order of drawing: a strategy that is that vote itself differs from it nowhere, and its gain is luck.`,
   `With so many problems a true gain of ${asked} would show with a chance of 80%; smaller ones `
     + "probably would not: no difference seen is not no difference."];
 }

@@ -83,11 +83,17 @@ def test_own_fields_instruction_and_checker(tmp_path: Path) -> None:
     [
         ("", "no problem in the file"),
         ("no json\n", ":1: not JSON"),
+        ('{"question": "a", "answer": "\\ud800"}\n', "the field 'answer' is no Unicode text"),
         ("[1]\n", ":1: a line is one JSON object"),
         ('{"question": " ", "answer": "1"}\n', ":1: .*the problem is empty"),
         ('{"question": ["a"], "answer": "1"}\n', ":1: the field 'question' is neither"),
         (2 * '{"question": "a", "answer": "1", "id": "x"}\n', ":2: the id 'x' is that of an ea"),
-        (8 * '{"question": "a"}\n', "line 5: .*; and 3 more lines"),
+        (8 * '{"question": "a"}\n', r":1: [^:]+ \(lines 1, 2, 3, 4, 5 and 3 more\)$"),
+        (
+            '{"question": "a"}\n{"answer": "1"}\n',
+            r":1: [^:]+question; line 2: the field 'question'",
+        ),
+        ("".join(f'{{"{n}": 1}}\n' for n in range(7)), "; line 5: .*; and 2 more lines$"),
     ],
 )
 def test_mistake_in_a_file_is_located(tmp_path: Path, text: str, message: str) -> None:
