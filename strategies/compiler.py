@@ -36,7 +36,8 @@ class Compiler(Strategy, name="compiler"):
     """Where the functions come from."""
     planner: PlanForm = "written"
     """How plans are made: `written` as text that is read while it streams, or `native`, by the
-    provider's parallel function calls (role `call`, ability `tools`), which start together."""
+    provider's parallel function calls (role `call`, ability `tools`). In both forms a call starts
+    when it is complete, before the plan is."""
     max_rounds: PositiveInt = 2
     """Most plans, the first included."""
     slots: PositiveInt = 16
@@ -49,9 +50,10 @@ class Compiler(Strategy, name="compiler"):
     """Of the planner and the joiner."""
 
     def roles(self) -> tuple[str, ...]:
-        """Return the planner's, the joiner's, and those of the ways out."""
+        """Return the planner's, the joiner's, those of the ways out, and of tools that ask."""
         planners = ("call",) if self.planner == "native" else ("plan", "replan", "repair")
-        return (*planners, "join", "act")
+        own = (*planners, "join", "act")
+        return tuple(dict.fromkeys((*own, *(role for box in self.tools for role in box.roles()))))
 
     def needs(self) -> Mapping[str, frozenset[str]]:
         """Return that a native planner must be able to call functions."""

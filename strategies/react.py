@@ -40,8 +40,8 @@ class React(Strategy, name="react"):
     """Of the choice."""
 
     def roles(self) -> tuple[str, ...]:
-        """Return the one that chooses."""
-        return ("act",)
+        """Return the one that chooses, and those of tools that ask models."""
+        return tuple(dict.fromkeys(("act", *(role for box in self.tools for role in box.roles()))))
 
     async def solve(self, problem: Problem, run: Run) -> Solution:
         """Choose, call, look; until there is an answer."""

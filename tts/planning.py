@@ -14,9 +14,11 @@ from typing import Any, Literal, TypeAlias
 from tts.errors import BackendError, PlanError, ToolError
 from tts.executed import Executed, Step, as_text
 from tts.graph import Node, TaskGraph, open_graph
-from tts.plans import Bound, Call, Item, Join, PlanReader, Problem, bind, from_tool_calls
+from tts.ledger import Clock
+from tts.plans import Bound, Call, Item, Join, NativeReader, PlanReader, Problem, bind
 from tts.prompts import Prompt
 from tts.run import Run
+from tts.spans import Span
 from tts.tools import Tool
 
 __all__ = ["PlanForm", "Planning", "open_planning"]
@@ -42,6 +44,7 @@ class Planning:
         self._ask = self._written if form == "written" else self._native
         self._bound: dict[int, Bound] = {}
         self._steps: dict[int, Step] = {}
+        self._lines: dict[int, tuple[Span, Clock]] = {}
         self._graph: TaskGraph
         self.problems: list[Problem] = []
         self.executed = Executed()
@@ -59,9 +62,9 @@ class Planning:
     async def follow(self, prompt: Prompt, **options: Any) -> int:
         """Ask for a plan and start its calls. One call.
 
-        Of a written plan each call starts the moment its text is complete, and the planner is told
-        to stop once its plan has ended. What it wrote before it failed is carried out; the failure
-        is a problem of the plan.
+        Each call starts the moment it is complete. The planner of a written plan is told to stop
+        once its plan has ended. What it wrote before it failed is carried out; the failure is a
+        problem of the plan.
 
         Args:
             prompt: Asks for the plan.
@@ -106,25 +109,43 @@ class Planning:
     async def _native(
         self, prompt: Prompt, known: Mapping[int, str], options: Mapping[str, Any]
     ) -> bool:
-        """Offer the functions, take the calls; return whether the model had its say."""
+        """Offer the functions, take calls as they come; return whether the model had its say."""
         tools = tuple(tool.definition for tool in self._tools.values())
+        reader = NativeReader(self.next_id, known)
         try:
-            completion = await self._run.generate(prompt, tools=tools, **options)
+            async with self._run.stream(prompt, tools=tools, **options) as pieces:
+                async for call in pieces.calls:
+                    self._take(reader.feed(call))
+                said = pieces.completion
         except BackendError as error:
             if not error.retryable:
                 raise
             self._refuse(Problem(0, f"the planner failed: {error}", ""))
             return False
-        calls = completion.tool_calls
-        if completion.finish_reason == "length" and calls:
-            calls = calls[:-1]
+        calls = said.tool_calls if said is not None else ()
+        is_cut = said is not None and said.finish_reason == "length" and bool(calls)
+        for call in calls[reader.count : len(calls) - is_cut]:
+            self._take(reader.feed(call))
+        if is_cut:
             self._refuse(Problem(0, "the calls were cut off: make fewer", ""))
-        self._take(from_tool_calls(calls, self.next_id, known))
-        return bool(completion.visible or calls)
+        return bool(calls or (said is not None and said.visible))
 
     async def settle(self) -> None:
-        """Wait until every call has come to its end."""
+        """Wait until every call has come to its end.
+
+        What they asked of models stands on the clock as if they had begun when the plan was there.
+        """
         await self._graph.settle()
+        spent = {number: line.clock.since(began) for number, (line, began) in self._lines.items()}
+        if not spent:
+            return
+        self._lines.clear()
+        ends: dict[int, Clock] = {}
+        for step in self._graph.executed.steps:
+            own = spent.get(step.id if step.same_as is None else step.same_as, Clock())
+            before = max((ends[one] for one in step.after), default=Clock())
+            ends[step.id] = before.plus(own)
+        self._run.follow(self._run.clock.plus(max(ends.values())))
 
     def lines(self) -> list[str]:
         """Return the calls with their results, one a line, as a model is shown them."""
@@ -194,10 +215,13 @@ class Planning:
             self._run.count_parse_failure()
 
     def _node(self, bound: Bound) -> Node:
-        tool = bound.tool
+        tool, line = bound.tool, None
+        if tool.run_as:
+            line = self._run.branch(f"call{bound.call.id}")
+            self._lines[bound.call.id] = (line, line.clock)
 
         async def work(results: Mapping[int, Any]) -> Any:
-            return await self._run.call(tool, bound.filled(results))
+            return await self._run.call(tool, bound.filled(results), line)
 
         def key(results: Mapping[int, Any]) -> Hashable | None:
             try:
@@ -211,11 +235,15 @@ class Planning:
             after=bound.after,
             name=tool.name,
             text=bound.call.text,
-            lanes=tool.lanes,
+            lanes=(*tool.lanes, *self._models(tool)),
             key=key,
             is_pure=tool.is_pure,
             attempts=tool.attempts,
         )
+
+    def _models(self, tool: Tool) -> tuple[str, ...]:
+        """Return the lanes of the models that a tool asks."""
+        return tuple(dict.fromkeys(f"model:{self._run.slots(role)[0]}" for role in tool.roles))
 
     def _on_change(self, step: Step) -> None:
         self._steps[step.id] = step
@@ -242,6 +270,8 @@ async def open_planning(
     """
     planning = Planning(run, tools, most_calls, form)
     limits = {lane: tool.concurrency or 1 for tool in tools.values() for lane in tool.lanes}
+    asked = {run.slots(role) for tool in tools.values() for role in tool.roles}
+    limits |= {f"model:{name}": most for name, most in asked}
     graph: TaskGraph | None = None
     opened = run.now
     try:

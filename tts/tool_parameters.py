@@ -15,7 +15,7 @@ from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
 from tts.errors import ConfigError
 
-__all__ = ["Parameter", "from_schema", "from_signature"]
+__all__ = ["Parameter", "from_schema", "from_signature", "run_parameter"]
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -162,7 +162,21 @@ def from_signature(name: str, function: Callable[..., Any]) -> tuple[Parameter, 
     return tuple(
         _Typed(one.name, hints.get(one.name, Any), one.default)
         for one in signature.parameters.values()
+        if not _is_run(hints.get(one.name))
     )
+
+
+def run_parameter(function: Callable[..., Any]) -> str:
+    """Return the name of the parameter that takes the run; empty if there is none."""
+    try:
+        hints = get_type_hints(function)
+    except (NameError, TypeError, ValueError):  # an object of another kind, or a name unknown here
+        return ""
+    return next((name for name, hint in hints.items() if _is_run(hint)), "")
+
+
+def _is_run(annotation: object) -> bool:
+    return isinstance(annotation, type) and getattr(annotation, "is_given_to_tools", False)
 
 
 def from_schema(name: str, schema: Mapping[str, Any]) -> tuple[Parameter, ...]:

@@ -82,6 +82,10 @@ class Toolbox(Component, group="tts.tools", label="toolbox"):
             ConfigError: If they cannot be reached.
         """
 
+    def roles(self) -> tuple[str, ...]:
+        """Return the roles in which its tools ask models."""
+        return ()
+
     @classmethod
     def parse(cls, value: object) -> Self:
         """Return the toolbox that a name, a mapping, a tool or a function stands for.
@@ -105,6 +109,10 @@ class GivenTool(Toolbox, name="given"):
     """The tool."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    def roles(self) -> tuple[str, ...]:
+        """Return the roles in which the tool asks models."""
+        return self.tool.roles
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Sequence[Tool]]:
@@ -210,6 +218,10 @@ class Python(Toolbox, name="python"):
             self._tool = _imported(check_allowed(self.path))
         except ConfigError as error:
             raise mistake(Python, ("path",), error.message, self.path) from error
+
+    def roles(self) -> tuple[str, ...]:
+        """Return the roles in which the function asks models."""
+        return () if self._tool is None else self._tool.roles
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Sequence[Tool]]:

@@ -13,7 +13,7 @@ from typing import Any, overload
 from tts.errors import ConfigError, ToolError, TTSError
 from tts.executed import as_text
 from tts.threads import in_thread
-from tts.tool_parameters import Parameter, from_schema, from_signature
+from tts.tool_parameters import Parameter, from_schema, from_signature, run_parameter
 
 __all__ = ["Tool", "tool"]
 
@@ -38,6 +38,10 @@ class Tool:
         attempts: Most times that a failing call is made.
         concurrency: Most calls under way at once; None is no limit of its own.
         longest: Most characters of a result that a model is shown.
+        roles: The roles in which it asks models: a pipeline may assign them, and as many calls of
+            the tool run at once as the model of each lets through.
+        run_as: The parameter that gets the run, to ask models with; of a function that has one of
+            type `Run` it is found.
     """
 
     name: str
@@ -52,6 +56,8 @@ class Tool:
     attempts: int = 1
     concurrency: int | None = None
     longest: int = 2000
+    roles: tuple[str, ...] = ()
+    run_as: str = ""
     _by_name: dict[str, Parameter] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -61,6 +67,12 @@ class Tool:
             )
         if self.timeout <= 0 or self.attempts < 1 or self.longest < 1:
             raise ConfigError(f"{self.name}: timeout, attempts and longest must be positive")
+        if not self.run_as:
+            object.__setattr__(self, "run_as", run_parameter(self.function))
+        if self.run_as and not inspect.iscoroutinefunction(self.function):
+            raise ConfigError(f"{self.name} takes a run, so it must be an async def: asking waits")
+        if self.run_as and not self.roles:
+            object.__setattr__(self, "roles", ("solve",))
         object.__setattr__(self, "_by_name", {one.name: one for one in self.parameters})
 
     @classmethod
@@ -167,14 +179,20 @@ class Tool:
                 raise self._refusal(f"{name}: {error}") from error
         return checked
 
-    async def call(self, arguments: Mapping[str, Any]) -> Any:
+    async def call(self, arguments: Mapping[str, Any], run: object = None) -> Any:
         """Check the arguments and call the function. The time limit is the caller's to keep.
+
+        Args:
+            arguments: By name.
+            run: What a tool that asks models asks.
 
         Raises:
             ToolError: If the arguments do not fit, or the function raised something.
         """
         self.check_names(arguments)
         checked = self.check_values(arguments)
+        if self.run_as:
+            checked[self.run_as] = run
         try:
             if self.is_quick or inspect.iscoroutinefunction(self.function):
                 result = self.function(**checked)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tts.messages import ToolCall
-from tts.plans import Call, PlanReader, Problem, Ref, Template, from_tool_calls
+from tts.plans import Call, NativeReader, PlanReader, Problem, Ref, Template
 
 VALUES = st.recursive(
     st.none()
@@ -24,7 +24,12 @@ VALUES = st.recursive(
 
 def called(*arguments: Any, first: int = 1, known: set[int] | None = None) -> list[Any]:
     calls = [ToolCall(name="f", arguments=json.dumps(each)) for each in arguments]
-    return from_tool_calls(calls, first, known or set())
+    return read(calls, first, known or set())
+
+
+def read(calls: list[ToolCall], first: int, known: set[int]) -> list[Any]:
+    reader = NativeReader(first, known)
+    return [item for call in calls for item in reader.feed(call)]
 
 
 def named(call: Any) -> dict[str, Any]:
@@ -54,12 +59,12 @@ def test_money_and_calls_to_come_are_no_references(text: str) -> None:
     [("{", "no JSON"), ("[1]", "no JSON object"), ('{"a": "${9}"}', "stands for no earlier call")],
 )
 def test_what_is_no_call_is_told(arguments: str, reason: str) -> None:
-    problem, good = from_tool_calls(
+    problem, good = read(
         [ToolCall(name="f", arguments=arguments), ToolCall(name="f", arguments="")], 1, set()
     )
     assert isinstance(problem, Problem)
     assert reason in problem.reason
-    assert (good.id, named(good)) == (2, {})  # type: ignore[union-attr]  # a call
+    assert (good.id, named(good)) == (2, {})
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("ab"), VALUES), max_size=4))
