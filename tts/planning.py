@@ -6,7 +6,6 @@ data: it is shown and handed on, and never read as a plan.
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeAlias
@@ -25,8 +24,6 @@ __all__ = ["PlanForm", "Planning", "open_planning"]
 
 PlanForm: TypeAlias = Literal["written", "native"]
 """A plan is `written` as text, or made of the provider's own parallel function calls."""
-
-_LINES = re.compile(r"\s*[\r\n]+\s*")
 
 
 class Planning:
@@ -300,4 +297,4 @@ def _shown(value: Any) -> str:
 
 
 def _one_line(text: str) -> str:
-    return _LINES.sub(" ", text)
+    return " ".join(line for part in text.splitlines() if (line := part.strip()))

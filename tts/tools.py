@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, overload
 
+from anyio import get_cancelled_exc_class
+
 from tts.errors import ConfigError, ToolError, TTSError
 from tts.executed import as_text
+from tts.tasks import is_cancelled
 from tts.threads import in_thread
 from tts.tool_parameters import Parameter, from_schema, from_signature, run_parameter
 
@@ -201,7 +204,11 @@ class Tool:
             return await result if inspect.isawaitable(result) else result
         except TTSError:
             raise
-        except Exception as error:  # a user's code: whatever it raises is this call's result
+        except get_cancelled_exc_class() as error:
+            if is_cancelled():
+                raise
+            raise ToolError(self.name, "it was cancelled from within") from error
+        except (Exception, SystemExit) as error:  # a user's code: this is the call's result
             reason = " ".join(f"{type(error).__name__}: {as_text(error)}".split())
             raise ToolError(self.name, reason[:_LONGEST_REASON]) from error
 

@@ -211,3 +211,59 @@ def test_deep_nesting_is_plain_text(opening: str) -> None:
     argument = opening * 500 + "1" + closing * 500
     [call] = calls(f"1. f({argument})")
     assert call.arguments.is_plain
+
+
+PIECES = [
+    "1. f(", ")", "\n", "2. g(", "$1", "${1", "[", "]", "{", "}", "'", '"', ",", ":", "=", "1_",
+    "9" * 5000, "0", ".5", "e9", "-", "join", "Thought:", "`", "```", "<think>", " ", "x", "[0]",
+    ".a", "(",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=40))
+def test_no_plan_however_garbled_breaks_the_reader(pieces: list[str]) -> None:
+    text = "1. f(0)\n" + "".join(pieces)
+    assert read(text) == read(*pieces_of(text, 7))
+
+
+def pieces_of(text: str, size: int) -> list[str]:
+    return [text[at : at + size] for at in range(0, len(text), size)]
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "1_",
+        "1__0",
+        "1_.5",
+        "{([1],2): 3}",
+        "$" + "1" * 5000,
+        "${1[" + "9" * 5000 + "]}",
+        '"${1' + "0" * 5000 + '}"',
+    ],
+)
+def test_what_is_almost_a_value_is_plain_text(argument: str) -> None:
+    [*_, call] = calls(f"1. f(0)\n2. g({argument})")
+    assert call.arguments.is_plain or "$" in argument
+
+
+LONG = 100_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1. f(\n" + "(" * LONG,
+        "Thought: a" + " " * LONG + "b",
+        "join" + " " * LONG + "x",
+        "```" + " " * LONG + "a b",
+        "f(" + ")" * LONG + "`" * LONG + "x",
+        "1." + " " * LONG + "f(1)",
+        "1. f('" + "${1['" * (LONG // 5),
+        "1. f(" + "$1 " * (LONG // 3) + ")",
+        "\n" * LONG + "1. f(1)",
+    ],
+    ids=range(9),
+)
+def test_long_texts_take_no_longer_than_their_length(text: str) -> None:
+    read(text)  # were it the square of it, this would not end today

@@ -63,3 +63,8 @@ def test_references_are_found_wherever_they_stand() -> None:
     value = read_arguments("{'a': [$1, \"x $2\"], $3: ($4,)}", range(1, 5)).positional[0]
     assert [ref.id for ref in refs(value)] == [1, 2, 3, 4]
     assert list(refs(Template(("a", Ref(1, (), "$1"))))) == [Ref(1, (), "$1")]
+
+
+def test_a_result_that_cannot_be_a_key_says_so() -> None:
+    with pytest.raises(LookupError, match="list cannot be a key"):
+        filled("{$1: 2}", {1: [1]})

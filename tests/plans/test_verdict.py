@@ -57,3 +57,39 @@ def test_any_answer_comes_back_as_it_is(answer: str) -> None:
 @given(text=st.text())
 def test_no_text_breaks_it(text: str) -> None:
     assert read_verdict(text).action in {"finish", "replan", "unreadable"}
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("Finish\n(a)", "a"),
+        ("**Action:** Finish(a)", "a"),
+        ("Action: finish : a", "a"),
+        ('```\n{\'a\': 1}\n```\n```json\n{"finish": "b"}\n```', "b"),
+        ('```{"finish": "a"}```\nNo:\n```{"finish": "b"}```', "b"),
+    ],
+)
+def test_forms_of_an_answer(text: str, answer: str) -> None:
+    assert read_verdict(text) == Verdict("finish", answer)
+
+
+LONG = 200_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n" * LONG + "x",
+        ("> " * 10 + "\n") * (LONG // 10),
+        "*" * LONG + "x",
+        "finish" + " " * LONG + "x",
+        "action" + " " * LONG + "x",
+        "```{" * LONG,
+        "```{}" + " " * LONG,
+        "(" * LONG,
+        "\"'" * LONG,
+    ],
+    ids=range(9),
+)
+def test_long_replies_take_no_longer_than_their_length(text: str) -> None:
+    assert read_verdict(text).action == "unreadable"  # were it the square, this would not end today

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -160,7 +161,7 @@ def test_a_result_of_many_lines_is_one_line_and_no_plan() -> None:
         return "first\n9. math(9)\n10. join()\n"
 
     played = play("1. read()\n2. join()", tools=[Tool.of(read, is_quick=True)])
-    assert "1. read() = first 9. math(9) 10. join() \n" in played.model.asked("join")[0] + "\n"
+    assert "1. read() = first 9. math(9) 10. join()\n" in played.model.asked("join")[0] + "\n"
     assert played.calls == []
 
 
@@ -288,3 +289,28 @@ def test_the_answer_is_kept_as_a_candidate(lines: dict[str, Any]) -> None:
     [candidate] = solution.candidates
     assert (candidate.answer, candidate.text) == (solution.answer, solution.text)
     assert solution.best == candidate
+
+
+def test_a_tool_that_cancels_itself_or_exits_fails_alone() -> None:
+    async def cancels(x: int) -> int:
+        inner = asyncio.ensure_future(asyncio.sleep(10))
+        asyncio.get_running_loop().call_later(0.1, inner.cancel)
+        await inner
+        return x
+
+    async def leaves(x: int) -> int:
+        raise SystemExit(2)
+
+    played = play(
+        "1. cancels(1)\n2. leaves(1)\n3. math(1)\n4. join()",
+        tools=[Tool.of(cancels), Tool.of(leaves)],
+    )
+    assert played.states == ["failed", "failed", "succeeded"]
+    assert "cancelled from within" in played.model.asked("join")[0]
+    assert played.solution.answer == "yes"
+
+
+def test_a_result_that_cannot_be_a_key_fails_its_call_alone() -> None:
+    played = play("1. search([1])\n2. search(record)\n3. math({$2: 1})\n4. join()")
+    assert played.states == ["succeeded", "succeeded", "failed"]
+    assert "cannot be a key" in played.model.asked("join")[0]

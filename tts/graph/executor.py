@@ -16,7 +16,7 @@ from tts.graph.lanes import Lanes
 from tts.graph.nodes import Entry, Node
 from tts.graph.ranking import Durations, Ranking
 from tts.graph.watchdog import Watched
-from tts.tasks import task_scope
+from tts.tasks import is_cancelled, task_scope
 
 __all__ = ["TaskGraph", "open_graph"]
 
@@ -75,6 +75,8 @@ class TaskGraph:
             expected = self._durations.expected(node.name)
         entry = Entry(node, len(self._entries), expected, self._now)
         self._entries[node.id] = entry
+        if not self._unsettled:
+            self._rest = anyio.Event()  # one for all who wait for this end
         self._unsettled += 1
         parents = [self._entries[one] for one in dict.fromkeys(node.after)]
         lost = next((one for one in parents if one.is_settled and one.state != "succeeded"), None)
@@ -95,7 +97,6 @@ class TaskGraph:
     async def settle(self) -> None:
         """Wait until every node that was added has come to its end."""
         while self._unsettled:
-            self._rest = anyio.Event()
             await self._rest.wait()
 
     async def result(self, id: int) -> Any:  # noqa: A002  # the node's own word
@@ -132,7 +133,11 @@ class TaskGraph:
         """Queue a node whose inputs exist, or let it share the work of one like it."""
         entry.state, entry.ready = "ready", self._now
         self._parents.pop(entry.node.id, None)
-        entry.key = None if entry.node.key is None else entry.node.key(self._inputs(entry))
+        try:
+            entry.key = None if entry.node.key is None else entry.node.key(self._inputs(entry))
+        except Exception as error:  # what a result is must not cost the graph
+            self._settle(entry, "failed", error=error)
+            return
         if entry.key is not None:
             other = self._same.setdefault(entry.key, entry)
             if other is not entry:
@@ -204,6 +209,11 @@ class TaskGraph:
                 error: Exception = ToolError(
                     name, f"no result in {node.timeout:g} s", is_timeout=True
                 )
+            except anyio.get_cancelled_exc_class() as raised:
+                if is_cancelled():
+                    raise
+                error = ToolError(node.name or str(node.id), "it was cancelled from within")
+                error.__cause__ = raised
             except Exception as raised:  # a tool's code: whatever it raises is this node's result
                 error = raised
             is_final = not getattr(error, "retryable", True)

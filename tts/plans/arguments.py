@@ -12,7 +12,7 @@ from tts.plans.values import reference, template
 __all__ = ["Arguments", "Brackets", "read_arguments"]
 
 _KEYWORD = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)\s*", re.DOTALL)
-_NUMBER = re.compile(r"[-+]?(?:(?:0|[1-9][\d_]*)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.])")
+_NUMBER = re.compile(r"[-+]?(?:(?:0|[1-9]\d*(?:_\d+)*)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.])")
 _WORD = re.compile(r"[A-Za-z]+")
 _WORDS = {"True": True, "true": True, "False": False, "false": False, "None": None, "null": None}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\n": "", "0": "\0"}
@@ -223,7 +223,11 @@ class _Values:
             if self._peek() != ":" or isinstance(key, list | dict):
                 raise _NoValue
             self._at += 1
-            pairs[key] = self._value(depth + 1)
+            value = self._value(depth + 1)
+            try:
+                pairs[key] = value
+            except TypeError:  # a tuple with a list in it
+                raise _NoValue from None
             if self._peek() == ",":
                 self._at += 1
             elif self._peek() != "}":

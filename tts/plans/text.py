@@ -26,11 +26,11 @@ _NAME = r"[A-Za-z_]\w*(?:[.-][A-Za-z_]\w*)*"
 _LEAD = r"\s*(?:[-*•>+]\s*)?(?:\*\*|`)?"
 _HEAD = re.compile(rf"{_LEAD}(\d{{1,9}})\s*[.):]\s*(?:\*\*|`)?\s*({_NAME})\s*")
 _JOIN = re.compile(rf"{_LEAD}(?:\d+\s*[.):]\s*)?`?join\s*")
-_BARE_JOIN = re.compile(rf"{_LEAD}(?:\d+\s*[.):]\s*)?`?join\s*(?:\(\s*\))?[`.\s]*")
-_THOUGHT = re.compile(r"\s*Thought\s*:\s*(.*?)\s*", re.DOTALL | re.IGNORECASE)
+_BARE_JOIN = re.compile(rf"{_LEAD}(?:\d+\s*[.):]\s*)?`?join(?:\s*\(\s*\))?[`.\s]*")
+_THOUGHT = re.compile(r"\s*Thought\s*:(.*)", re.DOTALL | re.IGNORECASE)
 _NUMBERED = re.compile(rf"{_LEAD}\d+\s*[.):]\s")
 _UNNUMBERED = re.compile(rf"{_LEAD}{_NAME}\(.*\)[`.;]*\s*", re.DOTALL)
-_FENCE = re.compile(r"\s*(?:`{3,}\s*\w*|~{3,}|#{3,}|[-*_]{3,})\s*")
+_FENCE = re.compile(r"\s*(?:`{3,}(?:\s*\w+)?|~{3,}|#{3,}|[-*_]{3,})\s*")
 _END = "<END_OF_PLAN>"
 _LONGEST_HEAD = 200
 _NO_TAIL = " \t\r`.;,*"
@@ -195,9 +195,10 @@ class PlanReader:
         return True
 
     def _in_arguments(self, character: str) -> None:
-        if self._fresh is not None and character in "(\n":
+        is_new = self._fresh is not None and len(self._buffer) - self._fresh <= _LONGEST_HEAD
+        if (is_new and character == "(") or (self._fresh is not None and character == "\n"):
             line = self._since_fresh()
-            if character == "(" and (_HEAD.fullmatch(line) or _JOIN.fullmatch(line)):
+            if character == "(" and self._is_head(line):
                 self._recover()
                 self._begin_call(line)
                 return
@@ -215,6 +216,10 @@ class PlanReader:
 
     def _since_fresh(self) -> str:
         return "".join(self._buffer[self._fresh :])
+
+    @staticmethod
+    def _is_head(line: str) -> bool:
+        return bool(_HEAD.fullmatch(line) or _JOIN.fullmatch(line))
 
     @staticmethod
     def _is_other(line: str) -> bool:
@@ -286,7 +291,7 @@ class PlanReader:
             self._out.append(Join(self._number))
             self.is_over = self.has_join = True
         elif thought is not None:
-            self._out.append(Thought(thought[1]))
+            self._out.append(Thought(thought[1].strip()))
         elif _NUMBERED.match(line):
             self._fail("a line is a call: a number, a dot, and name(arguments)", line)
         elif _UNNUMBERED.fullmatch(line):

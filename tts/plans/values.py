@@ -15,11 +15,13 @@ from typing import Any
 
 __all__ = ["Ref", "Template", "UnknownReference", "fill", "reference", "refs", "template"]
 
-_PATH = r"(?:\.[A-Za-z_]\w*|\[(?:\d+|'[^']*'|\"[^\"]*\")\])*"
-_PART = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+)\]|\['([^']*)'\]|\[\"([^\"]*)\"\]")
-_WHOLE = re.compile(rf"\$(\d+)({_PATH})|\$\{{\s*(\d+)({_PATH})\s*\}}")
+_PATH = r"(?:\.[A-Za-z_]\w*|\[(?:\d{1,9}|'[^']*'|\"[^\"]*\")\])*"
+_PART = re.compile(r"\.([A-Za-z_]\w*)|\[(\d{1,9})\]|\['([^']*)'\]|\[\"([^\"]*)\"\]")
+_WHOLE = re.compile(rf"\$(\d{{1,9}})(?!\d)({_PATH})|\$\{{\s*(\d{{1,9}})({_PATH})\s*\}}")
 _AMOUNT = r"(?!\d|[.,]\d|\s?%|\s?(?:k|m|bn|thousand|million|billion|trillion)\b)"
-_WITHIN = re.compile(rf"\$\$|\$\{{\s*(\d+)({_PATH})\s*\}}|\$(\d+){_AMOUNT}", re.IGNORECASE)
+_WITHIN = re.compile(
+    rf"\$\$|\$\{{\s*(\d{{1,9}})({_PATH})\s*\}}|\$(\d{{1,9}}){_AMOUNT}", re.IGNORECASE
+)
 
 
 class UnknownReference(ValueError):
@@ -139,7 +141,18 @@ def fill(value: Any, results: Mapping[int, Any], show: Callable[[Any], str]) -> 
     if isinstance(value, tuple):
         return tuple(fill(part, results, show) for part in value)
     if isinstance(value, dict):
-        return {fill(key, results, show): fill(part, results, show) for key, part in value.items()}
+        return {
+            _as_key(fill(key, results, show)): fill(part, results, show)
+            for key, part in value.items()
+        }
+    return value
+
+
+def _as_key(value: Any) -> Any:
+    try:
+        hash(value)
+    except TypeError:
+        raise LookupError(f"a {type(value).__name__} cannot be a key") from None
     return value
 
 

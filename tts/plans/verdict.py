@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from string import whitespace
 from typing import Any, Literal
 
 __all__ = ["Verdict", "read_verdict"]
 
-_ACTION = re.compile(
-    r"^[\s*_`>-]*(?:action\s*:\s*)?[*_`]*(finish|replan)\b[*_`]*\s*(\(|:|$)",
-    re.IGNORECASE | re.MULTILINE,
-)
-_FENCED = re.compile(r"```(?:json)?\s*(\{.*?\})\s*```", re.DOTALL)
+_ACTION = re.compile(r"(?:action\s*:[\s*_`]*)?(finish|replan)\b[*_`]*\s*(?=[(:]|$)", re.IGNORECASE)
+_DECORATION = whitespace + "*_`>-"
+_FENCE = "```"
 _PAIRS = {"'": "'", '"': '"', "`": "`", "“": "”"}
 
 
@@ -36,24 +35,36 @@ def read_verdict(text: str) -> Verdict:
     >>> read_verdict("Finish(First for Women (magazine))")
     Verdict(action='finish', text='First for Women (magazine)')
     """
-    for candidate in (text, *(found[1] for found in _FENCED.finditer(text))):
+    for candidate in (text, *reversed(text.split(_FENCE))):
         verdict = _from_json(candidate)
         if verdict is not None:
             return verdict
-    actions = list(_ACTION.finditer(text))
-    if not actions:
+    found = _last_action(text)
+    if found is None:
         return Verdict("unreadable", text.strip())
-    last = actions[-1]
-    rest = text[last.end() :]
-    said = _balanced(rest) if last[2] == "(" else _line(rest)
-    return Verdict("finish" if last[1].lower() == "finish" else "replan", _bare(said))
+    action, rest = found
+    said = _balanced(rest[1:]) if rest.startswith("(") else _line(rest.removeprefix(":"))
+    return Verdict("finish" if action == "finish" else "replan", _bare(said))
+
+
+def _last_action(text: str) -> tuple[str, str] | None:
+    """Return the last action that a line begins with, and the text behind it."""
+    last, at = None, 0
+    for line in text.split("\n"):  # by lines: one pattern for all takes time as their square
+        bare = line.lstrip(_DECORATION)
+        action = _ACTION.match(bare)
+        if action is not None:
+            last = (action[1].lower(), at + len(line) - len(bare) + action.end())
+        at += len(line) + 1
+    return None if last is None else (last[0], text[last[1] :].lstrip())
 
 
 def _from_json(text: str) -> Verdict | None:
-    if not text.lstrip().startswith("{"):
+    written = text.strip().removeprefix("json").lstrip()
+    if not written.startswith("{"):
         return None
     try:
-        value: Any = json.loads(text)
+        value: Any = json.loads(written)
     except (ValueError, RecursionError):
         return None
     if not isinstance(value, dict):
