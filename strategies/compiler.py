@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt
 
-from tts.errors import BudgetExceeded
+from tts.errors import BackendError, BudgetExceeded
 from tts.planning import PlanForm, Planning, open_planning
 from tts.plans import read_verdict
 from tts.problem import Candidate, Problem, Solution
@@ -68,13 +68,13 @@ class Compiler(Strategy, name="compiler"):
                     run, tools, slots=self.slots, most_calls=self.max_calls, form=self.planner
                 ) as planning:
                     solution = await self._rounds(problem, run, planning)
-                    history = tuple(planning.lines())
+                    history, results = tuple(planning.lines()), planning.results()
             except BudgetExceeded:  # the run knows; what was done shall not be lost
                 return Solution(answer=None, graph=planning.executed)
             if solution is None and self.fallback:
                 run.record("fallback", strategy="react")
                 step_by_step = Strategy.named("react").model_validate(
-                    {"tools": tuple(tools.values()), "history": history}
+                    {"tools": tuple(tools.values()), "history": history, "results": results}
                 )
                 solution = await run.solve(step_by_step)
         solution = solution or Solution(answer=None)
@@ -93,7 +93,12 @@ class Compiler(Strategy, name="compiler"):
             is_idle = number > 1 and added == 0
             if planning.problems or is_idle:
                 return None
-            solution, missing = await self._join(problem, run, planning)
+            try:
+                solution, missing = await self._join(problem, run, planning)
+            except BackendError as error:
+                if not error.retryable:
+                    raise
+                return None  # what was called is not lost
             if solution is not None:
                 return solution
             run.record("replan", round=number, added=added, missing=missing)
@@ -126,13 +131,13 @@ class Compiler(Strategy, name="compiler"):
         """Return the joiner's answer, or what it says is missing."""
         prompt = run.prompt("join", problem=problem, calls=planning.lines())
         completion = await run.generate(prompt, temperature=self.temperature)
-        verdict = read_verdict(completion.visible)
+        is_whole = completion.finish_reason == "stop"
+        verdict = read_verdict(completion.visible, is_whole=is_whole)
         answer: str | None = verdict.text
         if verdict.action == "replan":
             return None, verdict.text
         if verdict.action == "unreadable":  # prose: better than nothing, and counted
             run.count_parse_failure()
-            is_whole = completion.finish_reason == "stop"
             found = problem.answer_format.extract(completion.visible, complete=is_whole)
             answer = found or verdict.text
         if not answer:

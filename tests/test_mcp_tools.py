@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 
 import anyio
 import pytest
@@ -28,7 +30,12 @@ def fail() -> str:
     """Fail."""
     raise ValueError("no luck")
 
-server.run("stdio")
+@server.tool()
+def greet(name: str, client: str) -> str:
+    """Greet."""
+    return f"{name} greets {client}"
+
+server.run(TRANSPORT)
 '''
 
 
@@ -65,7 +72,7 @@ def test_variables_are_named_and_must_be_set() -> None:
 
 def program(tmp_path: Path, **settings: object) -> MCP:
     file = tmp_path / "server.py"
-    file.write_text(SERVER)
+    file.write_text(SERVER.replace("TRANSPORT", '"stdio"'))
     with allow_tools(sys.executable):
         return MCP.model_validate({"command": [sys.executable, str(file)], **settings})
 
@@ -81,13 +88,49 @@ def test_tools_of_a_program(tmp_path: Path) -> None:
     assert anyio.run(main) == 7
 
 
+def test_parameters_may_be_called_as_anything(tmp_path: Path) -> None:
+    async def main() -> object:
+        async with open_tools([program(tmp_path)]) as tools:
+            return await tools["greet"].call({"name": "a", "client": "b"})
+
+    assert anyio.run(main) == "a greets b"
+
+
+def test_tools_of_a_server_that_listens(tmp_path: Path) -> None:
+    file = tmp_path / "server.py"
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    settings = f'"streamable-http", host="127.0.0.1", port={port}'
+    file.write_text(SERVER.replace("TRANSPORT", settings))
+
+    async def main() -> object:
+        command = [sys.executable, str(file)]
+        async with await anyio.open_process(command, stdout=DEVNULL, stderr=PIPE) as server:
+            assert server.stderr is not None
+            told = ""
+            with anyio.fail_after(60):
+                while "running on" not in told:
+                    told += (await server.stderr.receive()).decode()
+            try:
+                url = f"http://127.0.0.1:{port}/mcp"
+                async with open_tools([MCP(url=url, timeout=30.0)]) as tools:
+                    with pytest.raises(ToolError, match="fail"):
+                        await tools["fail"].call({})
+                    return await tools["plus"].call({"a": 3, "b": 4})
+            finally:
+                server.terminate()
+
+    assert anyio.run(main) == 7
+
+
 def test_only_some_tools_of_a_program(tmp_path: Path) -> None:
     async def names(toolbox: MCP) -> list[str]:
         async with open_tools([toolbox]) as tools:
             return list(tools)
 
     assert anyio.run(names, program(tmp_path, only=["plus"])) == ["plus"]
-    with pytest.raises(ConfigError, match="has no tool 'minus'; it has plus, fail"):
+    with pytest.raises(ConfigError, match="has no tool 'minus'; it has plus, fail, greet"):
         anyio.run(names, program(tmp_path, only=["minus"]))
 
 

@@ -121,7 +121,7 @@ class MCP(Toolbox, name="mcp"):
         )
 
 
-async def _call(client: Any, name: str, **arguments: Any) -> Any:
+async def _call(client: Any, name: str, /, **arguments: Any) -> Any:
     """Call a tool of a server; values as they are where it gives them, else its texts."""
     result = await client.call_tool(name, arguments)
     text = "\n".join(part.text for part in result.content if hasattr(part, "text"))

@@ -151,6 +151,15 @@ class Planning:
             for number, bound in self._bound.items()
         ]
 
+    def results(self) -> dict[int, Any]:
+        """Return the results, by the places of their lines from 1; failed calls have none."""
+        found = {}
+        for place, number in enumerate(self._bound, 1):
+            outcome = self._graph.outcome(number)
+            if not isinstance(outcome, Exception):
+                found[place] = outcome
+        return found
+
     def numbered(self, *, with_results: bool = False) -> list[str]:
         """Return the calls with their numbers, by default without results."""
         told = (
@@ -277,6 +286,7 @@ async def open_planning(
             limits=limits,
             on_change=planning._on_change if run.is_watched else None,
             shown=_shown,
+            rest=run.rest,
         ) as graph:
             planning._graph = graph
             yield planning

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import anyio
+
 from tts.executed import Step
 from tts.findings import Findings
 from tts.layers import Spending
@@ -68,6 +70,23 @@ class Reports:
         """Keep what a strategy measured on its way: for `Solution.notes` and the trace."""
         self._findings.notes.update(values)
         self._session.trace.write("note", span=self._line.path, values=values)
+
+    async def rest(self, seconds: float) -> None:
+        """Wait, no longer than the budget lasts.
+
+        Raises:
+            BudgetExceeded: If it ended.
+        """
+        account = self._session.account
+        scope = account.open_scope(seconds)
+        try:
+            if account.ended_by is None:
+                with scope:
+                    await anyio.sleep_forever()
+        finally:
+            account.close_scope(scope)
+        if account.ended_by is not None:
+            raise account.refusal(Spending())
 
     @property
     def now(self) -> float:

@@ -71,7 +71,9 @@ async def _called(
             session.exhausted = session.exhausted or Exhausted.by(refused)
             raise refused
         outcome = "timeout"
-        raise ToolError(tool.name, f"no result in {tool.timeout:g} s", is_timeout=True)
+        # A plain function goes on in its thread: a second one beside it is what nobody asked for.
+        late = f"no result in {tool.timeout:g} s"
+        raise ToolError(tool.name, late, retryable=tool.is_async, is_timeout=True)
     except ToolError as error:
         outcome = "timeout" if error.is_timeout else "failed"
         raise

@@ -22,7 +22,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, PrivateAttr, field_serializer, field_validator
 
-from tts.arithmetic import calculate
+from tts.arithmetic import bounded, calculate
 from tts.errors import ConfigError
 from tts.registry import Component, mistake
 from tts.tools import Tool
@@ -125,19 +125,19 @@ class GivenTool(Toolbox, name="given"):
 
 
 def _add(a: int | float, b: int | float) -> int | float:
-    return a + b
+    return bounded(a + b)
 
 
 def _sub(a: int | float, b: int | float) -> int | float:
-    return a - b
+    return bounded(a - b)
 
 
 def _mul(a: int | float, b: int | float) -> int | float:
-    return a * b
+    return bounded(bounded(a) * bounded(b))
 
 
 class Arithmetic(Toolbox, name="arithmetic"):
-    """The functions add, sub and mul of two numbers, exact on whole numbers."""
+    """The functions add, sub and mul of two numbers, exact on whole numbers of up to 4,096 bits."""
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Sequence[Tool]]:

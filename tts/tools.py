@@ -37,9 +37,10 @@ class Tool:
         is_pure: Same arguments, same result: a call that was made is not made again.
         is_shared: Equal calls under way at once are made once.
         is_quick: A plain function that returns at once, and needs no thread.
-        timeout: Seconds that a call may take.
+        timeout: Seconds that a call may take. A plain function that is late is left behind in its
+            thread: it is not tried again, and counts no more for `concurrency`.
         attempts: Most times that a failing call is made.
-        concurrency: Most calls under way at once; None is no limit of its own.
+        concurrency: Most calls under way at once in one plan; None is no limit of its own.
         longest: Most characters of a result that a model is shown.
         roles: The roles in which it asks models: a pipeline may assign them, and as many calls of
             the tool run at once as the model of each lets through.
@@ -72,7 +73,7 @@ class Tool:
             raise ConfigError(f"{self.name}: timeout, attempts and longest must be positive")
         if not self.run_as:
             object.__setattr__(self, "run_as", run_parameter(self.function))
-        if self.run_as and not inspect.iscoroutinefunction(self.function):
+        if self.run_as and not self.is_async:
             raise ConfigError(f"{self.name} takes a run, so it must be an async def: asking waits")
         if self.run_as and not self.roles:
             object.__setattr__(self, "roles", ("solve",))
@@ -152,6 +153,11 @@ class Tool:
         """The limits of a graph under which it runs."""
         return () if self.concurrency is None else (f"tool:{self.name}",)
 
+    @property
+    def is_async(self) -> bool:
+        """True if a call that is cancelled really ends."""
+        return inspect.iscoroutinefunction(self.function)
+
     def check_names(self, arguments: Iterable[str]) -> None:
         """Make sure that these are arguments, and enough of them.
 
@@ -197,7 +203,7 @@ class Tool:
         if self.run_as:
             checked[self.run_as] = run
         try:
-            if self.is_quick or inspect.iscoroutinefunction(self.function):
+            if self.is_quick or self.is_async:
                 result = self.function(**checked)
             else:
                 result = await in_thread(partial(self.function, **checked), self.name)

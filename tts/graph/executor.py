@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
-from tts.errors import ConfigError, ToolError
+from tts.errors import BudgetExceeded, ConfigError, ToolError
 from tts.executed import Executed, State, Step, as_text
 from tts.graph.lanes import Lanes
 from tts.graph.nodes import Entry, Node
@@ -34,9 +34,10 @@ class TaskGraph:
         durations: Durations,
         on_change: Callable[[Step], None] | None,
         shown: Callable[[Any], str],
+        rest: Callable[[float], Awaitable[None]],
     ) -> None:
         self._tasks, self._slots, self._durations = tasks, slots, durations
-        self._on_change, self._shown = on_change, shown
+        self._on_change, self._shown, self._rest_for = on_change, shown, rest
         self._opened = anyio.current_time()
         self._entries: dict[int, Entry] = {}
         self._parents: dict[int, list[Entry]] = {}
@@ -216,11 +217,12 @@ class TaskGraph:
                 error.__cause__ = raised
             except Exception as raised:  # a tool's code: whatever it raises is this node's result
                 error = raised
-            is_final = not getattr(error, "retryable", True)
-            if is_final or entry.attempts >= node.attempts:
-                is_late = getattr(error, "is_timeout", False)
-                return "timed_out" if is_late else "failed", None, error
-            await anyio.sleep(pause)
+            if entry.attempts >= node.attempts or not getattr(error, "retryable", True):
+                return _ending(error), None, error
+            try:
+                await self._rest_for(pause)
+            except BudgetExceeded as ended:
+                return _ending(ended), None, ended
             pause *= 2
 
     def _settle(
@@ -278,6 +280,12 @@ class TaskGraph:
                 self._tell(entry)
 
 
+def _ending(error: Exception) -> State:
+    if isinstance(error, BudgetExceeded):
+        return "cancelled"
+    return "timed_out" if getattr(error, "is_timeout", False) else "failed"
+
+
 def _not_run(node: Node, lost: Entry) -> ToolError:
     return ToolError(
         node.name or str(node.id), f"not run, since {lost.node.id} {lost.state.replace('_', ' ')}"
@@ -292,6 +300,7 @@ async def open_graph(
     durations: Durations | None = None,
     on_change: Callable[[Step], None] | None = None,
     shown: Callable[[Any], str] = as_text,
+    rest: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> AsyncIterator[TaskGraph]:
     """Open a graph. Leaving the block cancels what still runs; call `settle` to wait for it.
 
@@ -302,6 +311,7 @@ async def open_graph(
             it learns from all.
         on_change: Called each time a node's state changes.
         shown: What a result looks like in the record.
+        rest: Waits for so many seconds before another attempt; a `BudgetExceeded` ends the node.
 
     Raises:
         ConfigError: If a limit is less than 1.
@@ -310,7 +320,9 @@ async def open_graph(
         if limit < 1:
             raise ConfigError(f"{name}: at least 1, got {limit}")
     async with task_scope() as tasks:
-        graph = TaskGraph(tasks, slots, limits or {}, durations or Durations(), on_change, shown)
+        graph = TaskGraph(
+            tasks, slots, limits or {}, durations or Durations(), on_change, shown, rest
+        )
         try:
             yield graph
         finally:
