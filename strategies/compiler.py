@@ -114,7 +114,7 @@ class Compiler(Strategy, name="compiler"):
     ) -> Prompt:
         """Ask for the first plan, for what a plan lacks, or for what the joiner misses."""
         told: dict[str, Any] = {"problem": run.problem, "next": planning.next_id}
-        problems = [f"{one.text} - {one.reason}" for one in planning.problems]
+        problems = [f"{one.text} - {one.reason}".removeprefix(" - ") for one in planning.problems]
         if self.planner == "native":
             calls = planning.numbered(with_results=role == "replan")
             return run.prompt("call", **told, calls=calls, missing=missing, problems=problems)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, PositiveInt
+from pydantic.json_schema import SkipJsonSchema
 
 from tts.errors import BackendError, PlanError, ToolError
 from tts.messages import Completion
@@ -41,7 +42,7 @@ class React(Strategy, name="react"):
     """Most model calls."""
     history: tuple[str, ...] = ()
     """Calls that were made before, with their results, one a line."""
-    results: Mapping[int, Any] = Field(default_factory=dict, exclude=True)
+    results: SkipJsonSchema[Mapping[int, Any]] = Field(default_factory=dict, exclude=True)
     """Results of those calls by their numbers, from 1, as far as there are any."""
     temperature: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
     """Of the choice."""

@@ -43,6 +43,7 @@ class Planning:
         self._steps: dict[int, Step] = {}
         self._lines: dict[int, tuple[Span, Clock]] = {}
         self._graph: TaskGraph
+        self._is_full = False
         self.problems: list[Problem] = []
         self.executed = Executed()
 
@@ -74,7 +75,7 @@ class Planning:
             BackendError: If the model refuses for good, so that asking again is no help.
             BudgetExceeded: If the budget does not allow the call.
         """
-        before, self.problems = self._done(), []
+        before, self.problems, self._is_full = self._done(), [], False
         known = {number: bound.call.text for number, bound in self._bound.items()}
         has_end = await self._ask(prompt, known, options)
         new = {_made(bound) for number, bound in self._bound.items() if number not in known}
@@ -87,18 +88,20 @@ class Planning:
         self, prompt: Prompt, known: Mapping[int, str], options: Mapping[str, Any]
     ) -> bool:
         """Read a plan while it streams; return whether it came to its end."""
-        reader = PlanReader(known)
+        reader = PlanReader(known, self._tools)
         try:
             async with self._run.stream(prompt, **options) as pieces:
                 async for piece in pieces:
                     self._take(reader.feed(piece))
-                    if reader.is_over:
+                    if reader.is_over or self._is_full:
                         break
                 said = pieces.completion
             self._take(reader.close(is_cut=said is not None and said.finish_reason == "length"))
         except BackendError as error:
             if not error.retryable:
                 raise
+            if reader.is_over:  # all that was needed is there
+                return reader.has_join
             self._take(reader.close(is_cut=True))
             self._refuse(Problem(0, f"the planner failed: {error}", ""))
         return reader.has_join
@@ -185,6 +188,8 @@ class Planning:
 
     def _take(self, items: Sequence[Item]) -> None:
         for item in items:
+            if self._is_full:
+                return
             if isinstance(item, Call):
                 self._add(item)
             elif isinstance(item, Problem):
@@ -199,7 +204,8 @@ class Planning:
             if lost:
                 raise PlanError(call.line, f"${lost[0]} stands for a call that was not planned")
             if len(self._bound) >= self._most:
-                raise PlanError(call.line, f"more than {self._most} calls")
+                self._is_full = True
+                raise PlanError(call.line, f"more than {self._most} calls: make do with those")
         except PlanError as error:
             self._refuse(Problem(error.line, error.reason, f"{call.id}. {call.text}"))
             return

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, get_type_hints
 
-from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from tts.errors import ConfigError
 
@@ -74,10 +74,12 @@ class _Typed(Parameter):
 
     @cached_property
     def _adapter(self) -> TypeAdapter[Any]:
+        # A class of the user's is checked by isinstance; a film may be called 300.
+        config = ConfigDict(arbitrary_types_allowed=True, coerce_numbers_to_str=True)
         try:
+            return TypeAdapter(self._annotation, config=config)
+        except PydanticUserError:  # a model has a configuration of its own
             return TypeAdapter(self._annotation)
-        except PydanticSchemaGenerationError:  # a class of the user's: checked by isinstance
-            return TypeAdapter(self._annotation, config={"arbitrary_types_allowed": True})
 
     @property
     def schema(self) -> Mapping[str, Any]:
@@ -108,6 +110,8 @@ class _Described(Parameter):
         return self._schema
 
     def check(self, value: Any) -> Any:
+        if self.kind == "string" and type(value) in {int, float}:
+            value = str(value)
         _check(value, self._schema)
         return value
 

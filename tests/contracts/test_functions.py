@@ -92,7 +92,7 @@ def _anthropic_parts(calls: Calls, reason: str) -> tuple[list[list[Any]], list[A
                 {"type": "content_block_stop", "index": at},
             ]
         )
-    begin = {"type": "message_start", "message": {"usage": _ANTHROPIC_USAGE}}
+    begin: Any = {"type": "message_start", "message": {"usage": _ANTHROPIC_USAGE}}
     made[0].insert(0, begin)
     end = {"type": "message_delta", "delta": {"stop_reason": reason}, "usage": _ANTHROPIC_USAGE}
     return made, [end, {"type": "message_stop"}]

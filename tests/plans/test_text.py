@@ -130,6 +130,8 @@ def test_a_call_that_was_cut_off_is_not_made() -> None:
         ("2. f(${1})", "no earlier call"),
         ("2. f($1)", "no earlier call"),
         ("1. f($1)", "no earlier call"),
+        ('1. f(0)\n2. f("${1[-1]}")', "no earlier call"),
+        ("1. f(0)\n2. f(${1.a-b})", "no earlier call"),
     ],
 )
 def test_what_cannot_be_carried_out_says_why(text: str, reason: str) -> None:
@@ -173,7 +175,13 @@ def text_of(value: object) -> object:
         ('"costs $5 million"', "costs $5 million"),
         ('"costs $5"', "costs <5>"),
         ('"costs $10"', "costs $10"),
-        ('"$1.50 or $5,000 or $5%"', "$1.50 or $5,000 or $5%"),
+        ('"$1.50 or $5,000 or $5m"', "$1.50 or $5,000 or $5m"),
+        ('"$5% of $1 m"', "<5>% of <1> m"),
+        ("$7 million", "$7 million"),
+        ('"""print(1, "2")"""', 'print(1, "2")'),
+        ("'''a\nb'''", "a\nb"),
+        ('""', ""),
+        ('["", """)"""]', ["", ")"]),
         ('"$$1"', "$1"),
         ('"${1}0"', "<1>0"),
         ("In Cold Blood", "In Cold Blood"),
@@ -267,3 +275,24 @@ LONG = 100_000
 )
 def test_long_texts_take_no_longer_than_their_length(text: str) -> None:
     read(text)  # were it the square of it, this would not end today
+
+
+def test_what_refers_to_a_call_that_was_refused_is_refused_too() -> None:
+    reasons = [problem.reason for problem in fatal('1. f($9)\n2. g("sum $1 and 3")')]
+    assert reasons == ["$9 stands for no earlier call", "$1 stands for no earlier call"]
+    assert written('1. f($9)\n1. f(0)\n2. g("sum $1 and 3")') == ["1. f(0)", '2. g("sum $1 and 3")']
+
+
+def test_a_list_within_a_text_is_no_call_of_a_tool_that_there_is() -> None:
+    text = '1. write("List:\n2. mix(flour)\n3. bake")\n4. join()'
+    reader = PlanReader(tools={"write"})
+    call, join = reader.feed(text)
+    assert isinstance(call, Call)
+    assert call.arguments.positional == ("List:\n2. mix(flour)\n3. bake",)
+    assert isinstance(join, Join)
+
+
+def test_a_line_that_names_a_tool_is_no_remark() -> None:
+    reader = PlanReader(tools={"f"})
+    items = [item for item in reader.feed("Step 1: f(1)\nof g(1)\n") if isinstance(item, Problem)]
+    assert [item.is_fatal for item in items] == [True, False]

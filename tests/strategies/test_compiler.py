@@ -132,6 +132,20 @@ def test_more_calls_than_allowed_are_a_problem_of_the_plan() -> None:
     assert "more than 3 calls" in played.model.asked("repair")[0]
 
 
+def test_the_planner_is_stopped_where_no_call_is_left() -> None:
+    pieces = [f"{number}. math({number})\n" for number in range(1, 1001)]
+    played = play(pieces, max_calls=3, fallback=False)
+    assert (len(played.calls), played.solution.parse_failures) == (3, 1)
+    assert len(played.model.spoken) < 20
+    [repair] = played.model.asked("repair")
+    assert repair.count("more than 3 calls") == 1
+
+
+def test_a_planner_that_breaks_behind_join_has_not_failed() -> None:
+    played = play(["1. math(1)\n2. join()\n", "more"], dies_after={"plan": 1})
+    assert (played.solution.answer, played.model.asked("repair")) == ("yes", [])
+
+
 def test_the_planner_is_told_to_stop_at_join() -> None:
     played = play(["1. math(1)\n", "2. join()\n", "3. math(3)\n", "and so on"], pause=1.0)
     assert played.model.spoken[:2] == ["1. math(1)\n", "2. join()\n"]

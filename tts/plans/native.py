@@ -9,9 +9,11 @@ from typing import Any
 from tts.messages import ToolCall
 from tts.plans.arguments import Arguments
 from tts.plans.text import Call, Item, Problem
-from tts.plans.values import UnknownReference, template
+from tts.plans.values import UnknownReference, reference, template
 
 __all__ = ["NativeReader"]
+
+_DEEPEST = 40
 
 
 class NativeReader:
@@ -34,6 +36,7 @@ class NativeReader:
 
     def __init__(self, first: int, known: Collection[int]) -> None:
         self._first, self._known = first, set(known)
+        self._lost: set[int] = set()
         self.count = 0
 
     def feed(self, call: ToolCall) -> list[Item]:
@@ -41,6 +44,7 @@ class NativeReader:
         number = self._first + self.count
         self.count += 1
         written = f"{call.name}({call.arguments})"
+        self._lost.add(number)
         try:
             values = json.loads(call.arguments or "{}")
         except (ValueError, RecursionError) as error:
@@ -48,22 +52,27 @@ class NativeReader:
         if not isinstance(values, Mapping):
             return [Problem(number, "the arguments are no JSON object", written)]
         try:
-            named = tuple((name, _referring(value, self._known)) for name, value in values.items())
+            named = tuple((name, self._referring(value)) for name, value in values.items())
         except UnknownReference as error:
             return [Problem(number, f"{error.text} stands for no earlier call", written)]
+        except RecursionError:
+            return [Problem(number, "the arguments are nested too deeply", written)]
         self._known.add(number)
+        self._lost.discard(number)
         arguments = Arguments((), named, None, False)
         return [Call(number, call.name, arguments, _text(call, values), number)]
 
-
-def _referring(value: Any, known: Collection[int]) -> Any:
-    if isinstance(value, str):
-        return template(value, known)
-    if isinstance(value, list):
-        return [_referring(each, known) for each in value]
-    if isinstance(value, dict):
-        return {key: _referring(each, known) for key, each in value.items()}
-    return value
+    def _referring(self, value: Any, depth: int = 0) -> Any:
+        if depth > _DEEPEST:
+            raise RecursionError
+        if isinstance(value, str):
+            reference(value.strip(), 0, self._known)  # one that stands alone can mean nothing else
+            return template(value, self._known, self._lost)
+        if isinstance(value, list):
+            return [self._referring(each, depth + 1) for each in value]
+        if isinstance(value, dict):
+            return {key: self._referring(each, depth + 1) for key, each in value.items()}
+        return value
 
 
 def _text(call: ToolCall, values: Mapping[str, Any]) -> str:

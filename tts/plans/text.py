@@ -13,7 +13,7 @@ dropped in silence: what is no part of a plan comes out as a `Problem`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -30,6 +30,7 @@ _BARE_JOIN = re.compile(rf"{_LEAD}(?:\d+\s*[.):]\s*)?`?join(?:\s*\(\s*\))?[`.\s]
 _THOUGHT = re.compile(r"\s*Thought\s*:(.*)", re.DOTALL | re.IGNORECASE)
 _NUMBERED = re.compile(rf"{_LEAD}\d+\s*[.):]\s")
 _UNNUMBERED = re.compile(rf"{_LEAD}{_NAME}\(.*\)[`.;]*\s*", re.DOTALL)
+_CALLED = re.compile(rf"(?<![\w.-])({_NAME})\(")
 _FENCE = re.compile(r"\s*(?:`{3,}(?:\s*\w+)?|~{3,}|#{3,}|[-*_]{3,})\s*")
 _END = "<END_OF_PLAN>"
 _LONGEST_HEAD = 200
@@ -97,14 +98,20 @@ class PlanReader:
     Args:
         known: Calls of earlier rounds by id, as they were written: they may be referred to, and
             their ids are taken.
+        tools: Names of the tools there are, which tell a call from a line of a text; None if they
+            are not known.
 
     Attributes:
         is_over: True once the plan has ended; what follows is not read.
         has_join: True if it ended with join.
     """
 
-    def __init__(self, known: Mapping[int, str] | None = None) -> None:
+    def __init__(
+        self, known: Mapping[int, str] | None = None, tools: Collection[str] | None = None
+    ) -> None:
         self._texts = dict(known or {})
+        self._tools = tools
+        self._lost: set[int] = set()
         self._out: list[Item] = []
         self._mode: Literal["line", "arguments", "tail", "reasoning"] = "line"
         self._buffer: list[str] = []
@@ -217,9 +224,12 @@ class PlanReader:
     def _since_fresh(self) -> str:
         return "".join(self._buffer[self._fresh :])
 
-    @staticmethod
-    def _is_head(line: str) -> bool:
-        return bool(_HEAD.fullmatch(line) or _JOIN.fullmatch(line))
+    def _is_head(self, line: str) -> bool:
+        """True if a call begins here; within a quoted text only that of a known tool does."""
+        head = _HEAD.fullmatch(line)
+        if head is None or _JOIN.fullmatch(line):
+            return _JOIN.fullmatch(line) is not None
+        return not self._brackets.quote or self._tools is None or head[2] in self._tools
 
     @staticmethod
     def _is_other(line: str) -> bool:
@@ -258,11 +268,13 @@ class PlanReader:
             self._fail(reason, f"{id}. {written}", line=line, is_fatal=not is_again)
             return
         try:
-            arguments = read_arguments(text, self._texts.keys())
+            arguments = read_arguments(text, self._texts.keys(), self._lost)
         except UnknownReference as error:
             reason = f"{error.text} stands for no earlier call"
             self._fail(reason, f"{id}. {written}", line=line)
+            self._lost.add(id)
             return
+        self._lost.discard(id)
         self._texts[id] = written
         self._out.append(Call(id, name, arguments, written, line, is_repaired))
 
@@ -297,7 +309,8 @@ class PlanReader:
         elif _UNNUMBERED.fullmatch(line):
             self._fail("a call needs its number in front", line)
         else:
-            self._fail("no call; left out", line, is_fatal=False)
+            named = {found[1] for found in _CALLED.finditer(line)}
+            self._fail("no call; left out", line, is_fatal=bool(named & {*(self._tools or ())}))
 
     def _fail(
         self, reason: str, text: str, *, line: int | None = None, is_fatal: bool = True
