@@ -51,7 +51,8 @@ class TopologyRouted(Strategy, name="topology"):
     whole.
 
     Cost: 1 decomposition, then at most `max_rounds` (k worker solves and 1 call of a lead) for k
-    sub-tasks, the question among them, and 1 worker more if no round answers; as deep as the graph's longest chain.
+    sub-tasks, the question among them, and 1 worker more if no round answers; as deep as the
+    longest chain of the graph.
     Source: AdaptOrch, arXiv:2602.16873. Other than there, edges are always honoured and there are
     no layer barriers, consistency is that of redundant answers to the same sub-task instead of the
     similarity of different ones', and rounds end.
