@@ -20,15 +20,8 @@ from tts.votes import Tally
 __all__ = ["TopologyRouted"]
 
 
-_QUESTION = "the question"
-"""What the trace calls it where the decomposition has no step for it."""
-
-
 class _Plan(NamedTuple):
-    """Sub-tasks in an order in which they can be worked; the last one is the question itself.
-
-    The shape is that of the graph as it was written.
-    """
+    """Sub-tasks in an order in which they can be worked; the last one is the question itself."""
 
     texts: tuple[str, ...]
     needs: tuple[tuple[int, ...], ...]
@@ -44,15 +37,13 @@ class TopologyRouted(Strategy, name="topology"):
     """Decompose into a graph, measure its shape, route, work it as a dataflow, check, answer.
 
     Each sub-task is a vote of its own and starts the moment its inputs exist; the topology decides
-    what it is told beside the problem. The question comes last, with all answers: it is the step
-    that all others lead to, or is put behind those where several ends are loose. Where the votes
+    what it is told beside the problem. The question comes last, with all answers. Where the votes
     of some sub-task disagree, the graph is worked once more in another topology, and the round
     that agreed best answers. Without a usable decomposition, or an answer, the problem is solved
     whole.
 
     Cost: 1 decomposition, then at most `max_rounds` (k worker solves and 1 call of a lead) for k
-    sub-tasks, the question among them, and 1 worker more if no round answers; as deep as the
-    longest chain of the graph.
+    sub-tasks, and 1 worker more if no round answers; as deep as the graph's longest chain.
     Source: AdaptOrch, arXiv:2602.16873. Other than there, edges are always honoured and there are
     no layer barriers, consistency is that of redundant answers to the same sub-task instead of the
     similarity of different ones', and rounds end.
@@ -157,10 +148,9 @@ class TopologyRouted(Strategy, name="topology"):
 
 
 def _graph(written: Sequence[Step], listed: Sequence[Step]) -> _Plan:
-    """Return the plan of an ordered decomposition.
+    """Return the plan of an ordered decomposition; its last step takes in all loose ends.
 
-    Where no step says what it needs, each one needs the one before it. The step that all others
-    lead to is the question itself; where several ends are loose, it is put behind them.
+    Where no step says what it needs, each one needs the one before it.
     """
     place = {step.text: at for at, step in enumerate(written)}
     moved = {at: place[step.text] for at, step in enumerate(listed)}
@@ -168,15 +158,13 @@ def _graph(written: Sequence[Step], listed: Sequence[Step]) -> _Plan:
         needs = [set[int](), *({before} for before, _ in pairwise(range(len(written))))]
     else:
         needs = [{moved[need] for need in step.needs or ()} for step in written]
+    needs[-1] |= set(range(len(needs) - 1)) - set().union(*needs)
     couplings = {
         (at, moved[need]): how for at, step in enumerate(written) for need, how in step.couplings
     }
     sorted_needs = tuple(tuple(sorted(each)) for each in needs)
-    shape, texts = features(sorted_needs, couplings), tuple(step.text for step in written)
-    loose = tuple(sorted(set(range(len(needs))) - set().union(*needs)))
-    if len(loose) > 1:
-        texts, sorted_needs = (*texts, _QUESTION), (*sorted_needs, loose)
-    return _Plan(texts, sorted_needs, shape)
+    shape = features(sorted_needs, couplings)
+    return _Plan(tuple(step.text for step in written), sorted_needs, shape)
 
 
 def _answer(solution: Solution | None) -> str:

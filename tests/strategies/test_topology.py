@@ -138,16 +138,6 @@ def test_a_plan_that_says_nothing_of_needs_is_a_chain() -> None:
     assert TOPOLOGIES[int(notes["topology"])] == "sequential"
 
 
-def test_loose_ends_are_all_worked_and_the_question_comes_behind_them() -> None:
-    backend = worker(decompose="1. apples []\n2. pears []\n3. plums []")
-    solution = routed(backend)
-    assert set(prompts(backend)) == {"apples", "pears", "plums", "q"}
-    assert asked(backend, "solve")[-1].startswith("q\n\nKnown:\napples: 6\npears: 5\nplums: 5\n")
-    notes = solution.notes
-    assert (notes["tasks"], notes["edges"], notes["omega"], notes["gamma"]) == (3, 0, 3, 0)
-    assert TOPOLOGIES[int(notes["topology"])] == "parallel"
-
-
 def test_labels_are_asked_for_and_counted() -> None:
     plan = "1. a []\n2. b [1 critical]\n3. all [2 strong, 1 none]"
     backend = worker(decompose_coupled=plan)
@@ -210,8 +200,7 @@ def test_rounds_and_calls_are_bounded_however_answers_disagree(shape: Shape, mos
     samples = THREE["samples"]
     assert isinstance(samples, int)
     solution = routed(backend, worker=THREE, max_rounds=most)
-    ends = set(range(len(shape.after))) - {need for needs in shape.after for need in needs}
-    size = len(shape.after) + (len(ends) > 1)  # the question is put behind several ends
+    size = len(shape.after)
     rounds = solution.notes.get("rounds", 1.0)
     assert rounds <= min(most, len(TOPOLOGIES))
     assert solution.usage.calls <= 1 + most * (size * samples + 1)
