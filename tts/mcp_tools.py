@@ -135,7 +135,7 @@ async def _call(client: Any, name: str, /, **arguments: Any) -> Any:
 
 
 def _may_share(annotations: Any) -> bool:
-    """Return whether equal calls may be made once: the server says that they change nothing more."""
+    """Return whether equal calls may be made once: the server says that nothing more changes."""
     hints = [getattr(annotations, name, None) for name in ("read_only_hint", "idempotent_hint")]
     return any(hint is True for hint in hints)
 
