@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt
 
-from tts.errors import BudgetExceeded
+from tts.errors import BackendError, BudgetExceeded
 from tts.planning import PlanForm, Planning, open_planning
-from tts.plans import read_verdict
+from tts.plans import Verdict, read_verdict
 from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt
 from tts.run import Run
@@ -36,7 +36,8 @@ class Compiler(Strategy, name="compiler"):
     """Where the functions come from."""
     planner: PlanForm = "written"
     """How plans are made: `written` as text that is read while it streams, or `native`, by the
-    provider's parallel function calls (role `call`, ability `tools`), which start together."""
+    provider's parallel function calls (role `call`, ability `tools`). In both forms a call starts
+    when it is complete, before the plan is."""
     max_rounds: PositiveInt = 2
     """Most plans, the first included."""
     slots: PositiveInt = 16
@@ -49,9 +50,10 @@ class Compiler(Strategy, name="compiler"):
     """Of the planner and the joiner."""
 
     def roles(self) -> tuple[str, ...]:
-        """Return the planner's, the joiner's, and those of the ways out."""
+        """Return the planner's, the joiner's, those of the ways out, and of tools that ask."""
         planners = ("call",) if self.planner == "native" else ("plan", "replan", "repair")
-        return (*planners, "join", "act")
+        own = (*planners, "join", "act")
+        return tuple(dict.fromkeys((*own, *(role for box in self.tools for role in box.roles()))))
 
     def needs(self) -> Mapping[str, frozenset[str]]:
         """Return that a native planner must be able to call functions."""
@@ -66,13 +68,13 @@ class Compiler(Strategy, name="compiler"):
                     run, tools, slots=self.slots, most_calls=self.max_calls, form=self.planner
                 ) as planning:
                     solution = await self._rounds(problem, run, planning)
-                    history = tuple(planning.lines())
+                    history, results = tuple(planning.lines()), planning.results()
             except BudgetExceeded:  # the run knows; what was done shall not be lost
                 return Solution(answer=None, graph=planning.executed)
             if solution is None and self.fallback:
                 run.record("fallback", strategy="react")
                 step_by_step = Strategy.named("react").model_validate(
-                    {"tools": tuple(tools.values()), "history": history}
+                    {"tools": tuple(tools.values()), "history": history, "results": results}
                 )
                 solution = await run.solve(step_by_step)
         solution = solution or Solution(answer=None)
@@ -91,10 +93,12 @@ class Compiler(Strategy, name="compiler"):
             is_idle = number > 1 and added == 0
             if planning.problems or is_idle:
                 return None
-            solution, missing = await self._join(problem, run, planning)
-            if solution is not None:
-                return solution
+            verdict = await self._join(problem, run, planning)
+            if isinstance(verdict, Solution) or verdict is None:
+                return verdict
+            missing = verdict.text or "the answer"
             run.record("replan", round=number, added=added, missing=missing)
+            planning.tell(f"plan again: {missing}")
             prompt = self._prompt("replan", run, planning, missing)
         return None
 
@@ -107,7 +111,7 @@ class Compiler(Strategy, name="compiler"):
     ) -> Prompt:
         """Ask for the first plan, for what a plan lacks, or for what the joiner misses."""
         told: dict[str, Any] = {"problem": run.problem, "next": planning.next_id}
-        problems = [f"{one.text} - {one.reason}" for one in planning.problems]
+        problems = [f"{one.text} - {one.reason}".removeprefix(" - ") for one in planning.problems]
         if self.planner == "native":
             calls = planning.numbered(with_results=role == "replan")
             return run.prompt("call", **told, calls=calls, missing=missing, problems=problems)
@@ -120,20 +124,24 @@ class Compiler(Strategy, name="compiler"):
 
     async def _join(
         self, problem: Problem, run: Run, planning: Planning
-    ) -> tuple[Solution | None, str]:
-        """Return the joiner's answer, or what it says is missing."""
+    ) -> Solution | Verdict | None:
+        """Return the joiner's answer, or its wish to plan again; None if it says neither."""
         prompt = run.prompt("join", problem=problem, calls=planning.lines())
-        completion = await run.generate(prompt, temperature=self.temperature)
-        verdict = read_verdict(completion.visible)
-        answer: str | None = verdict.text
+        try:
+            completion = await run.generate(prompt, temperature=self.temperature)
+        except BackendError as error:
+            if not error.retryable:
+                raise
+            return None  # what was called is not lost
+        is_whole = completion.finish_reason == "stop"
+        verdict = read_verdict(completion.visible, is_whole=is_whole)
         if verdict.action == "replan":
-            return None, verdict.text
-        if verdict.action == "unreadable":  # prose: better than nothing, and counted
+            return verdict
+        answer: str | None = verdict.text
+        if verdict.action == "unreadable":  # a number in prose may be anything
+            answer = problem.answer_format.extract(completion.visible, complete=False)
+        if verdict.action == "unreadable" or not answer:
             run.count_parse_failure()
-            is_whole = completion.finish_reason == "stop"
-            found = problem.answer_format.extract(completion.visible, complete=is_whole)
-            answer = found or verdict.text
         if not answer:
-            run.count_parse_failure()
-            return None, "the answer"
-        return Solution.of(Candidate(ticket=0, completion=completion, answer=answer)), ""
+            return None if verdict.action == "unreadable" else Verdict("replan", "")
+        return Solution.of(Candidate(ticket=0, completion=completion, answer=answer))

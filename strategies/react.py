@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveInt
+from pydantic.json_schema import SkipJsonSchema
 
 from tts.errors import BackendError, PlanError, ToolError
 from tts.messages import Completion
 from tts.plans import Call, PlanReader, bind, read_verdict
+from tts.plans import Problem as Mistake
 from tts.problem import Candidate, Problem, Solution
 from tts.run import Run
 from tts.strategy import Strategy
@@ -18,12 +21,15 @@ from tts.tools import Tool
 
 __all__ = ["React"]
 
+_NUMBER = re.compile(r"^\s*\d{1,9}\s*[.):]\s*(?=[A-Za-z_`*])")
+
 
 class React(Strategy, name="react"):
     """Let the model choose one call, show it the result, and so on until it finishes.
 
-    The baseline of `compiler`, and its way out where a plan cannot be made. A step whose model
-    call fails is used up; an error that asking again cannot help ends the work.
+    The baseline of `compiler`, and its way out where a plan cannot be made. A call may refer to
+    earlier ones by their numbers, as a plan's may. A step whose model call fails is used up; an
+    error that asking again cannot help ends the work.
 
     Cost: at most `max_steps` model calls, each as deep as its number; every prompt holds all
     results before it.
@@ -37,16 +43,18 @@ class React(Strategy, name="react"):
     """Most model calls."""
     history: tuple[str, ...] = ()
     """Calls that were made before, with their results, one a line."""
+    results: SkipJsonSchema[Mapping[int, Any]] = Field(default_factory=dict, exclude=True)
+    """Results of those calls by their numbers, from 1, as far as there are any."""
     temperature: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
     """Of the choice."""
 
     def roles(self) -> tuple[str, ...]:
-        """Return the one that chooses."""
-        return ("act",)
+        """Return the one that chooses, and those of tools that ask models."""
+        return tuple(dict.fromkeys(("act", *(role for box in self.tools for role in box.roles()))))
 
     async def solve(self, problem: Problem, run: Run) -> Solution:
         """Choose, call, look; until there is an answer."""
-        lines = list(self.history)
+        lines, results = list(self.history), dict(self.results)
         failure: BackendError | None = None
         async with open_tools(self.tools) as tools:
             signatures = tuple(tool.signature for tool in tools.values())
@@ -59,32 +67,40 @@ class React(Strategy, name="react"):
                         raise
                     failure = error
                     continue
-                said = completion.visible
-                verdict = read_verdict(said)
-                whole = completion.finish_reason == "stop"
-                found = problem.answer_format.extract(said, complete=whole)
+                whole, said = completion.finish_reason == "stop", completion.visible
+                verdict = read_verdict(said, is_whole=whole)
                 if verdict.action == "finish" and verdict.text:
                     return _answered(completion, verdict.text)
-                call = _first_call(said)
-                if call is None and found:
-                    return _answered(completion, found)
-                lines.append(await self._made(call, said, tools, run))
+                call = _first_call(said, len(lines) + 1, results)
+                marked = problem.answer_format.extract(said, complete=False)
+                if marked and not isinstance(call, Call):
+                    return _answered(completion, marked)
+                lines.append(await self._made(call, said, tools, results, run))
         if failure is not None and len(lines) == len(self.history):
             raise failure
         return Solution(answer=None)
 
-    async def _made(self, call: Call | None, said: str, tools: Mapping[str, Tool], run: Run) -> str:
-        """Make a call; return it with its result, as the model is shown it."""
-        if call is None:
+    async def _made(
+        self,
+        call: Call | Mistake | None,
+        said: str,
+        tools: Mapping[str, Tool],
+        results: dict[int, Any],
+        run: Run,
+    ) -> str:
+        """Make a call and keep its result; return both as the model is shown them."""
+        if not isinstance(call, Call):
             run.count_parse_failure()
-            return f"{' '.join(said.split())[:200]} = error: neither a call nor Finish"
+            reason = "neither a call nor Finish" if call is None else call.reason
+            return f"{' '.join(said.split())[:200]} = error: {reason}"
         written = _thought(said) + " ".join(call.text.split())
         try:
             bound = bind(call, tools)
-            result = await run.call(bound.tool, bound.filled({}))
+            result = await run.call(bound.tool, bound.filled(results))
         except (BackendError, PlanError, ToolError) as error:  # of the call; a tool may ask models
             reason = error.reason if isinstance(error, PlanError | ToolError) else str(error)
             return f"{written} = error: {' '.join(reason.split())}"
+        results[call.id] = result
         return f"{written} = {' '.join(bound.tool.show(result).split())}"
 
 
@@ -99,11 +115,15 @@ def _thought(text: str) -> str:
     return f"{thought}\n" if thought else ""
 
 
-def _first_call(text: str) -> Call | None:
-    """Return the first call of a text, numbered or not."""
-    for line in (text, *(f"1. {line.strip()}" for line in text.splitlines())):
-        reader = PlanReader()
-        for item in [*reader.feed(line), *reader.close()]:
+def _first_call(text: str, number: int, known: Mapping[int, Any]) -> Call | Mistake | None:
+    """Return the first call of a text as the one with this number, or what is wrong with it."""
+    first: Mistake | None = None
+    for line in (text, *text.splitlines()):
+        reader = PlanReader(dict.fromkeys(known, ""))
+        written = f"{number}. {_NUMBER.sub('', line.strip(), count=1)}"
+        for item in [*reader.feed(written), *reader.close()]:
             if isinstance(item, Call):
                 return item
-    return None
+            if isinstance(item, Mistake) and "(" in item.text and item.is_fatal:
+                first = first or item
+    return first

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 
 import anyio
 import pytest
@@ -15,10 +17,11 @@ from tts.toolboxes import Toolbox, allow_tools, open_tools
 
 SERVER = '''
 from mcp.server.mcpserver import MCPServer
+from mcp.types import ToolAnnotations
 
 server = MCPServer("numbers")
 
-@server.tool()
+@server.tool(annotations=ToolAnnotations(read_only_hint=True))
 def plus(a: int, b: int) -> int:
     """Add."""
     return a + b
@@ -28,7 +31,12 @@ def fail() -> str:
     """Fail."""
     raise ValueError("no luck")
 
-server.run("stdio")
+@server.tool()
+def greet(name: str, client: str) -> str:
+    """Greet."""
+    return f"{name} greets {client}"
+
+server.run(TRANSPORT)
 '''
 
 
@@ -65,7 +73,7 @@ def test_variables_are_named_and_must_be_set() -> None:
 
 def program(tmp_path: Path, **settings: object) -> MCP:
     file = tmp_path / "server.py"
-    file.write_text(SERVER)
+    file.write_text(SERVER.replace("TRANSPORT", '"stdio"'))
     with allow_tools(sys.executable):
         return MCP.model_validate({"command": [sys.executable, str(file)], **settings})
 
@@ -74,9 +82,46 @@ def test_tools_of_a_program(tmp_path: Path) -> None:
     async def main() -> object:
         async with open_tools([program(tmp_path)]) as tools:
             assert tools["plus"].signature == "plus(a: integer, b: integer): Add."
+            assert (tools["plus"].is_shared, tools["fail"].is_shared) == (True, False)
             with pytest.raises(ToolError, match="fail"):
                 await tools["fail"].call({})
             return await tools["plus"].call({"a": 3, "b": 4})
+
+    assert anyio.run(main) == 7
+
+
+def test_parameters_may_be_called_as_anything(tmp_path: Path) -> None:
+    async def main() -> object:
+        async with open_tools([program(tmp_path)]) as tools:
+            return await tools["greet"].call({"name": "a", "client": "b"})
+
+    assert anyio.run(main) == "a greets b"
+
+
+def test_tools_of_a_server_that_listens(tmp_path: Path) -> None:
+    file = tmp_path / "server.py"
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    settings = f'"streamable-http", host="127.0.0.1", port={port}'
+    file.write_text(SERVER.replace("TRANSPORT", settings))
+
+    async def main() -> object:
+        command = [sys.executable, str(file)]
+        async with await anyio.open_process(command, stdout=DEVNULL, stderr=PIPE) as server:
+            assert server.stderr is not None
+            told = ""
+            with anyio.fail_after(60):
+                while "running on" not in told:
+                    told += (await server.stderr.receive()).decode()
+            try:
+                url = f"http://127.0.0.1:{port}/mcp"
+                async with open_tools([MCP(url=url, timeout=30.0)]) as tools:
+                    with pytest.raises(ToolError, match="fail"):
+                        await tools["fail"].call({})
+                    return await tools["plus"].call({"a": 3, "b": 4})
+            finally:
+                server.terminate()
 
     assert anyio.run(main) == 7
 
@@ -87,7 +132,7 @@ def test_only_some_tools_of_a_program(tmp_path: Path) -> None:
             return list(tools)
 
     assert anyio.run(names, program(tmp_path, only=["plus"])) == ["plus"]
-    with pytest.raises(ConfigError, match="has no tool 'minus'; it has plus, fail"):
+    with pytest.raises(ConfigError, match="has no tool 'minus'; it has plus, fail, greet"):
         anyio.run(names, program(tmp_path, only=["minus"]))
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from pydantic import ValidationError
 
@@ -135,3 +136,15 @@ def test_two_tools_of_a_name_are_refused() -> None:
 
 def len_of(x: str) -> int:
     return len(x)
+
+
+def test_numbers_do_not_grow_for_ever() -> None:
+    async def main() -> int:
+        async with open_tools((Toolbox.parse("arithmetic"),)) as tools:
+            value, count = 9_999_999_999, 0
+            with pytest.raises(ToolError, match="too large"):
+                for count in range(30):  # noqa: B007  # told below
+                    value = await tools["mul"].call({"a": value, "b": value})
+            return count
+
+    assert anyio.run(main) < 10

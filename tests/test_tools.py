@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from tts.errors import BudgetExceeded, ConfigError, ToolError
+from tts.plans import Arguments, Call, bind
 from tts.testing import virtual_run
 from tts.threads import in_thread
 from tts.tools import Tool, tool
@@ -236,3 +237,36 @@ def test_what_a_thread_raises_comes_out() -> None:
 
     with pytest.raises(KeyError):
         anyio.run(in_thread, fail)
+
+
+def test_a_number_is_a_text_where_one_is_wanted() -> None:
+    def search(query: str, k: int | str = 1) -> str:
+        return f"{query} {k!r}"
+
+    assert Tool.of(search).check_values({"query": 300, "k": 7}) == {"query": "300", "k": 7}
+    schema = {"type": "object", "properties": {"query": {"type": "string"}}}
+    told = Tool.from_definition({"name": "search", "parameters": schema}, search)
+    assert told.check_values({"query": 1917}) == {"query": "1917"}
+    with pytest.raises(ToolError):
+        Tool.of(search).check_values({"query": True})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ({"x": [1, "a"]}, {"x": [1, "a"]}, True),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, True),
+        ({1: "a"}, {"1": "a"}, False),
+        ((1, 2), [1, 2], False),
+        (1, True, False),
+        (1, 1.0, False),
+    ],
+)
+def test_what_makes_two_calls_the_same(one: object, other: object, is_same: bool) -> None:
+    def show(x: Any) -> str:
+        return str(x)
+
+    call = Call(1, "show", Arguments((0,), (), None, False), "show(0)", 1)
+    bound = bind(call, {"show": Tool.of(show, is_pure=True)})
+    assert (bound.key({"x": one}) == bound.key({"x": other})) is is_same
+    assert bound.key({"x": object()}) is None

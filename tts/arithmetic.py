@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
-__all__ = ["calculate"]
+__all__ = ["bounded", "calculate"]
 
 Number: TypeAlias = int | float
 
@@ -94,7 +94,7 @@ class _Expression:
         while self._peek() in {"+", "-"}:
             add = self._next() == "+"
             other = self._product()
-            value = _bounded(value + other if add else value - other)
+            value = bounded(value + other if add else value - other)
         return value
 
     def _product(self) -> Number:
@@ -105,7 +105,7 @@ class _Expression:
                 value = value / 100
                 continue
             other = self._signed()
-            value = _bounded(_PRODUCTS[sign](value, other))
+            value = bounded(_PRODUCTS[sign](value, other))
         return value
 
     def _begins_value(self) -> bool:
@@ -140,7 +140,7 @@ class _Expression:
         if not token[:1].isdigit() and not token.startswith("."):
             raise ValueError(f"a number is expected, not {token or 'the end'!r}")
         digits = token.replace(",", "")
-        return _bounded(float(digits) if set(digits) & set(".eE") else int(digits))
+        return bounded(float(digits) if set(digits) & set(".eE") else int(digits))
 
     def _call(self, name: str) -> Number:
         if self._next() != "(":
@@ -151,7 +151,7 @@ class _Expression:
             arguments.append(self._sum())
         self._close()
         try:
-            return _bounded(_FUNCTIONS[name](*arguments))
+            return bounded(_FUNCTIONS[name](*arguments))
         except TypeError as error:
             raise ValueError(f"{name}: {error}") from error
 
@@ -185,10 +185,15 @@ def _power(base: Number, exponent: Number) -> Number:
         raise ValueError("the power is too large") from error
     if isinstance(value, complex):
         raise ValueError("a root of a negative number")
-    return _bounded(value)
+    return bounded(value)
 
 
-def _bounded(value: Number) -> Number:
+def bounded(value: Number) -> Number:
+    """Return a number that is not too large to go on with.
+
+    Raises:
+        ValueError: If it has more than 4,096 bits, or is not finite.
+    """
     if isinstance(value, int):
         if value.bit_length() > _MOST_BITS:
             raise ValueError("the number is too large")

@@ -8,7 +8,7 @@ from typing import Literal
 from tts.backends.base import Meter
 from tts.errors import BackendError, BackendUnavailable, BudgetExceeded
 from tts.ledger import Clock
-from tts.messages import Completion, Request
+from tts.messages import Completion, Request, ToolCall
 from tts.problem import Exhausted
 from tts.prompts import Prompt
 from tts.session import Model, Session
@@ -25,6 +25,7 @@ async def make_call(
     ticket: int,
     options: Mapping[str, object],
     ear: Callable[[str], None] | None = None,
+    on_call: Callable[[ToolCall], None] | None = None,
 ) -> Completion:
     """Ask the model that plays the prompt's role.
 
@@ -36,6 +37,7 @@ async def make_call(
         ticket: The call's place there.
         options: Settings of this call.
         ear: Hears the text as it comes.
+        on_call: Hears function calls as they come.
 
     Raises:
         BackendError: If the call failed.
@@ -43,7 +45,7 @@ async def make_call(
         ConfigError: If an option is out of range.
     """
     model, start = session.model(prompt.role), span.clock
-    meter = Meter(listener=ear)
+    meter = Meter(listener=ear, on_call=on_call)
     request = model.requests.build(prompt, _placed(options, span), session.seed, path, ticket)
     try:
         completion = await _carried(model, span, request, meter)

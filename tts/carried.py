@@ -23,6 +23,7 @@ class Adds(Protocol):
 
 
 _T = TypeVar("_T", bound=Adds)
+_Kind = TypeVar("_Kind")
 
 
 @dataclass(slots=True)
@@ -41,15 +42,23 @@ class Share(Generic[_T]):
 
 
 class Carried:
-    """Sums that outlive a problem, by key. A solver has one; strategies keep no state.
+    """What outlives a problem. A solver has one; strategies keep no state.
 
-    A problem takes a ticket when it begins. It sees what tickets up to `ticket - lag` have handed
+    Sums, by key, may decide answers, and are ordered for it: a problem takes a ticket when it begins. It sees what tickets up to `ticket - lag` have handed
     on, all of them, and waits for those; what later ones have handed on already is not looked at.
     So what it sees depends on the order in which problems begin, never on which finishes first.
+
+    What is `remembered`, such as how long a function took, may decide no answer.
     """
 
     def __init__(self) -> None:
         self._lines: dict[str, _Line[Any]] = {}
+        self._remembered: dict[type, Any] = {}
+
+    def remembered(self, kind: type[_Kind]) -> _Kind:
+        """Return the one object of this class, made when first asked for."""
+        found: _Kind = self._remembered.setdefault(kind, kind())
+        return found
 
     @asynccontextmanager
     async def join(

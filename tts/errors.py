@@ -52,6 +52,8 @@ class ConfigError(TTSError, ValueError):
         column: Column in that line, from 1, or None.
     """
 
+    retryable: ClassVar[bool] = False
+
     def __init__(
         self,
         message: str,
@@ -156,6 +158,8 @@ class BudgetExceeded(TTSError):
         spent: How much of it is spent.
         limit: How much of it was allowed.
     """
+
+    retryable: ClassVar[bool] = False
 
     def __init__(self, kind: str, *, spent: float, limit: float) -> None:
         super().__init__(

@@ -53,6 +53,10 @@ class Clock(NamedTuple):
         """Return what the chain has grown by since an earlier time on it."""
         return Clock(self.tokens - start.tokens, self.completion_tokens - start.completion_tokens)
 
+    def plus(self, more: Clock) -> Clock:
+        """Return the time after a chain of that length."""
+        return Clock(self.tokens + more.tokens, self.completion_tokens + more.completion_tokens)
+
     def after(self, meter: Meter) -> Clock:
         """Return the time after a call that used so much."""
         return Clock(

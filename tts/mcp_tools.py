@@ -115,13 +115,14 @@ class MCP(Toolbox, name="mcp"):
                 {"name": name, "description": one.description, "parameters": one.input_schema},
                 partial(_call, client, name),
                 timeout=self.timeout,
+                is_shared=_may_share(one.annotations),
             )
             for name, one in found.items()
             if not self.only or name in self.only
         )
 
 
-async def _call(client: Any, name: str, **arguments: Any) -> Any:
+async def _call(client: Any, name: str, /, **arguments: Any) -> Any:
     """Call a tool of a server; values as they are where it gives them, else its texts."""
     result = await client.call_tool(name, arguments)
     text = "\n".join(part.text for part in result.content if hasattr(part, "text"))
@@ -131,6 +132,12 @@ async def _call(client: Any, name: str, **arguments: Any) -> Any:
     if values is None:
         return text
     return values["result"] if set(values) == {"result"} else values
+
+
+def _may_share(annotations: Any) -> bool:
+    """Return whether equal calls may be made once: the server says that nothing more changes."""
+    hints = [getattr(annotations, name, None) for name in ("read_only_hint", "idempotent_hint")]
+    return any(hint is True for hint in hints)
 
 
 def _mcp() -> Any:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
 
-from tts.messages import Completion, Message
+from tts.messages import Completion, Message, ToolCall
 from tts.prompts import Prompt
 from tts.tasks import task_scope
 
-__all__ = ["Generates", "Pieces", "stream"]
+__all__ = ["Arrivals", "Generates", "Pieces", "stream"]
+
+_T = TypeVar("_T")
 
 
 class Generates(Protocol):
@@ -21,27 +23,22 @@ class Generates(Protocol):
 
     @property
     def generate(self) -> Callable[..., Awaitable[Completion]]:
-        """Ask once: a prompt, `on_token` and the options of a call."""
+        """Ask once: a prompt, `on_token`, `on_call` and the options of a call."""
         ...
 
 
-class Pieces:
-    """An iterator over the pieces of one completion's text, as they arrive.
-
-    Attributes:
-        completion: The whole answer; None until the last piece was read.
-    """
+class Arrivals(Generic[_T]):
+    """An iterator over what arrives."""
 
     def __init__(self) -> None:
-        self.completion: Completion | None = None
-        self._heard: deque[str] = deque()
+        self._heard: deque[_T] = deque()
         self._arrival = anyio.Event()
         self._is_over = False
 
-    def __aiter__(self) -> AsyncIterator[str]:
+    def __aiter__(self) -> AsyncIterator[_T]:
         return self
 
-    async def __anext__(self) -> str:
+    async def __anext__(self) -> _T:
         while not self._heard:
             if self._is_over:
                 raise StopAsyncIteration
@@ -49,15 +46,36 @@ class Pieces:
             await self._arrival.wait()
         return self._heard.popleft()
 
-    def hear(self, piece: str) -> None:
-        """Take in a piece."""
-        self._heard.append(piece)
+    def hear(self, one: _T) -> None:
+        """Take in what has arrived."""
+        self._heard.append(one)
         self._arrival.set()
 
-    def end(self, completion: Completion) -> None:
-        """Take in the whole answer: no piece comes any more."""
-        self.completion, self._is_over = completion, True
+    def end(self) -> None:
+        """Note that nothing comes any more."""
+        self._is_over = True
         self._arrival.set()
+
+
+class Pieces(Arrivals[str]):
+    """An iterator over the pieces of one completion's text, as they arrive.
+
+    Attributes:
+        calls: An iterator over its function calls, each as soon as it is complete; those that were
+            not told before the end are in the completion only.
+        completion: The whole answer; None until the last piece was read.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Arrivals[ToolCall] = Arrivals()
+        self.completion: Completion | None = None
+
+    def end_with(self, completion: Completion) -> None:
+        """Take in the whole answer: no piece comes any more."""
+        self.completion = completion
+        self.end()
+        self.calls.end()
 
 
 @asynccontextmanager
@@ -79,7 +97,9 @@ async def stream(
     pieces = Pieces()
 
     async def read() -> None:
-        pieces.end(await run.generate(prompt, on_token=pieces.hear, **options))
+        pieces.end_with(
+            await run.generate(prompt, on_token=pieces.hear, on_call=pieces.calls.hear, **options)
+        )
 
     async with task_scope() as tasks:
         tasks.start_soon(read)

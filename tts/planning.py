@@ -6,25 +6,24 @@ data: it is shown and handed on, and never read as a plan.
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeAlias
 
+from tts.branches import Branches
 from tts.errors import BackendError, PlanError, ToolError
 from tts.executed import Executed, Step, as_text
-from tts.graph import Node, TaskGraph, open_graph
-from tts.plans import Bound, Call, Item, Join, PlanReader, Problem, bind, from_tool_calls
+from tts.graph import Durations, Node, TaskGraph, open_graph
+from tts.plans import Bound, Call, Item, Join, NativeReader, PlanReader, Problem, bind
 from tts.prompts import Prompt
 from tts.run import Run
 from tts.tools import Tool
+from tts.transcripts import one_line, transcript
 
 __all__ = ["PlanForm", "Planning", "open_planning"]
 
 PlanForm: TypeAlias = Literal["written", "native"]
 """A plan is `written` as text, or made of the provider's own parallel function calls."""
-
-_LINES = re.compile(r"\s*[\r\n]+\s*")
 
 
 class Planning:
@@ -42,7 +41,10 @@ class Planning:
         self._ask = self._written if form == "written" else self._native
         self._bound: dict[int, Bound] = {}
         self._steps: dict[int, Step] = {}
+        self._made: dict[str, int] = {}
+        self._branches, self._note = Branches(), ""
         self._graph: TaskGraph
+        self._is_full = False
         self.problems: list[Problem] = []
         self.executed = Executed()
 
@@ -59,9 +61,9 @@ class Planning:
     async def follow(self, prompt: Prompt, **options: Any) -> int:
         """Ask for a plan and start its calls. One call.
 
-        Of a written plan each call starts the moment its text is complete, and the planner is told
-        to stop once its plan has ended. What it wrote before it failed is carried out; the failure
-        is a problem of the plan.
+        Each call starts the moment it is complete. The planner of a written plan is told to stop
+        once its plan has ended. What it wrote before it failed is carried out; the failure is a
+        problem of the plan.
 
         Args:
             prompt: Asks for the plan.
@@ -74,7 +76,8 @@ class Planning:
             BackendError: If the model refuses for good, so that asking again is no help.
             BudgetExceeded: If the budget does not allow the call.
         """
-        before, self.problems = self._done(), []
+        self._made = self._done()
+        before, self.problems, self._is_full = set(self._made), [], False
         known = {number: bound.call.text for number, bound in self._bound.items()}
         has_end = await self._ask(prompt, known, options)
         new = {_made(bound) for number, bound in self._bound.items() if number not in known}
@@ -87,18 +90,20 @@ class Planning:
         self, prompt: Prompt, known: Mapping[int, str], options: Mapping[str, Any]
     ) -> bool:
         """Read a plan while it streams; return whether it came to its end."""
-        reader = PlanReader(known)
+        reader = PlanReader(known, self._tools)
         try:
             async with self._run.stream(prompt, **options) as pieces:
                 async for piece in pieces:
                     self._take(reader.feed(piece))
-                    if reader.is_over:
+                    if reader.is_over or self._is_full:
                         break
                 said = pieces.completion
             self._take(reader.close(is_cut=said is not None and said.finish_reason == "length"))
         except BackendError as error:
             if not error.retryable:
                 raise
+            if reader.is_over:  # all that was needed is there
+                return reader.has_join
             self._take(reader.close(is_cut=True))
             self._refuse(Problem(0, f"the planner failed: {error}", ""))
         return reader.has_join
@@ -106,58 +111,73 @@ class Planning:
     async def _native(
         self, prompt: Prompt, known: Mapping[int, str], options: Mapping[str, Any]
     ) -> bool:
-        """Offer the functions, take the calls; return whether the model had its say."""
+        """Offer the functions, take calls as they come; return whether the model had its say."""
         tools = tuple(tool.definition for tool in self._tools.values())
+        reader = NativeReader(self.next_id, known)
         try:
-            completion = await self._run.generate(prompt, tools=tools, **options)
+            async with self._run.stream(prompt, tools=tools, **options) as pieces:
+                async for call in pieces.calls:
+                    self._take(reader.feed(call))
+                said = pieces.completion
         except BackendError as error:
             if not error.retryable:
                 raise
             self._refuse(Problem(0, f"the planner failed: {error}", ""))
             return False
-        calls = completion.tool_calls
-        if completion.finish_reason == "length" and calls:
-            calls = calls[:-1]
+        calls = said.tool_calls if said is not None else ()
+        is_cut = said is not None and said.finish_reason == "length" and bool(calls)
+        for call in calls[reader.count : len(calls) - is_cut]:
+            self._take(reader.feed(call))
+        if is_cut:
             self._refuse(Problem(0, "the calls were cut off: make fewer", ""))
-        self._take(from_tool_calls(calls, self.next_id, known))
-        return bool(completion.visible or calls)
+        return bool(calls or (said is not None and said.visible))
 
     async def settle(self) -> None:
-        """Wait until every call has come to its end."""
+        """Wait until every call has come to its end.
+
+        What they asked of models stands on the clock as if they had begun when the plan was there.
+        """
         await self._graph.settle()
+        self._run.follow(self._run.clock.plus(self._branches.settle(self._graph.executed)))
+
+    def tell(self, note: str) -> None:
+        """Let whoever watches know what happens now."""
+        self._note = note
+        if self._run.is_watched:
+            self._run.show(self._steps.values(), note)
 
     def lines(self) -> list[str]:
         """Return the calls with their results, one a line, as a model is shown them."""
-        return [
-            f"{_one_line(bound.call.text)} = {self._result(number)}"
-            for number, bound in self._bound.items()
-        ]
+        return transcript(self._bound, self._graph.outcome)
+
+    def results(self) -> dict[int, Any]:
+        """Return the results, by the places of their lines from 1; failed calls have none."""
+        found = {}
+        for place, number in enumerate(self._bound, 1):
+            outcome = self._graph.outcome(number)
+            if not isinstance(outcome, Exception):
+                found[place] = outcome
+        return found
 
     def numbered(self, *, with_results: bool = False) -> list[str]:
         """Return the calls with their numbers, by default without results."""
         told = (
-            self.lines() if with_results else [_one_line(b.call.text) for b in self._bound.values()]
+            self.lines() if with_results else [one_line(b.call.text) for b in self._bound.values()]
         )
         return [f"{number}. {text}" for number, text in zip(self._bound, told, strict=True)]
 
-    def _done(self) -> set[str]:
-        """Return the calls that need not be made again: those that have not failed."""
+    def _done(self) -> dict[str, int]:
+        """Return the calls that need not be made again, those that have not failed: the first."""
         return {
-            _made(bound)
-            for number, bound in self._bound.items()
+            _made(bound): number
+            for number, bound in reversed(self._bound.items())
             if not isinstance(self._graph.outcome(number), Exception)
         }
 
-    def _result(self, number: int) -> str:
-        result = self._graph.outcome(number)
-        if isinstance(result, ToolError):
-            return _one_line(f"error: {result.reason}")
-        if isinstance(result, Exception):
-            return _one_line(f"error: {as_text(result)}")
-        return _one_line(self._bound[number].tool.show(result))
-
     def _take(self, items: Sequence[Item]) -> None:
         for item in items:
+            if self._is_full:
+                return
             if isinstance(item, Call):
                 self._add(item)
             elif isinstance(item, Problem):
@@ -172,7 +192,8 @@ class Planning:
             if lost:
                 raise PlanError(call.line, f"${lost[0]} stands for a call that was not planned")
             if len(self._bound) >= self._most:
-                raise PlanError(call.line, f"more than {self._most} calls")
+                self._is_full = True
+                raise PlanError(call.line, f"more than {self._most} calls: make do with those")
         except PlanError as error:
             self._refuse(Problem(error.line, error.reason, f"{call.id}. {call.text}"))
             return
@@ -194,10 +215,16 @@ class Planning:
             self._run.count_parse_failure()
 
     def _node(self, bound: Bound) -> Node:
-        tool = bound.tool
+        tool, line = bound.tool, None
+        before = self._made.get(_made(bound))
+        if before is not None:  # planned again: what it does is done
+            return _again(bound, before)
+        if tool.run_as:
+            line = self._run.branch(f"call{bound.call.id}")
+            self._branches.add(bound.call.id, line)
 
         async def work(results: Mapping[int, Any]) -> Any:
-            return await self._run.call(tool, bound.filled(results))
+            return await self._run.call(tool, bound.filled(results), line)
 
         def key(results: Mapping[int, Any]) -> Hashable | None:
             try:
@@ -211,15 +238,19 @@ class Planning:
             after=bound.after,
             name=tool.name,
             text=bound.call.text,
-            lanes=tool.lanes,
+            lanes=(*tool.lanes, *self._models(tool)),
             key=key,
             is_pure=tool.is_pure,
             attempts=tool.attempts,
         )
 
+    def _models(self, tool: Tool) -> tuple[str, ...]:
+        """Return the lanes of the models that a tool asks."""
+        return tuple(dict.fromkeys(f"model:{self._run.slots(role)[0]}" for role in tool.roles))
+
     def _on_change(self, step: Step) -> None:
         self._steps[step.id] = step
-        self._run.show(self._steps.values())
+        self._run.show(self._steps.values(), self._note)
 
 
 @asynccontextmanager
@@ -242,6 +273,8 @@ async def open_planning(
     """
     planning = Planning(run, tools, most_calls, form)
     limits = {lane: tool.concurrency or 1 for tool in tools.values() for lane in tool.lanes}
+    asked = {run.slots(role) for tool in tools.values() for role in tool.roles}
+    limits |= {f"model:{name}": most for name, most in asked}
     graph: TaskGraph | None = None
     opened = run.now
     try:
@@ -250,6 +283,8 @@ async def open_planning(
             limits=limits,
             on_change=planning._on_change if run.is_watched else None,
             shown=_shown,
+            rest=run.rest,
+            durations=run.remembered(Durations),
         ) as graph:
             planning._graph = graph
             yield planning
@@ -257,6 +292,13 @@ async def open_planning(
         if graph is not None:
             planning.executed = graph.executed
             run.record("graph", opened=opened, **planning.executed.report())
+
+
+def _again(bound: Bound, before: int) -> Node:
+    async def work(results: Mapping[int, Any]) -> Any:
+        return results[before]
+
+    return Node(id=bound.call.id, work=work, after=(before,), text=bound.call.text)
 
 
 def _made(bound: Bound) -> str:
@@ -267,7 +309,3 @@ def _made(bound: Bound) -> str:
 def _shown(value: Any) -> str:
     text = as_text(value)
     return text if len(text) <= 200 else f"{text[:200]}..."
-
-
-def _one_line(text: str) -> str:
-    return _LINES.sub(" ", text)

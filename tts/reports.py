@@ -1,10 +1,12 @@
-"""What a run does beside asking models: it calls tools, tells the trace, and whoever watches."""
+"""What a run does beside asking models: it keeps what was found, and tells who watches."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+import anyio
 
 from tts.carried import Adds, Share
 from tts.errors import BudgetExceeded
@@ -12,18 +14,16 @@ from tts.executed import Step
 from tts.findings import Findings
 from tts.layers import Spending
 from tts.ledger import Clock
-from tts.problem import Exhausted
+from tts.messages import Completion
+from tts.problem import Candidate, Exhausted
 from tts.samples import Plan
 from tts.session import Session, Update
 from tts.spans import Span
-from tts.tool_calls import call_tool
-
-if TYPE_CHECKING:  # `import tts` does without it
-    from tts.tools import Tool
 
 __all__ = ["Reports"]
 
 _T = TypeVar("_T", bound=Adds)
+_Kind = TypeVar("_Kind")
 
 
 class Reports:
@@ -47,14 +47,59 @@ class Reports:
         """True once the budget has refused or ended a call: what came since may be incomplete."""
         return self._session.exhausted is not None
 
-    async def call(self, tool: Tool, arguments: Mapping[str, Any]) -> Any:
-        """Call a tool within its time limit; the budget's end ends it too. No model call.
+    def slots(self, role: str) -> tuple[str, int]:
+        """Return the name of the model that plays a role, and the calls it lets through at once."""
+        return self._session.name_of(role), self._session.model(role).concurrency
+
+    def branch(self, name: str) -> Span:
+        """Return a line of calls that starts here, for work that runs beside other work.
+
+        Args:
+            name: Its place here, which decides the seeds of its calls.
+        """
+        return self._line.fork(f"{self._line.path}/{name}")
+
+    def propose(self, completion: Completion, *, ticket: int) -> Candidate:
+        """Keep a text that several calls have written as a candidate. No call.
+
+        Args:
+            completion: The whole text; cut off, if its `finish_reason` is `length`.
+            ticket: Its place among the candidates of its kind.
+        """
+        return self._findings.remember(self._findings.read(ticket, completion), self._line.path)
+
+    def count_parse_failure(self) -> None:
+        """Count a judgement or plan that could not be read."""
+        self._findings.parse_failures += 1
+
+    def note(self, **values: float) -> None:
+        """Keep what a strategy measured on its way: for `Solution.notes` and the trace."""
+        self._findings.notes.update(values)
+        self._session.trace.write("note", span=self._line.path, values=values)
+
+    def remembered(self, kind: type[_Kind]) -> _Kind:
+        """Return the object of this class that a solver's runs share, made when first asked for.
+
+        What it holds may decide when something is done, and no answer; `carried` is for that.
+        """
+        return self._session.carried.remembered(kind)
+
+    async def rest(self, seconds: float) -> None:
+        """Wait, no longer than the budget lasts.
 
         Raises:
-            BudgetExceeded: If the budget ended before there was a result.
-            ToolError: If the arguments do not fit, the tool failed, or it took too long.
+            BudgetExceeded: If it ended.
         """
-        return await call_tool(self._session, self._line.path, tool, arguments)
+        account = self._session.account
+        scope = account.open_scope(seconds)
+        try:
+            if account.ended_by is None:
+                with scope:
+                    await anyio.sleep_forever()
+        finally:
+            account.close_scope(scope)
+        if account.ended_by is not None:
+            raise account.refusal(Spending())
 
     @property
     def now(self) -> float:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
-from contextvars import ContextVar
 from functools import partial
 from random import Random
-from typing import Any, Literal, Protocol, TypeVar, Unpack, overload
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, Unpack, overload
 
 import anyio
 
@@ -19,7 +18,7 @@ from tts.draws import Drawing
 from tts.errors import BackendError, BudgetExceeded, NoQuorum
 from tts.findings import Findings
 from tts.ledger import Ledger
-from tts.messages import Completion, Message, Request
+from tts.messages import Completion, Message, Request, ToolCall
 from tts.pieces import stream
 from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt, Prompts
@@ -27,16 +26,16 @@ from tts.reports import Reports
 from tts.requests import as_prompt, as_prompts
 from tts.samples import Plan, Samples
 from tts.session import CallOptions, Options, Session
-from tts.spans import Span
+from tts.spans import Span, current, standing
 from tts.stopping import StoppingRule
 from tts.tasks import for_each
+from tts.tool_calls import call
 from tts.votes import Tally, count
 
 __all__ = ["Run", "Solves"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-_here: ContextVar[Span | None] = ContextVar("span", default=None)
 
 
 class Solves(Protocol):
@@ -63,6 +62,9 @@ class Run(Reports):
     so both costs are right without help from the strategy.
     """
 
+    is_given_to_tools: ClassVar[bool] = True
+    """A tool's parameter of this type is filled with the run, and the model does not see it."""
+
     def __init__(self, session: Session, problem: Problem, prompts: Prompts, span: Span) -> None:
         super().__init__(session, span, Findings(problem))
         self.problem = problem
@@ -75,9 +77,8 @@ class Run(Reports):
 
     @property
     def _line(self) -> Span:
-        """The span of the current task; another solve's span is none of ours."""
-        here = _here.get()
-        return here if here is not None and here.root is self._span.root else self._span
+        """The span of the current task."""
+        return current(self._span)
 
     def capabilities(self, role: str) -> Capabilities:
         """Return what the model that plays a role can do."""
@@ -99,21 +100,13 @@ class Run(Reports):
         """
         return self._prompts.render(role, **variables)
 
-    def count_parse_failure(self) -> None:
-        """Count a judgement or plan that could not be read."""
-        self._findings.parse_failures += 1
-
-    def note(self, **values: float) -> None:
-        """Keep what a strategy measured on its way: for `Solution.notes` and the trace."""
-        self._findings.notes.update(values)
-        self._session.trace.write("note", span=self._line.path, values=values)
-
     async def generate(
         self,
         prompt: str | Prompt | Sequence[Message],
         *,
         role: str = "",
         on_token: Callable[[str], None] | None = None,
+        on_call: Callable[[ToolCall], None] | None = None,
         **options: Unpack[CallOptions],
     ) -> Completion:
         """Ask the model that plays the prompt's role. One call.
@@ -122,6 +115,8 @@ class Run(Reports):
             prompt: A rendered prompt, a text, or a conversation.
             role: Replaces the prompt's role (default `solve`).
             on_token: Called with each piece of the text as it comes; what it raises ends the call.
+            on_call: Called with function calls, in order, as soon as the arguments of each are
+                complete. Those that it is not told of are in the completion all the same.
             options: Settings of this call.
 
         Raises:
@@ -131,13 +126,16 @@ class Run(Reports):
         """
         span = self._line
         asked, ticket = as_prompt(prompt, role), span.take_ticket()
-        return await make_call(self._session, span, asked, span.path, ticket, options, on_token)
+        return await make_call(
+            self._session, span, asked, span.path, ticket, options, on_token, on_call
+        )
 
     stream = stream
     extend = extend
     score = score
     count = count
     flow = flow
+    call = call
 
     async def candidate(
         self,
@@ -151,15 +149,6 @@ class Run(Reports):
         asked, ticket = as_prompt(prompt, role), span.take_ticket()
         completion = await make_call(self._session, span, asked, span.path, ticket, options)
         return self._findings.remember(self._findings.read(ticket, completion), span.path)
-
-    def propose(self, completion: Completion, *, ticket: int) -> Candidate:
-        """Keep a text that several calls have written as a candidate. No call.
-
-        Args:
-            completion: The whole text; cut off, if its `finish_reason` is `length`.
-            ticket: Its place among the candidates of its kind.
-        """
-        return self._findings.remember(self._findings.read(ticket, completion), self._line.path)
 
     def priority(self, priority: int) -> AbstractContextManager[None]:
         """Let calls made in this block, and in work that starts in it, go first where calls wait.
@@ -220,11 +209,10 @@ class Run(Reports):
         span = parent.fork(parent.name_fork("solve"), ledger)
         child = Run(session, problem or self.problem, strategy.prompts(session.overrides), span)
         start, before = session.trace.now, span.clock
-        token = _here.set(span)
         try:
-            solution = await child._attempt(strategy)
+            with standing(span):
+                solution = await child._attempt(strategy)
         finally:
-            _here.reset(token)
             parent.join(span.clock)
             self._findings.adopt(child._findings)
             self._write_span(span.path, start, span.clock.since(before))
@@ -293,11 +281,11 @@ class Run(Reports):
     async def _within(
         self, span: Span, work: Callable[[], Awaitable[_R]], failures: Literal["raise", "skip"]
     ) -> _R | None:
-        """Work in a span of its own; the task ends with it."""
-        _here.set(span)
+        """Work in a span of its own."""
         start, before = self._session.trace.now, span.clock
         try:
-            return await work()
+            with standing(span):
+                return await work()
         except (BackendError, BudgetExceeded):
             if failures == "raise":
                 raise

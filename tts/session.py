@@ -101,6 +101,10 @@ class Session:
     def __post_init__(self) -> None:
         self._first = next(iter(self.models.values()))
 
+    def name_of(self, role: str) -> str:
+        """Return the name of the model that plays a role."""
+        return self.roles.get(role) or next(iter(self.models))
+
     def model(self, role: str) -> Model:
         """Return the model that plays a role."""
         name = self.roles.get(role)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from random import Random
 
 from tts.ledger import Clock, Ledger
 
-__all__ = ["Span", "seed_of"]
+__all__ = ["Span", "current", "seed_of", "standing"]
 
 
 def seed_of(seed: int, path: str, ticket: int) -> int:
@@ -81,3 +82,22 @@ class Span:
     def rng(self) -> Random:
         """A generator of this span's own: the same in every replay."""
         return Random(seed_of(self.seed, self.path, -1))
+
+
+_here: ContextVar[Span | None] = ContextVar("span", default=None)
+
+
+def current(own: Span) -> Span:
+    """Return the span where the present task stands; where that is another solve's, the own one."""
+    here = _here.get()
+    return here if here is not None and here.root is own.root else own
+
+
+@contextmanager
+def standing(span: Span) -> Iterator[None]:
+    """Let the task, and what starts in it, stand there in this block."""
+    token = _here.set(span)
+    try:
+        yield
+    finally:
+        _here.reset(token)

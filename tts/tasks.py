@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -12,7 +13,7 @@ from anyio.abc import TaskGroup
 
 from tts.errors import TTSError
 
-__all__ = ["first_error", "for_each", "is_in_event_loop", "task_scope"]
+__all__ = ["first_error", "for_each", "is_cancelled", "is_in_event_loop", "task_scope"]
 
 _T = TypeVar("_T")
 
@@ -59,6 +60,14 @@ async def for_each(
         async with anyio.create_task_group() as tasks:
             for item in items:
                 tasks.start_soon(function, item)
+
+
+def is_cancelled() -> bool:
+    """Return whether the present task is cancelled from outside.
+
+    If not, a cancellation that comes up was made within: of a future that was waited for, say.
+    """
+    return anyio.current_effective_deadline() == -math.inf
 
 
 def is_in_event_loop() -> bool:

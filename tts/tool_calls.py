@@ -1,52 +1,125 @@
-"""One call of a tool in a run: within its time limit and the budget's, and in the trace."""
+"""Calls of tools in a run: within their time limits and the budget's, and in the trace."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+
+import anyio
 
 from tts.errors import ToolError
 from tts.layers import Spending
 from tts.problem import Exhausted
 from tts.session import Session
+from tts.spans import Span, standing
 
 if TYPE_CHECKING:  # `import tts` does without it
     from tts.tools import Tool
 
-__all__ = ["call_tool"]
+__all__ = ["Turns", "call"]
+
+_held: ContextVar[frozenset[int]] = ContextVar("tools under way", default=frozenset())
 
 
-async def call_tool(session: Session, path: str, tool: Tool, arguments: Mapping[str, Any]) -> Any:
-    """Call a tool.
+async def call(
+    run: Any,  # a Run, which stands above: this is a method of it
+    tool: Tool,
+    arguments: Mapping[str, Any],
+    line: Span | None = None,
+) -> Any:
+    """Call a tool within its time limit; the budget's end ends it too.
+
+    A tool that asks models gets a run that is a part of this one: budget, permits, trace and
+    accounts are the same, and the candidates it draws are none of this problem's.
 
     Args:
-        session: Whose budget's end cancels the call, and whose trace hears of it.
-        path: Where in the run the call stands.
+        run: Whose call it is.
         tool: What is called.
         arguments: By name.
+        line: From `run.branch`, where calls run side by side; None goes on where the run stands.
 
     Raises:
+        BackendError: If a call of a model failed in it.
         BudgetExceeded: If the budget ended before there was a result.
         ToolError: If the arguments do not fit, the tool failed, or it took too long.
     """
-    account, trace = session.account, session.trace
-    start, outcome = trace.now, "cancelled"
-    scope = account.open_scope(tool.timeout)
+    span = line or run._line
+    if not tool.run_as:
+        return await _called(run._session, span.path, tool, arguments)
+    inner = type(run)(run._session, run.problem, run._prompts, span)
+    start, before = run.now, span.clock
+    try:
+        with standing(span):
+            return await _called(run._session, span.path, tool, arguments, inner)
+    finally:
+        run._findings.parse_failures += inner._findings.parse_failures
+        if line is not None:
+            run._write_span(span.path, start, span.clock.since(before))
+
+
+class Turns:
+    """How many calls of each tool are under way, over all problems that a solver solves."""
+
+    def __init__(self) -> None:
+        self._places: dict[int, tuple[Callable[..., Any], anyio.Semaphore]] = {}
+
+    @asynccontextmanager
+    async def take(self, tool: Tool) -> AsyncIterator[None]:
+        """Wait for one of the tool's places and keep it in the block.
+
+        A call within a call of the same tool shares its place: it would wait for itself.
+        """
+        held, key = _held.get(), id(tool.function)  # a function need not be hashable
+        if tool.concurrency is None or key in held:
+            yield
+            return
+        if key not in self._places:
+            self._places[key] = (tool.function, anyio.Semaphore(tool.concurrency))
+        async with self._places[key][1]:
+            token = _held.set(held | {key})
+            try:
+                yield
+            finally:
+                _held.reset(token)
+
+
+async def _called(
+    session: Session, path: str, tool: Tool, arguments: Mapping[str, Any], run: object = None
+) -> Any:
+    """Call a tool under the eyes of the session's account and trace."""
+    account, turns = session.account, session.memory.setdefault(Turns, Turns())
+    scope = account.open_scope(None)
     try:
         if account.ended_by is None:
             with scope:
-                result = await tool.call(arguments)
-                outcome = "ok"
-                return result
-        if account.ended_by is not None:
-            refused = account.refusal(Spending())
-            session.exhausted = session.exhausted or Exhausted.by(refused)
-            raise refused
+                async with turns.take(tool):
+                    return await _timed(session, path, tool, arguments, run)
+        refused = account.refusal(Spending())
+        session.exhausted = session.exhausted or Exhausted.by(refused)
+        raise refused
+    finally:
+        account.close_scope(scope)
+
+
+async def _timed(
+    session: Session, path: str, tool: Tool, arguments: Mapping[str, Any], run: object
+) -> Any:
+    """Call a tool for no longer than it may take."""
+    trace, outcome = session.trace, "cancelled"
+    start = trace.now
+    try:
+        with anyio.move_on_after(tool.timeout):
+            result = await tool.call(arguments, run)
+            outcome = "ok"
+            return result
         outcome = "timeout"
-        raise ToolError(tool.name, f"no result in {tool.timeout:g} s", is_timeout=True)
+        # A plain function goes on in its thread: a second one beside it is what nobody asked for.
+        late = f"no result in {tool.timeout:g} s"
+        raise ToolError(tool.name, late, retryable=tool.is_async, is_timeout=True)
     except ToolError as error:
         outcome = "timeout" if error.is_timeout else "failed"
         raise
     finally:
-        account.close_scope(scope)
         trace.write("tool", span=path, tool=tool.name, start=start, end=trace.now, outcome=outcome)

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, get_type_hints
 
-from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from tts.errors import ConfigError
 
-__all__ = ["Parameter", "from_schema", "from_signature"]
+__all__ = ["Parameter", "from_schema", "from_signature", "run_parameter"]
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -74,10 +74,12 @@ class _Typed(Parameter):
 
     @cached_property
     def _adapter(self) -> TypeAdapter[Any]:
+        # A class of the user's is checked by isinstance; a film may be called 300.
+        config = ConfigDict(arbitrary_types_allowed=True, coerce_numbers_to_str=True)
         try:
+            return TypeAdapter(self._annotation, config=config)
+        except PydanticUserError:  # a model has a configuration of its own
             return TypeAdapter(self._annotation)
-        except PydanticSchemaGenerationError:  # a class of the user's: checked by isinstance
-            return TypeAdapter(self._annotation, config={"arbitrary_types_allowed": True})
 
     @property
     def schema(self) -> Mapping[str, Any]:
@@ -108,6 +110,8 @@ class _Described(Parameter):
         return self._schema
 
     def check(self, value: Any) -> Any:
+        if self.kind == "string" and type(value) in {int, float}:
+            value = str(value)
         _check(value, self._schema)
         return value
 
@@ -162,7 +166,21 @@ def from_signature(name: str, function: Callable[..., Any]) -> tuple[Parameter, 
     return tuple(
         _Typed(one.name, hints.get(one.name, Any), one.default)
         for one in signature.parameters.values()
+        if not _is_run(hints.get(one.name))
     )
+
+
+def run_parameter(function: Callable[..., Any]) -> str:
+    """Return the name of the parameter that takes the run; empty if there is none."""
+    try:
+        hints = get_type_hints(function)
+    except (NameError, TypeError, ValueError):  # an object of another kind, or a name unknown here
+        return ""
+    return next((name for name, hint in hints.items() if _is_run(hint)), "")
+
+
+def _is_run(annotation: object) -> bool:
+    return isinstance(annotation, type) and getattr(annotation, "is_given_to_tools", False)
 
 
 def from_schema(name: str, schema: Mapping[str, Any]) -> tuple[Parameter, ...]:

@@ -22,7 +22,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, PrivateAttr, field_serializer, field_validator
 
-from tts.arithmetic import calculate
+from tts.arithmetic import bounded, calculate
 from tts.errors import ConfigError
 from tts.registry import Component, mistake
 from tts.tools import Tool
@@ -82,6 +82,10 @@ class Toolbox(Component, group="tts.tools", label="toolbox"):
             ConfigError: If they cannot be reached.
         """
 
+    def roles(self) -> tuple[str, ...]:
+        """Return the roles in which its tools ask models."""
+        return ()
+
     @classmethod
     def parse(cls, value: object) -> Self:
         """Return the toolbox that a name, a mapping, a tool or a function stands for.
@@ -106,6 +110,10 @@ class GivenTool(Toolbox, name="given"):
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
+    def roles(self) -> tuple[str, ...]:
+        """Return the roles in which the tool asks models."""
+        return self.tool.roles
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Sequence[Tool]]:
         """Yield the tool."""
@@ -117,19 +125,19 @@ class GivenTool(Toolbox, name="given"):
 
 
 def _add(a: int | float, b: int | float) -> int | float:
-    return a + b
+    return bounded(a + b)
 
 
 def _sub(a: int | float, b: int | float) -> int | float:
-    return a - b
+    return bounded(a - b)
 
 
 def _mul(a: int | float, b: int | float) -> int | float:
-    return a * b
+    return bounded(bounded(a) * bounded(b))
 
 
 class Arithmetic(Toolbox, name="arithmetic"):
-    """The functions add, sub and mul of two numbers, exact on whole numbers."""
+    """The functions add, sub and mul of two numbers, exact on whole numbers of up to 4,096 bits."""
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Sequence[Tool]]:
@@ -210,6 +218,10 @@ class Python(Toolbox, name="python"):
             self._tool = _imported(check_allowed(self.path))
         except ConfigError as error:
             raise mistake(Python, ("path",), error.message, self.path) from error
+
+    def roles(self) -> tuple[str, ...]:
+        """Return the roles in which the function asks models."""
+        return () if self._tool is None else self._tool.roles
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Sequence[Tool]]:

@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, overload
 
+from anyio import get_cancelled_exc_class
+
 from tts.errors import ConfigError, ToolError, TTSError
 from tts.executed import as_text
+from tts.tasks import is_cancelled
 from tts.threads import in_thread
-from tts.tool_parameters import Parameter, from_schema, from_signature
+from tts.tool_parameters import Parameter, from_schema, from_signature, run_parameter
 
 __all__ = ["Tool", "tool"]
 
@@ -34,10 +37,16 @@ class Tool:
         is_pure: Same arguments, same result: a call that was made is not made again.
         is_shared: Equal calls under way at once are made once.
         is_quick: A plain function that returns at once, and needs no thread.
-        timeout: Seconds that a call may take.
+        timeout: Seconds that a call may take. A plain function that is late is left behind in its
+            thread: it is not tried again, and counts no more for `concurrency`.
         attempts: Most times that a failing call is made.
-        concurrency: Most calls under way at once; None is no limit of its own.
+        concurrency: Most calls under way at once, of all problems that a solver solves; None is no
+            limit of its own.
         longest: Most characters of a result that a model is shown.
+        roles: The roles in which it asks models: a pipeline may assign them, and as many calls of
+            the tool run at once as the model of each lets through.
+        run_as: The parameter that gets the run, to ask models with; of a function that has one of
+            type `Run` it is found.
     """
 
     name: str
@@ -52,6 +61,8 @@ class Tool:
     attempts: int = 1
     concurrency: int | None = None
     longest: int = 2000
+    roles: tuple[str, ...] = ()
+    run_as: str = ""
     _by_name: dict[str, Parameter] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -61,6 +72,12 @@ class Tool:
             )
         if self.timeout <= 0 or self.attempts < 1 or self.longest < 1:
             raise ConfigError(f"{self.name}: timeout, attempts and longest must be positive")
+        if not self.run_as:
+            object.__setattr__(self, "run_as", run_parameter(self.function))
+        if self.run_as and not self.is_async:
+            raise ConfigError(f"{self.name} takes a run, so it must be an async def: asking waits")
+        if self.run_as and not self.roles:
+            object.__setattr__(self, "roles", ("solve",))
         object.__setattr__(self, "_by_name", {one.name: one for one in self.parameters})
 
     @classmethod
@@ -137,6 +154,11 @@ class Tool:
         """The limits of a graph under which it runs."""
         return () if self.concurrency is None else (f"tool:{self.name}",)
 
+    @property
+    def is_async(self) -> bool:
+        """True if a call that is cancelled really ends."""
+        return inspect.iscoroutinefunction(self.function)
+
     def check_names(self, arguments: Iterable[str]) -> None:
         """Make sure that these are arguments, and enough of them.
 
@@ -167,23 +189,33 @@ class Tool:
                 raise self._refusal(f"{name}: {error}") from error
         return checked
 
-    async def call(self, arguments: Mapping[str, Any]) -> Any:
+    async def call(self, arguments: Mapping[str, Any], run: object = None) -> Any:
         """Check the arguments and call the function. The time limit is the caller's to keep.
+
+        Args:
+            arguments: By name.
+            run: What a tool that asks models asks.
 
         Raises:
             ToolError: If the arguments do not fit, or the function raised something.
         """
         self.check_names(arguments)
         checked = self.check_values(arguments)
+        if self.run_as:
+            checked[self.run_as] = run
         try:
-            if self.is_quick or inspect.iscoroutinefunction(self.function):
+            if self.is_quick or self.is_async:
                 result = self.function(**checked)
             else:
                 result = await in_thread(partial(self.function, **checked), self.name)
             return await result if inspect.isawaitable(result) else result
         except TTSError:
             raise
-        except Exception as error:  # a user's code: whatever it raises is this call's result
+        except get_cancelled_exc_class() as error:
+            if is_cancelled():
+                raise
+            raise ToolError(self.name, "it was cancelled from within") from error
+        except (Exception, SystemExit) as error:  # a user's code: this is the call's result
             reason = " ".join(f"{type(error).__name__}: {as_text(error)}".split())
             raise ToolError(self.name, reason[:_LONGEST_REASON]) from error
 

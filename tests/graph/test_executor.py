@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -364,3 +365,92 @@ def test_values_and_errors_without_a_text_cost_nothing() -> None:
 
     done = play(build)
     assert (done.steps[0].error, done.steps[1].result) == ("<Mute>", "<Mute>")
+
+
+def test_all_who_wait_for_the_end_hear_of_it() -> None:
+    async def main() -> list[str]:
+        heard: list[str] = []
+        async with open_graph() as graph, anyio.create_task_group() as tasks:
+
+            async def wait(name: str) -> None:
+                await graph.settle()
+                heard.append(name)
+
+            graph.add(Node(id=1, work=_sleeping(1.0)))
+            tasks.start_soon(wait, "a")
+            tasks.start_soon(wait, "b")
+            await graph.settle()
+            graph.add(Node(id=2, work=_sleeping(1.0)))
+            tasks.start_soon(wait, "c")
+        return sorted(heard)
+
+    assert virtual_run(main) == ["a", "b", "c"]
+
+
+def _sleeping(seconds: float) -> Any:
+    async def work(inputs: Any) -> None:
+        await anyio.sleep(seconds)
+
+    return work
+
+
+def test_work_that_cancels_itself_fails_and_nothing_else_does() -> None:
+    async def main() -> Any:
+        async def cancels(inputs: Any) -> None:
+            inner = asyncio.ensure_future(asyncio.sleep(10))
+            asyncio.get_running_loop().call_later(0.1, inner.cancel)
+            await inner
+
+        async with open_graph() as graph:
+            graph.add(Node(id=1, work=cancels))
+            graph.add(Node(id=2, work=_sleeping(1.0)))
+            await graph.settle()
+        return graph.executed
+
+    executed = virtual_run(main)
+    assert [step.state for step in executed.steps] == ["failed", "succeeded"]
+    assert "cancelled from within" in executed.steps[0].error
+
+
+def test_a_key_that_cannot_be_told_fails_its_node_alone() -> None:
+    async def main() -> Any:
+        def key(inputs: Any) -> Any:
+            raise TypeError("unhashable")
+
+        async with open_graph() as graph:
+            graph.add(Node(id=1, work=_sleeping(1.0), key=key))
+            graph.add(Node(id=2, work=_sleeping(1.0)))
+            await graph.settle()
+        return graph.executed
+
+    assert [step.state for step in virtual_run(main).steps] == ["failed", "succeeded"]
+
+
+def test_work_that_is_shared_goes_as_early_as_the_longest_chain_behind_it() -> None:
+    async def main() -> Executed:
+        same: Callable[[Any], Any] = lambda inputs: "same"  # noqa: E731  # a key
+        async with open_graph(slots=1) as graph:
+            graph.add(Node(id=0, work=_sleeping(1.0), duration=1.0))
+            await anyio.sleep(0.5)
+            graph.add(Node(id=1, work=_sleeping(2.0), duration=2.0, key=same))
+            graph.add(Node(id=2, work=_sleeping(5.0), duration=5.0))
+            graph.add(Node(id=3, work=_sleeping(2.0), duration=2.0, key=same))
+            graph.add(Node(id=4, work=_sleeping(9.0), duration=9.0, after=(3,)))
+            await graph.settle()
+        return graph.executed
+
+    started = {step.id: step.started for step in virtual_run(main).steps}
+    assert (started[1], started[4], started[2]) == (1.0, 3.0, 12.0)
+
+
+def test_waiting_for_a_lane_is_no_overhead() -> None:
+    async def main() -> Executed:
+        async with open_graph(slots=16, limits={"one": 1}) as graph:
+            for number in range(4):
+                graph.add(Node(id=number, work=_sleeping(1.0), lanes=("one",)))
+            await graph.settle()
+        return graph.executed
+
+    executed = virtual_run(main)
+    assert (executed.makespan, executed.lower_bound, executed.overhead) == (4.0, 4.0, 0.0)
+    assert executed.report()["limits"] == {"one": 1}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
@@ -86,3 +87,20 @@ def test_closing_it_closes_the_work() -> None:
     next(watched)
     watched.close()
     assert closed == [True]
+
+
+def test_context_variables_stay_within() -> None:
+    here: ContextVar[str] = ContextVar("here", default="clean")
+
+    async def main() -> list[str]:
+        seen: list[str] = []
+
+        async def work() -> None:
+            here.set("dirty")
+            await anyio.lowlevel.checkpoint()
+            seen.append(here.get())
+
+        await Watched(work(), lambda seconds: None)
+        return [*seen, here.get()]
+
+    assert anyio.run(main) == ["dirty", "clean"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tts.messages import ToolCall
-from tts.plans import Call, PlanReader, Problem, Ref, Template, from_tool_calls
+from tts.plans import Call, NativeReader, PlanReader, Problem, Ref, Template
 
 VALUES = st.recursive(
     st.none()
@@ -24,7 +24,12 @@ VALUES = st.recursive(
 
 def called(*arguments: Any, first: int = 1, known: set[int] | None = None) -> list[Any]:
     calls = [ToolCall(name="f", arguments=json.dumps(each)) for each in arguments]
-    return from_tool_calls(calls, first, known or set())
+    return read(calls, first, known or set())
+
+
+def read(calls: list[ToolCall], first: int, known: set[int]) -> list[Any]:
+    reader = NativeReader(first, known)
+    return [item for call in calls for item in reader.feed(call)]
 
 
 def named(call: Any) -> dict[str, Any]:
@@ -44,22 +49,29 @@ def test_a_text_may_refer_to_an_earlier_call_of_this_or_an_earlier_round() -> No
     assert named(second)["c"] == [Template(("up to ", Ref(1, ("size",), "${1.size}"), ""))]
 
 
-@pytest.mark.parametrize("text", ["$5 million", "$7", "costs $2"])
+@pytest.mark.parametrize("text", ["$5 million", "$7.50", "costs $2"])
 def test_money_and_calls_to_come_are_no_references(text: str) -> None:
     assert named(called({"a": text})[0]) == {"a": text}
 
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
-    [("{", "no JSON"), ("[1]", "no JSON object"), ('{"a": "${9}"}', "stands for no earlier call")],
+    [
+        ("{", "no JSON"),
+        ("[1]", "no JSON object"),
+        ('{"a": "${9}"}', "stands for no earlier call"),
+        ('{"a": ["$7"]}', "$7 stands for no earlier call"),
+        ('{"a": "${1[-1]}"}', "stands for no earlier call"),
+        ('{"a": ' + "[" * 500 + "]" * 500 + "}", "nested too deeply"),
+    ],
 )
 def test_what_is_no_call_is_told(arguments: str, reason: str) -> None:
-    problem, good = from_tool_calls(
+    problem, good = read(
         [ToolCall(name="f", arguments=arguments), ToolCall(name="f", arguments="")], 1, set()
     )
     assert isinstance(problem, Problem)
     assert reason in problem.reason
-    assert (good.id, named(good)) == (2, {})  # type: ignore[union-attr]  # a call
+    assert (good.id, named(good)) == (2, {})
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("ab"), VALUES), max_size=4))
@@ -74,3 +86,9 @@ def test_both_forms_say_the_same(arguments: dict[str, Any]) -> None:
     [written] = reader.feed(f"2. {native.text}\n")
     assert isinstance(written, Call)
     assert written.arguments.keywords == native.arguments.keywords
+
+
+def test_what_refers_to_a_call_that_could_not_be_read_is_none_either() -> None:
+    first, second = called({"a": "$9"}, {"a": "sum $1 and 3"})
+    assert isinstance(first, Problem)
+    assert second.reason == "$1 stands for no earlier call"

@@ -130,6 +130,8 @@ def test_a_call_that_was_cut_off_is_not_made() -> None:
         ("2. f(${1})", "no earlier call"),
         ("2. f($1)", "no earlier call"),
         ("1. f($1)", "no earlier call"),
+        ('1. f(0)\n2. f("${1[-1]}")', "no earlier call"),
+        ("1. f(0)\n2. f(${1.a-b})", "no earlier call"),
     ],
 )
 def test_what_cannot_be_carried_out_says_why(text: str, reason: str) -> None:
@@ -173,7 +175,13 @@ def text_of(value: object) -> object:
         ('"costs $5 million"', "costs $5 million"),
         ('"costs $5"', "costs <5>"),
         ('"costs $10"', "costs $10"),
-        ('"$1.50 or $5,000 or $5%"', "$1.50 or $5,000 or $5%"),
+        ('"$1.50 or $5,000 or $5m"', "$1.50 or $5,000 or $5m"),
+        ('"$5% of $1 m"', "<5>% of <1> m"),
+        ("$7 million", "$7 million"),
+        ('"""print(1, "2")"""', 'print(1, "2")'),
+        ("'''a\nb'''", "a\nb"),
+        ('""', ""),
+        ('["", """)"""]', ["", ")"]),
         ('"$$1"', "$1"),
         ('"${1}0"', "<1>0"),
         ("In Cold Blood", "In Cold Blood"),
@@ -211,3 +219,80 @@ def test_deep_nesting_is_plain_text(opening: str) -> None:
     argument = opening * 500 + "1" + closing * 500
     [call] = calls(f"1. f({argument})")
     assert call.arguments.is_plain
+
+
+PIECES = [
+    "1. f(", ")", "\n", "2. g(", "$1", "${1", "[", "]", "{", "}", "'", '"', ",", ":", "=", "1_",
+    "9" * 5000, "0", ".5", "e9", "-", "join", "Thought:", "`", "```", "<think>", " ", "x", "[0]",
+    ".a", "(",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=40))
+def test_no_plan_however_garbled_breaks_the_reader(pieces: list[str]) -> None:
+    text = "1. f(0)\n" + "".join(pieces)
+    assert read(text) == read(*pieces_of(text, 7))
+
+
+def pieces_of(text: str, size: int) -> list[str]:
+    return [text[at : at + size] for at in range(0, len(text), size)]
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "1_",
+        "1__0",
+        "1_.5",
+        "{([1],2): 3}",
+        "$" + "1" * 5000,
+        "${1[" + "9" * 5000 + "]}",
+        '"${1' + "0" * 5000 + '}"',
+    ],
+)
+def test_what_is_almost_a_value_is_plain_text(argument: str) -> None:
+    [*_, call] = calls(f"1. f(0)\n2. g({argument})")
+    assert call.arguments.is_plain or "$" in argument
+
+
+LONG = 100_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1. f(\n" + "(" * LONG,
+        "Thought: a" + " " * LONG + "b",
+        "join" + " " * LONG + "x",
+        "```" + " " * LONG + "a b",
+        "f(" + ")" * LONG + "`" * LONG + "x",
+        "1." + " " * LONG + "f(1)",
+        "1. f('" + "${1['" * (LONG // 5),
+        "1. f(" + "$1 " * (LONG // 3) + ")",
+        "\n" * LONG + "1. f(1)",
+    ],
+    ids=range(9),
+)
+def test_long_texts_take_no_longer_than_their_length(text: str) -> None:
+    read(text)  # were it the square of it, this would not end today
+
+
+def test_what_refers_to_a_call_that_was_refused_is_refused_too() -> None:
+    reasons = [problem.reason for problem in fatal('1. f($9)\n2. g("sum $1 and 3")')]
+    assert reasons == ["$9 stands for no earlier call", "$1 stands for no earlier call"]
+    assert written('1. f($9)\n1. f(0)\n2. g("sum $1 and 3")') == ["1. f(0)", '2. g("sum $1 and 3")']
+
+
+def test_a_list_within_a_text_is_no_call_of_a_tool_that_there_is() -> None:
+    text = '1. write("List:\n2. mix(flour)\n3. bake")\n4. join()'
+    reader = PlanReader(tools={"write"})
+    call, join = reader.feed(text)
+    assert isinstance(call, Call)
+    assert call.arguments.positional == ("List:\n2. mix(flour)\n3. bake",)
+    assert isinstance(join, Join)
+
+
+def test_a_line_that_names_a_tool_is_no_remark() -> None:
+    reader = PlanReader(tools={"f"})
+    items = [item for item in reader.feed("Step 1: f(1)\nof g(1)\n") if isinstance(item, Problem)]
+    assert [item.is_fatal for item in items] == [True, False]

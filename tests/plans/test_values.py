@@ -22,7 +22,9 @@ def test_no_result_is_ever_read_as_a_reference(result: str) -> None:
 
 @given(result=st.one_of(st.integers(), st.lists(st.integers()), st.none(), st.booleans()))
 def test_a_reference_alone_hands_the_object_on(result: object) -> None:
-    assert filled("$1", {1: result}) is result
+    assert filled("$1", {1: result}) == result
+    other = object()
+    assert filled("$1", {1: [other]})[0] is other
     assert filled("[{'k': $1}]", {1: result}) == [{"k": result}]
 
 
@@ -63,3 +65,8 @@ def test_references_are_found_wherever_they_stand() -> None:
     value = read_arguments("{'a': [$1, \"x $2\"], $3: ($4,)}", range(1, 5)).positional[0]
     assert [ref.id for ref in refs(value)] == [1, 2, 3, 4]
     assert list(refs(Template(("a", Ref(1, (), "$1"))))) == [Ref(1, (), "$1")]
+
+
+def test_a_result_that_cannot_be_a_key_says_so() -> None:
+    with pytest.raises(LookupError, match="list cannot be a key"):
+        filled("{$1: 2}", {1: [1]})

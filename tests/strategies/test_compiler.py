@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from typing import Any
 
 import anyio
@@ -11,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tts
-from tests.strategies.test_failure_rows import play
-from tts import Budget, Solution, Trace, Update
+from tests.strategies.test_failure_rows import Hands, play
+from tts import Budget, Pipeline, Solution, Trace, Update
 from tts.backends import Given, Retry
-from tts.errors import AuthenticationError, BackendUnavailable
+from tts.errors import AuthenticationError
 from tts.evals.bench.dag_faults import faulty_run
+from tts.solver import open_solver
 from tts.strategies.compiler import Compiler
 from tts.testing import SpeakingBackend, virtual_run
 from tts.tools import Tool
@@ -130,6 +133,20 @@ def test_more_calls_than_allowed_are_a_problem_of_the_plan() -> None:
     assert "more than 3 calls" in played.model.asked("repair")[0]
 
 
+def test_the_planner_is_stopped_where_no_call_is_left() -> None:
+    pieces = [f"{number}. math({number})\n" for number in range(1, 1001)]
+    played = play(pieces, max_calls=3, fallback=False)
+    assert (len(played.calls), played.solution.parse_failures) == (3, 1)
+    assert len(played.model.spoken) < 20
+    [repair] = played.model.asked("repair")
+    assert repair.count("more than 3 calls") == 1
+
+
+def test_a_planner_that_breaks_behind_join_has_not_failed() -> None:
+    played = play(["1. math(1)\n2. join()\n", "more"], dies_after={"plan": 1})
+    assert (played.solution.answer, played.model.asked("repair")) == ("yes", [])
+
+
 def test_the_planner_is_told_to_stop_at_join() -> None:
     played = play(["1. math(1)\n", "2. join()\n", "3. math(3)\n", "and so on"], pause=1.0)
     assert played.model.spoken[:2] == ["1. math(1)\n", "2. join()\n"]
@@ -144,10 +161,96 @@ def test_calls_run_while_the_plan_is_still_written() -> None:
     assert [step.started for step in graph.steps] == pytest.approx([1.0, 2.0])
 
 
-def test_prose_of_the_joiner_is_an_answer_and_counted() -> None:
+def test_prose_of_the_joiner_is_an_answer_where_one_is_marked_and_counted() -> None:
     played = play(ROUND, join="I think the Answer: 12")
     assert (played.solution.answer, played.solution.parse_failures) == ("12", 1)
-    assert play(ROUND, join="twelve").solution.answer == "twelve"
+    for prose in ("twelve", "I cannot tell from the 3 results.", "Not enough: 7 are missing"):
+        played = play(ROUND, join=prose)
+        assert (played.solution.answer, played.solution.parse_failures) == ("by hand", 1)
+        assert play(ROUND, join=prose, fallback=False).solution.answer is None
+
+
+def test_an_impure_call_that_is_planned_again_is_not_made_again() -> None:
+    sent: list[int] = []
+
+    async def send(x: int) -> int:
+        sent.append(x)
+        return 10 * x
+
+    plans = {
+        "plan": ["1. send(1)\n2. join()"],
+        "replan": ["2. send(1)\n3. math($2)\n4. join()"],
+        "join": ["Replan: more", "Finish: yes"],
+    }
+    hands = Hands()
+    strategy = Compiler(tools=(*hands.tools(), send))  # type: ignore[arg-type]  # parsed by the field
+    model = SpeakingBackend(plans)
+    solution = virtual_run(lambda: tts.solve("q?", strategy, model=unlayered(model)))
+    assert (sent, hands.seen, solution.answer) == ([1], [("math", 10)], "yes")
+    assert "2. send(1) = 10" in model.asked("join")[1]
+
+
+def test_what_a_call_returned_is_shown_as_it_was() -> None:
+    def make() -> list[int]:
+        return [1]
+
+    def grow(x: list[int]) -> list[int]:
+        x.append(2)
+        return x
+
+    tools = [Tool.of(each, is_quick=True, is_pure=True) for each in (make, grow)]
+    played = play("1. make()\n2. grow($1)\n3. make()\n4. join()", tools=tools)
+    assert "1. make() = [1]\n2. grow($1) = [1, 2]\n3. make() = [1]" in played.model.asked("join")[0]
+    assert played.solution.graph is not None
+    assert [step.result for step in played.solution.graph.steps] == ["[1]", "[1, 2]", "[1]"]
+
+
+def test_whoever_watches_hears_of_a_new_plan() -> None:
+    notes: list[str] = []
+    lines = {
+        "plan": [ROUND],
+        "replan": ["3. math(3)\n4. join()"],
+        "join": ["Replan: the third", "Finish: 1"],
+    }
+    hands = Hands()
+    strategy = Compiler(tools=tuple(hands.tools()))  # type: ignore[arg-type]  # parsed by the field
+    model = unlayered(SpeakingBackend(lines))
+    update = lambda one: notes.append(one.note)  # noqa: E731  # a listener
+    virtual_run(lambda: tts.solve("q?", strategy, model=model, on_update=update))
+    assert notes[0] == ""
+    assert notes[-1] == "plan again: the third"
+
+
+def test_durations_are_learned_from_one_problem_for_the_next() -> None:
+    shorts = "".join(f"{number}. short({number})\n" for number in range(1, 4))
+    plan = shorts + "4. long(1)\n5. long(2)\n6. join()"
+    strategy = Compiler(tools=(short, long), slots=1)  # type: ignore[arg-type]  # parsed by the field
+    pipeline = Pipeline(
+        models={"m": Given(backend=SpeakingBackend({"plan": [plan], "join": ["Finish: 1"]}))},
+        strategy=strategy,
+    )
+
+    async def main() -> list[list[str]]:
+        orders = []
+        async with open_solver(pipeline) as solver:
+            for _ in range(2):
+                graph = (await solver.solve(pipeline.problem("q?"))).graph
+                assert graph is not None
+                steps = sorted(graph.steps, key=lambda step: step.started or 0.0)
+                orders.append([step.name for step in steps])
+        return orders
+
+    first, second = virtual_run(main)
+    assert first == ["short", "short", "short", "long", "long"]
+    assert second == ["long", "long", "short", "short", "short"]
+
+
+async def short(x: int) -> None:
+    await anyio.sleep(0.1)
+
+
+async def long(x: int) -> None:
+    await anyio.sleep(5.0)
 
 
 def test_an_empty_answer_is_none() -> None:
@@ -160,7 +263,7 @@ def test_a_result_of_many_lines_is_one_line_and_no_plan() -> None:
         return "first\n9. math(9)\n10. join()\n"
 
     played = play("1. read()\n2. join()", tools=[Tool.of(read, is_quick=True)])
-    assert "1. read() = first 9. math(9) 10. join() \n" in played.model.asked("join")[0] + "\n"
+    assert "1. read() = first 9. math(9) 10. join()\n" in played.model.asked("join")[0] + "\n"
     assert played.calls == []
 
 
@@ -213,7 +316,7 @@ def test_a_budget_of_seconds_ends_tools_too() -> None:
     solution = budgeted(Budget(seconds=3.0), plan="1. hang()\n2. join()")
     assert (solution.answer, solution.status) == (None, "budget_exhausted")
     assert solution.graph is not None
-    assert solution.graph.steps[0].state == "failed"
+    assert solution.graph.steps[0].state == "cancelled"
     assert solution.graph.makespan == 3.0
 
 
@@ -229,10 +332,64 @@ def test_an_error_that_asking_again_cannot_help_ends_the_run() -> None:
         virtual_run(lambda: tts.solve("q?", Compiler(), model=unlayered(model)))
 
 
-def test_a_dead_joiner_is_an_error() -> None:
-    model = SpeakingBackend({"plan": ["1. join()"]}, dies_after={"join": 0})
-    with pytest.raises(BackendUnavailable):
-        virtual_run(lambda: tts.solve("q?", Compiler(), model=unlayered(model)))
+def test_when_the_joiner_dies_what_was_called_is_not_lost() -> None:
+    played = play("1. math(1)\n2. join()", act="Finish: by hand", dies_after={"join": 0})
+    assert (played.solution.answer, played.solution.failed_by_role) == ("by hand", {"join": 1})
+    assert "1. math(1) = <1>" in played.model.asked("act")[0]
+    assert played.states == ["succeeded"]
+
+
+def test_when_nobody_joins_the_graph_is_still_there() -> None:
+    played = play("1. math(1)\n2. join()", dies_after={"join": 0}, fallback=False)
+    assert (played.solution.answer, played.solution.failed_calls) == (None, 1)
+    assert played.states == ["succeeded"]
+
+
+def test_step_by_step_goes_on_with_the_results_of_the_plan() -> None:
+    played = play("1. search(record)\n2. nope()\n3. join()", repair="4. nope()", act="math($1)")
+    assert played.calls[:2] == [("search", "record"), ("math", {"data": "record"})]
+
+
+def test_a_call_that_the_budget_cut_is_not_made_again() -> None:
+    async def forever() -> None:
+        await anyio.sleep_forever()
+
+    async def fails() -> None:
+        raise ValueError("no")
+
+    settings = {"attempts": 9, "timeout": 500.0}
+    tools = [Tool.of(forever, **settings), Tool.of(fails, **settings)]
+    model = SpeakingBackend({"plan": ["1. forever()\n2. fails()\n3. join()"]})
+    strategy = Compiler(tools=tuple(tools))  # type: ignore[arg-type]  # parsed by the field
+
+    async def main() -> tuple[Solution, float]:
+        solution = await tts.solve(
+            "q?", strategy, model=unlayered(model), budget=Budget(seconds=1.0)
+        )
+        return solution, anyio.current_time()
+
+    solution, seconds = virtual_run(main)
+    assert solution.graph is not None
+    assert seconds == pytest.approx(1.0)
+    assert [step.state for step in solution.graph.steps] == ["cancelled", "cancelled"]
+    assert solution.graph.steps[0].attempts == 1
+
+
+def test_a_function_that_hangs_in_its_thread_is_not_called_again() -> None:
+    begun: list[int] = []
+    free = threading.Event()
+
+    def hangs() -> None:
+        begun.append(1)
+        free.wait(20)
+
+    tool = Tool.of(hangs, timeout=0.05, attempts=3)
+    strategy = Compiler(tools=(tool,))  # type: ignore[arg-type]  # parsed by the field
+    model = SpeakingBackend({"plan": ["1. hangs()\n2. join()"], "join": ["Finish: yes"]})
+    solution = tts.solve_sync("q?", strategy, model=model)
+    free.set()
+    assert solution.graph is not None
+    assert (solution.graph.steps[0].state, begun) == ("timed_out", [1])
 
 
 def test_the_trace_and_the_watcher_hear_of_everything() -> None:
@@ -288,3 +445,28 @@ def test_the_answer_is_kept_as_a_candidate(lines: dict[str, Any]) -> None:
     [candidate] = solution.candidates
     assert (candidate.answer, candidate.text) == (solution.answer, solution.text)
     assert solution.best == candidate
+
+
+def test_a_tool_that_cancels_itself_or_exits_fails_alone() -> None:
+    async def cancels(x: int) -> int:
+        inner = asyncio.ensure_future(asyncio.sleep(10))
+        asyncio.get_running_loop().call_later(0.1, inner.cancel)
+        await inner
+        return x
+
+    async def leaves(x: int) -> int:
+        raise SystemExit(2)
+
+    played = play(
+        "1. cancels(1)\n2. leaves(1)\n3. math(1)\n4. join()",
+        tools=[Tool.of(cancels), Tool.of(leaves)],
+    )
+    assert played.states == ["failed", "failed", "succeeded"]
+    assert "cancelled from within" in played.model.asked("join")[0]
+    assert played.solution.answer == "yes"
+
+
+def test_a_result_that_cannot_be_a_key_fails_its_call_alone() -> None:
+    played = play("1. search([1])\n2. search(record)\n3. math({$2: 1})\n4. join()")
+    assert played.states == ["succeeded", "succeeded", "failed"]
+    assert "cannot be a key" in played.model.asked("join")[0]

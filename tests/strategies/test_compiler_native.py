@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import anyio
 import pytest
 
 import tts
 from tests.strategies.test_failure_rows import Hands
 from tts import ConfigError, Solution
-from tts.backends import Capabilities, Given, Retry
+from tts.backends import Capabilities, Given, Hedge, Meter, Price, Retry
 from tts.errors import BackendUnavailable
 from tts.messages import Completion, Request, ToolCall, Usage
 from tts.strategies.compiler import Compiler
@@ -136,3 +137,64 @@ def test_arguments_that_are_no_json_are_told() -> None:
     solution, hands = solved(model)
     assert (solution.answer, hands.seen) == ("done", [("math", 1)])
     assert "no JSON" in model.requests[1].messages[0].content
+
+
+class Dialler:
+    """Says one call a second, and stays silent for a while at the end."""
+
+    name = "dialler"
+    capabilities = Capabilities(tools=True, stream=True)
+    price = Price(input=0.0, output=0.0)
+
+    def __init__(self, made: Completion, *, dies_after: int | None = None) -> None:
+        self._made, self._dies_after = made, dies_after
+        self.requests: list[Request] = []
+
+    def prompt_tokens(self, request: Request) -> int:
+        return 5
+
+    async def generate(self, request: Request, meter: Meter) -> Completion:
+        self.requests.append(request)
+        meter.start()
+        if request.role != "call":
+            return Completion(text="Finish: done", usage=Usage(), model=self.name)
+        if self._dies_after is not None and len(self.requests) > 1:
+            return Completion(text="Enough.", usage=Usage(), model=self.name)
+        for number, call in enumerate(self._made.tool_calls):
+            if number == self._dies_after:
+                raise BackendUnavailable("gone")
+            await anyio.sleep(1)
+            meter.hear_call(call)
+        await anyio.sleep(100)
+        return self._made
+
+
+THREE = calling(("math", {"a": 1}), ("math", {"a": "$1"}), ("math", {"a": 3}))
+
+
+@pytest.mark.parametrize("hedge", [None, Hedge()])
+def test_a_call_starts_while_the_reply_is_still_made(hedge: Hedge | None) -> None:
+    hands = Hands()
+    strategy = Compiler(tools=tuple(hands.tools()), planner="native")  # type: ignore[arg-type]  # parsed
+    given = Given(backend=Dialler(THREE), hedge=hedge)
+    solution = virtual_run(lambda: tts.solve("q?", strategy, model=given))
+    assert solution.graph is not None
+    assert [step.started for step in solution.graph.steps] == pytest.approx([1.0, 2.0, 3.0])
+    assert hands.seen == [("math", 1), ("math", "<1>"), ("math", 3)]
+    assert solution.answer == "done"
+
+
+def test_calls_of_a_reply_that_broke_off_are_made_once() -> None:
+    model = Dialler(THREE, dies_after=2)
+    solution, hands = solved(model)
+    assert hands.seen == [("math", 1), ("math", "<1>")]
+    assert (solution.answer, solution.failed_calls) == ("done", 1)
+    again = [request.messages[0].content for request in model.requests if request.role == "call"][1]
+    assert "the planner failed: gone" in again
+    assert "from 3 on" in again
+
+
+def test_of_a_reply_that_was_cut_off_what_was_complete_is_made() -> None:
+    cut = THREE.model_copy(update={"finish_reason": "length"})
+    _, hands = solved(Dialler(cut))
+    assert hands.seen[:3] == [("math", 1), ("math", "<1>"), ("math", 3)]

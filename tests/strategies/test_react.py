@@ -78,3 +78,25 @@ def test_a_tool_that_asks_a_model_in_vain_is_a_result_like_any_other() -> None:
     solution = virtual_run(lambda: tts.solve("q?", strategy, model=unlayered(model)))
     assert solution.answer == "1"
     assert "expert() = error: the expert is gone" in model.asked("act")[1]
+
+
+def test_calls_may_refer_to_earlier_results_by_number() -> None:
+    solution, hands, _ = play(["search(record)", "math(${1.data})", "7. math($2)", "Finish: 1"])
+    assert hands.seen == [("search", "record"), ("math", "record"), ("math", "<record>")]
+    assert solution.answer == "1"
+
+
+def test_a_reference_to_nothing_is_told() -> None:
+    model = play(["math($4)", "Finish: 1"])[2]
+    assert "= error: $4 stands for no earlier call" in model.asked("act")[1]
+
+
+def test_earlier_results_can_be_referred_to() -> None:
+    said = ["math($1)", "Finish: 1"]
+    hands = play(said, history=("f(1) = 2",), results={1: 2})[1]
+    assert hands.seen == [("math", 2)]
+
+
+def test_numbers_in_prose_are_no_answer() -> None:
+    solution, _, _ = play(["I would add 3 and 4."], max_steps=2)
+    assert (solution.answer, solution.parse_failures) == (None, 2)

@@ -11,10 +11,11 @@ from pydantic import Field
 
 from tts.backends.base import Capabilities, Provider
 from tts.backends.formats import Answer, Call, Ear, check_said, refuse_unable
+from tts.backends.functions import CallParts, Functions
 from tts.backends.remote import RemoteBackend, RemoteSettings
 from tts.backends.wire import BaseURL, Transport
 from tts.errors import ConfigError
-from tts.messages import Request, Usage
+from tts.messages import Request, ToolCall, Usage
 
 __all__ = ["Anthropic"]
 
@@ -61,6 +62,8 @@ class AnthropicSpelling:
         if request.json_schema is not None:
             schema = json.loads(request.json_schema)
             payload["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+        if request.tools:
+            payload["tools"] = [_tool(each) for each in Functions(request.tools).offered]
         if stream:
             payload["stream"] = True
         return Call("/messages", payload)
@@ -74,12 +77,34 @@ class AnthropicSpelling:
         blocks, reason = value["content"], value["stop_reason"]
         text = "".join(each["text"] for each in blocks if each["type"] == "text")
         reasoning = "".join(each["thinking"] for each in blocks if each["type"] == "thinking")
-        check_said(text, is_cut=reason in _CUT, refusal="refusal" if reason == "refusal" else "")
+        calls = CallParts(Functions(request.tools))
+        for place, each in enumerate(blocks):
+            if each["type"] == "tool_use" and request.tools:
+                calls.add(place, each["name"], json.dumps(each["input"], ensure_ascii=False))
+        return self.answer(text, reason, _usage(value.get("usage")), reasoning, calls.calls)
+
+    def answer(
+        self,
+        text: str,
+        reason: str | None,
+        usage: Usage | None,
+        reasoning: str,
+        calls: tuple[ToolCall, ...],
+    ) -> Answer:
+        """Put the parts of an answer together.
+
+        Raises:
+            InvalidResponse: If there is neither a text nor a call.
+        """
+        if not calls:
+            refusal = "refusal" if reason == "refusal" else ""
+            check_said(text, is_cut=reason in _CUT, refusal=refusal)
         return Answer(
             text=text,
             finish="length" if reason in _CUT or reason == "refusal" else "stop",
-            usage=_usage(value.get("usage")),
+            usage=usage,
             reasoning=reasoning,
+            tool_calls=calls,
         )
 
     def teller(self, request: Request, ear: Ear) -> AnthropicTeller:
@@ -94,6 +119,7 @@ class AnthropicTeller:
         self._spelling, self._request, self._ear = spelling, request, ear
         self._text: list[str] = []
         self._thinking: list[str] = []
+        self._calls = CallParts(Functions(request.tools))
         self._usage: dict[str, Any] = {}
         self._reason: str | None = None
 
@@ -107,8 +133,15 @@ class AnthropicTeller:
         match event["type"]:
             case "message_start":
                 self._usage |= event["message"].get("usage") or {}
+            case "content_block_start" if event["content_block"]["type"] == "tool_use":
+                self._call(event["index"], name=event["content_block"]["name"])
+            case "content_block_delta" if event["delta"]["type"] == "input_json_delta":
+                self._call(event["index"], arguments=event["delta"]["partial_json"])
             case "content_block_delta":
                 self._take(event["delta"])
+            case "content_block_stop":
+                self._calls.end(event["index"])
+                self._ear.hear_calls(self._calls.whole())
             case "message_delta":
                 self._reason = event["delta"].get("stop_reason") or self._reason
                 self._usage |= event.get("usage") or {}
@@ -124,14 +157,29 @@ class AnthropicTeller:
             self._thinking.append(delta["thinking"])
             self._ear.hear(delta["thinking"], aloud=False)
 
+    def _call(self, place: int, *, name: str = "", arguments: str = "") -> None:
+        if self._request.tools:
+            self._calls.add(place, name, arguments)
+            self._ear.hear(name + arguments, aloud=False)
+            self._ear.hear_calls(self._calls.whole())
+
     def answer(self) -> Answer:
-        """Return what was told, as if it had come whole."""
-        blocks = [
-            {"type": "thinking", "thinking": "".join(self._thinking)},
-            {"type": "text", "text": "".join(self._text)},
-        ]
-        value = {"content": blocks, "stop_reason": self._reason, "usage": self._usage}
-        return self._spelling.read(value, self._request)
+        """Return what was told."""
+        return self._spelling.answer(
+            "".join(self._text),
+            self._reason,
+            _usage(self._usage),
+            "".join(self._thinking),
+            self._calls.calls,
+        )
+
+
+def _tool(definition: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": definition["name"],
+        "description": definition.get("description") or "",
+        "input_schema": definition.get("parameters") or {"type": "object", "properties": {}},
+    }
 
 
 def _usage(usage: Any) -> Usage | None:
@@ -162,7 +210,7 @@ class Anthropic(RemoteSettings, Provider, name="anthropic"):
 
     def known_abilities(self) -> Capabilities:
         """Return what all its models can do, and what the settings say instead."""
-        return self.abilities(stream=True, json_schema=True)
+        return self.abilities(stream=True, json_schema=True, tools=True)
 
     @asynccontextmanager
     async def open(self, transport: Transport | None = None) -> AsyncIterator[RemoteBackend]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -87,7 +88,7 @@ class Ear:
     def __init__(self, meter: Meter, most: int) -> None:
         self._meter, self._most = meter, most
         self._bytes = self._pieces = 0
-        self._aloud: list[str] = []
+        self._aloud: list[str | ToolCall] = []
 
     def hear(self, text: str, *, aloud: bool = True) -> None:
         """Take in a piece of text.
@@ -105,13 +106,20 @@ class Ear:
         if aloud:
             self._aloud.append(text)
 
+    def hear_calls(self, calls: Iterable[ToolCall]) -> None:
+        """Take in function calls that are complete; their parts were heard before."""
+        self._aloud += calls
+
     def pass_on(self) -> None:
-        """Give the listener what was heard since the last time; reasoning too is a beginning."""
+        """Give listeners what was heard since the last time; reasoning too is a beginning."""
         if self._pieces:
             self._meter.begin()
         heard, self._aloud = self._aloud, []
-        for text in heard:
-            self._meter.hear(text)
+        for each in heard:
+            if isinstance(each, str):
+                self._meter.hear(each)
+            else:
+                self._meter.hear_call(each)
 
 
 def refuse_unable(name: str, request: Request, can: Capabilities) -> None:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from tts.backends.base import Capabilities, Provider
 from tts.backends.formats import Answer, Call, Ear, check_said, refuse_unable
+from tts.backends.functions import CallParts, Functions
 from tts.backends.remote import RemoteBackend, RemoteSettings
 from tts.backends.wire import BaseURL, Transport
 from tts.messages import Message, Request, TokenLogprob, Usage
@@ -47,6 +48,9 @@ class GeminiSpelling:
         system = [{"text": each.content} for each in request.messages if each.role == "system"]
         if system:
             payload["systemInstruction"] = {"parts": system}
+        if request.tools:
+            offered = [_function(each) for each in Functions(request.tools).offered]
+            payload["tools"] = [{"functionDeclarations": offered}]
         verb = ":streamGenerateContent?alt=sse" if stream else ":generateContent"
         return Call(self._path + verb, payload)
 
@@ -63,8 +67,12 @@ class GeminiSpelling:
         parts = (candidate.get("content") or {}).get("parts") or ()
         text = "".join(each["text"] for each in parts if "text" in each and not each.get("thought"))
         thoughts = "".join(each["text"] for each in parts if "text" in each and each.get("thought"))
-        refusal = "" if reason in {"STOP", "MAX_TOKENS"} else reason
-        check_said(text, is_cut=reason == "MAX_TOKENS", refusal=refusal)
+        calls = CallParts(Functions(request.tools))
+        for part in parts if request.tools else ():
+            _take_call(part, calls)
+        if not calls.calls:
+            refusal = "" if reason in {"STOP", "MAX_TOKENS"} else reason
+            check_said(text, is_cut=reason == "MAX_TOKENS", refusal=refusal)
         wanted = request.logprobs or request.top_logprobs
         return Answer(
             text=text,
@@ -72,6 +80,7 @@ class GeminiSpelling:
             usage=_usage(value.get("usageMetadata")),
             logprobs=_logprobs(candidate.get("logprobsResult") or {}) if wanted else None,
             reasoning=thoughts,
+            tool_calls=calls.calls,
         )
 
     def teller(self, request: Request, ear: Ear) -> GeminiTeller:
@@ -86,6 +95,7 @@ class GeminiTeller:
         self._spelling, self._request, self._ear = spelling, request, ear
         self._parts: list[Mapping[str, Any]] = []
         self._last: dict[str, Any] = {}
+        self._calls = CallParts(Functions(request.tools))
         self._usage: Any = None
         self._scores: dict[str, list[Any]] = {"chosenCandidates": [], "topCandidates": []}
 
@@ -109,6 +119,9 @@ class GeminiTeller:
         for part in (candidate.get("content") or {}).get("parts") or ():
             self._parts.append(part)
             self._ear.hear(part.get("text", ""), aloud=not part.get("thought"))
+            if self._request.tools:
+                self._ear.hear(_take_call(part, self._calls), aloud=False)
+        self._ear.hear_calls(self._calls.whole())
         for key, scores in self._scores.items():
             scores.extend((candidate.get("logprobsResult") or {}).get(key) or ())
         if candidate.get("finishReason"):
@@ -123,6 +136,23 @@ class GeminiTeller:
             candidate = {**self._last, "content": content, "logprobsResult": self._scores}
             value = {"candidates": [candidate], "usageMetadata": self._usage}
         return self._spelling.read(value, self._request)
+
+
+def _function(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a function's declaration; the API takes no schema without properties."""
+    told = {"name": definition["name"], "description": definition.get("description") or ""}
+    schema = definition.get("parameters") or {}
+    return {**told, "parametersJsonSchema": schema} if schema.get("properties") else told
+
+
+def _take_call(part: Mapping[str, Any], calls: CallParts) -> str:
+    """Put a part's function call with the others; return what it adds. Calls come whole."""
+    call = part.get("functionCall")
+    if call is None:
+        return ""
+    place, arguments = len(calls.calls), json.dumps(call.get("args") or {}, ensure_ascii=False)
+    calls.add(place, call["name"], arguments)
+    return f"{call['name']}{arguments}"
 
 
 def _turn(message: Message) -> dict[str, Any]:
@@ -194,7 +224,7 @@ class Gemini(RemoteSettings, Provider, name="gemini"):
 
     def known_abilities(self) -> Capabilities:
         """Return what all its models can do, and what the settings say instead."""
-        return self.abilities(stream=True, json_schema=True)
+        return self.abilities(stream=True, json_schema=True, tools=True)
 
     @asynccontextmanager
     async def open(self, transport: Transport | None = None) -> AsyncIterator[RemoteBackend]:

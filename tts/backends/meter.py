@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tts.messages import Usage
+from tts.messages import ToolCall, Usage
 
 __all__ = ["Meter", "RateInfo"]
 
@@ -41,8 +41,11 @@ class Meter:
     """True once the call has left for the model; one that never left costs nothing."""
     listener: Callable[[str], None] | None = None
     """Hears the text as it arrives; a backend that can then streams."""
+    on_call: Callable[[ToolCall], None] | None = None
+    """Hears each function call once its arguments are complete, in order, as far as that is before
+    the end; a backend that can then streams."""
     heard: bool = False
-    """True once the listener has heard something."""
+    """True once a listener has heard something."""
     retractable: bool = False
     """The listener may hear a text again from its start, as after a failed attempt."""
     attempts: int = 0
@@ -94,6 +97,18 @@ class Meter:
             self.heard = True
             self.listener(text)
 
+    def hear_call(self, call: ToolCall) -> None:
+        """Pass a function call that is complete to whoever waits for it."""
+        self.begin()
+        if self.on_call is not None:
+            self.heard = True
+            self.on_call(call)
+
+    @property
+    def is_listened_to(self) -> bool:
+        """True if somebody hears the answer while it is made."""
+        return self.listener is not None or self.on_call is not None
+
     def can_reserve(self, prompt_tokens: int, completion_tokens: int) -> bool:
         """Set tokens aside for another attempt, beside what the call has reserved already.
 
@@ -105,6 +120,7 @@ class Meter:
         """Return a fresh meter for another attempt: it shares the listeners and the budget."""
         return Meter(
             listener=None if self.listener is None else self.hear,
+            on_call=None if self.on_call is None else self.hear_call,
             retractable=self.retractable,
             reserve=self.reserve,
             on_start=self.on_start,

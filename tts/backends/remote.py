@@ -112,7 +112,7 @@ class RemoteBackend:
             self._counted = (request.messages, prompt_tokens)
 
     def _streams(self, request: Request, meter: Meter) -> bool:
-        wanted = meter.listener is not None or self._always_stream
+        wanted = meter.is_listened_to or self._always_stream
         return wanted and self.capabilities.stream and request.given is None
 
     async def _whole(

@@ -12,10 +12,10 @@ from anyio.abc import TaskGroup
 
 from tts.errors import ConfigError, ToolError
 from tts.executed import Executed, State, Step, as_text
+from tts.graph.attempts import Rest, attempt
 from tts.graph.lanes import Lanes
 from tts.graph.nodes import Entry, Node
 from tts.graph.ranking import Durations, Ranking
-from tts.graph.watchdog import Watched
 from tts.tasks import task_scope
 
 __all__ = ["TaskGraph", "open_graph"]
@@ -34,9 +34,11 @@ class TaskGraph:
         durations: Durations,
         on_change: Callable[[Step], None] | None,
         shown: Callable[[Any], str],
+        rest: Rest,
     ) -> None:
         self._tasks, self._slots, self._durations = tasks, slots, durations
-        self._on_change, self._shown = on_change, shown
+        self._limits = dict(limits)
+        self._on_change, self._shown, self._rest_for = on_change, shown, rest
         self._opened = anyio.current_time()
         self._entries: dict[int, Entry] = {}
         self._parents: dict[int, list[Entry]] = {}
@@ -56,8 +58,8 @@ class TaskGraph:
     @property
     def executed(self) -> Executed:
         """How all nodes stand, as a value."""
-        steps = tuple(entry.step(self._shown) for entry in self._entries.values())
-        return Executed(steps=steps, slots=self._slots)
+        steps = tuple(entry.step() for entry in self._entries.values())
+        return Executed(steps=steps, slots=self._slots, limits=self._limits)
 
     def add(self, node: Node) -> None:
         """Add a node; it starts as soon as its inputs and the slots allow.
@@ -75,6 +77,8 @@ class TaskGraph:
             expected = self._durations.expected(node.name)
         entry = Entry(node, len(self._entries), expected, self._now)
         self._entries[node.id] = entry
+        if not self._unsettled:
+            self._rest = anyio.Event()  # one for all who wait for this end
         self._unsettled += 1
         parents = [self._entries[one] for one in dict.fromkeys(node.after)]
         lost = next((one for one in parents if one.is_settled and one.state != "succeeded"), None)
@@ -95,7 +99,6 @@ class TaskGraph:
     async def settle(self) -> None:
         """Wait until every node that was added has come to its end."""
         while self._unsettled:
-            self._rest = anyio.Event()
             await self._rest.wait()
 
     async def result(self, id: int) -> Any:  # noqa: A002  # the node's own word
@@ -126,13 +129,20 @@ class TaskGraph:
 
     def _tell(self, entry: Entry) -> None:
         if self._on_change is not None:
-            self._on_change(entry.step(self._shown))
+            self._on_change(entry.step())
 
     def _make_ready(self, entry: Entry) -> None:
         """Queue a node whose inputs exist, or let it share the work of one like it."""
         entry.state, entry.ready = "ready", self._now
         self._parents.pop(entry.node.id, None)
-        entry.key = None if entry.node.key is None else entry.node.key(self._inputs(entry))
+        if entry.node.duration is None:  # by now more may be known than when it was added
+            expected = self._durations.expected(entry.node.name)
+            entry.rank, entry.duration = entry.rank - entry.duration + expected, expected
+        try:
+            entry.key = None if entry.node.key is None else entry.node.key(self._inputs(entry))
+        except Exception as error:  # what a result is must not cost the graph
+            self._settle(entry, "failed", error=error)
+            return
         if entry.key is not None:
             other = self._same.setdefault(entry.key, entry)
             if other is not entry:
@@ -142,9 +152,17 @@ class TaskGraph:
                     self._settle(entry, other.state, other.value, other.error)
                 else:
                     other.followers.append(entry)
+                    self._lend(entry, other)
                 return
         self._lanes.push(entry)
         self._staff()
+
+    def _lend(self, follower: Entry, leader: Entry) -> None:
+        """Let a node that does the work of another go as early as that one would."""
+        rank = follower.rank - follower.duration + leader.duration
+        if leader.state == "ready" and rank > leader.rank:
+            leader.rank = rank
+            self._lanes.push(leader)
 
     def _inputs(self, entry: Entry) -> dict[int, Any]:
         return {one: self.outcome(one) for one in entry.node.after}
@@ -169,7 +187,7 @@ class TaskGraph:
                 return
             self._free -= 1
             self._staff()
-            state, value, error = await self._run(entry)
+            state, value, error = await attempt(entry, self._inputs(entry), self._rest_for)
             self._free += 1
             self._lanes.leave(entry)
             if state == "succeeded":
@@ -179,39 +197,15 @@ class TaskGraph:
 
     def _take(self) -> Entry | None:
         for raised in self._ranking.update(self._parents):
-            if raised.same_as is None:  # one that shares another's work is not run itself
+            if raised.same_as is None:
                 self._lanes.push(raised)
+            else:  # one that shares another's work is not run itself
+                self._lend(raised, self._entries[raised.same_as])
         entry = self._lanes.pop()
         if entry is not None:
             entry.state, entry.started = "running", self._now
             self._tell(entry)
         return entry
-
-    async def _run(self, entry: Entry) -> tuple[State, Any, Exception | None]:
-        """Try a node's work as often as it allows; return how that ended."""
-        node, pause = entry.node, entry.node.pause
-        inputs = self._inputs(entry)
-
-        def hold(seconds: float) -> None:
-            entry.held = max(entry.held, seconds)
-
-        while True:
-            entry.attempts += 1
-            try:
-                with anyio.move_on_after(node.timeout):
-                    return "succeeded", await Watched(node.work(inputs), hold), None
-                name = node.name or str(node.id)
-                error: Exception = ToolError(
-                    name, f"no result in {node.timeout:g} s", is_timeout=True
-                )
-            except Exception as raised:  # a tool's code: whatever it raises is this node's result
-                error = raised
-            is_final = not getattr(error, "retryable", True)
-            if is_final or entry.attempts >= node.attempts:
-                is_late = getattr(error, "is_timeout", False)
-                return "timed_out" if is_late else "failed", None, error
-            await anyio.sleep(pause)
-            pause *= 2
 
     def _settle(
         self, entry: Entry, state: State, value: Any = None, error: Exception | None = None
@@ -232,6 +226,9 @@ class TaskGraph:
     def _end(self, entry: Entry, state: State, value: Any, error: Exception | None) -> None:
         entry.state, entry.value, entry.error = state, value, error
         entry.finished = self._now
+        if state == "succeeded":  # as it is now, whatever others do to it
+            leader = None if entry.same_as is None else self._entries[entry.same_as]
+            entry.shown = self._shown(value) if leader is None else leader.shown
         self._parents.pop(entry.node.id, None)
         keeps = entry.node.is_pure and state == "succeeded"
         if entry.key is not None and not keeps and self._same.get(entry.key) is entry:
@@ -282,6 +279,7 @@ async def open_graph(
     durations: Durations | None = None,
     on_change: Callable[[Step], None] | None = None,
     shown: Callable[[Any], str] = as_text,
+    rest: Rest = anyio.sleep,
 ) -> AsyncIterator[TaskGraph]:
     """Open a graph. Leaving the block cancels what still runs; call `settle` to wait for it.
 
@@ -292,6 +290,7 @@ async def open_graph(
             it learns from all.
         on_change: Called each time a node's state changes.
         shown: What a result looks like in the record.
+        rest: Waits for so many seconds before another attempt; a `BudgetExceeded` ends the node.
 
     Raises:
         ConfigError: If a limit is less than 1.
@@ -300,7 +299,9 @@ async def open_graph(
         if limit < 1:
             raise ConfigError(f"{name}: at least 1, got {limit}")
     async with task_scope() as tasks:
-        graph = TaskGraph(tasks, slots, limits or {}, durations or Durations(), on_change, shown)
+        graph = TaskGraph(
+            tasks, slots, limits or {}, durations or Durations(), on_change, shown, rest
+        )
         try:
             yield graph
         finally:

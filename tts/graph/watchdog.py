@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Generator
+from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 __all__ = ["Watched"]
@@ -16,6 +18,7 @@ class Watched:
 
     A step is what runs between two points where the event loop may turn to others, so a step that
     takes long holds up everything else. The clock is the real one, whatever the loop's says.
+    Context variables that are set within stay within.
 
     Args:
         inner: What is awaited.
@@ -28,16 +31,17 @@ class Watched:
         self._inner, self._hold = inner, hold
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        steps = self._inner.__await__()
+        steps, context = self._inner.__await__(), copy_context()
         sent: Any = None
         raised: BaseException | None = None
         while True:
             began = time.perf_counter()
             try:
                 if raised is None:
-                    awaited = steps.send(sent) if hasattr(steps, "send") else next(steps)
+                    step = partial(steps.send, sent) if hasattr(steps, "send") else steps.__next__
                 else:
-                    awaited = _throw(steps, raised)
+                    step = partial(_throw, steps, raised)
+                awaited = context.run(step)
             except StopIteration as stop:
                 return stop.value
             finally:

@@ -15,7 +15,7 @@ from tts.backends.policy import Hedge
 from tts.errors import BackendError
 from tts.layers.base import Layer
 from tts.layers.rate import Allowance
-from tts.messages import Completion, Request
+from tts.messages import Completion, Request, ToolCall
 from tts.tasks import first_error
 
 __all__ = ["Hedged", "RecentQuantile"]
@@ -123,7 +123,8 @@ class _Race:
         copy = _Copy()
         copy.meter = Meter(
             listener=partial(self._hear, copy),
-            retractable=self.meter.listener is None or self.meter.retractable,
+            on_call=partial(self._hear_call, copy),
+            retractable=not self.meter.is_listened_to or self.meter.retractable,
             reserve=self.meter.reserve,
             on_start=partial(self._leave, copy),
             on_begin=partial(self._decide, copy),
@@ -158,6 +159,10 @@ class _Race:
     def _hear(self, copy: _Copy, text: str) -> None:
         if self.winner is copy:
             self.meter.hear(text)
+
+    def _hear_call(self, copy: _Copy, call: ToolCall) -> None:
+        if self.winner is copy:
+            self.meter.hear_call(call)
 
     def _decide(self, copy: _Copy) -> None:
         if self.winner is None:

@@ -6,7 +6,7 @@ tool's parameters. `fill` puts results in the place of references, once, and rea
 
 from tts.plans.arguments import Arguments, read_arguments
 from tts.plans.binding import Bound, bind
-from tts.plans.native import from_tool_calls
+from tts.plans.native import NativeReader
 from tts.plans.text import Call, Item, Join, PlanReader, Problem, Thought
 from tts.plans.values import Ref, Template, fill, refs
 from tts.plans.verdict import Verdict, read_verdict
@@ -17,6 +17,7 @@ __all__ = [
     "Call",
     "Item",
     "Join",
+    "NativeReader",
     "PlanReader",
     "Problem",
     "Ref",
@@ -25,7 +26,6 @@ __all__ = [
     "Verdict",
     "bind",
     "fill",
-    "from_tool_calls",
     "read_arguments",
     "read_verdict",
     "refs",

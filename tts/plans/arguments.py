@@ -12,7 +12,7 @@ from tts.plans.values import reference, template
 __all__ = ["Arguments", "Brackets", "read_arguments"]
 
 _KEYWORD = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)\s*", re.DOTALL)
-_NUMBER = re.compile(r"[-+]?(?:(?:0|[1-9][\d_]*)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.])")
+_NUMBER = re.compile(r"[-+]?(?:(?:0|[1-9]\d*(?:_\d+)*)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.])")
 _WORD = re.compile(r"[A-Za-z]+")
 _WORDS = {"True": True, "true": True, "False": False, "false": False, "None": None, "null": None}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\n": "", "0": "\0"}
@@ -24,14 +24,16 @@ class Brackets:
     """Follows a text character by character: how deep in brackets, whether in a quoted text.
 
     A quote opens a text only where a value may begin, so the apostrophe of a plain
-    `Schindler's List` opens none.
+    `Schindler's List` opens none. Three of them open a text that three of them close.
     """
 
-    __slots__ = ("_before", "_is_escaped", "depth", "quote")
+    __slots__ = ("_before", "_is_escaped", "_run", "depth", "quote")
 
     def __init__(self, depth: int = 0) -> None:
         self.depth, self.quote = depth, ""
         self._before, self._is_escaped = "(", False
+        self._run = 0
+        """Quotes in a row: at the opening of a text, and within one that three of them close."""
 
     def feed(self, character: str) -> None:
         """Take in the next character."""
@@ -40,11 +42,19 @@ class Brackets:
                 self._is_escaped = False
             elif character == "\\":
                 self._is_escaped = True
-            elif character == self.quote:
-                self.quote, self._before = "", character
+            elif character != self.quote[0]:
+                self._run = 0
+            else:
+                self._run += 1
+                if len(self.quote) == 1 or self._run == 3:
+                    self.quote, self._before = "", character
             return
+        if self._run == 2 and character == self._before:  # the third: no empty text after all
+            self.quote, self._run = character * 3, 0
+            return
+        self._run = 0
         if character in "'\"" and self._before in "([{,=:+":
-            self.quote = character
+            self.quote, self._run = character, 1
         elif character in "([{":
             self.depth += 1
         elif character in ")]}":
@@ -74,12 +84,13 @@ class _NoValue(ValueError):
     """The text is no literal."""
 
 
-def read_arguments(text: str, known: Collection[int]) -> Arguments:
+def read_arguments(text: str, known: Collection[int], lost: Collection[int] = ()) -> Arguments:
     """Read the text between a call's parentheses.
 
     Args:
         text: The text.
         known: The steps that may be referred to.
+        lost: Steps that the plan has, and that could not be read.
 
     Raises:
         UnknownReference: If an argument is a reference to another step.
@@ -91,14 +102,14 @@ def read_arguments(text: str, known: Collection[int]) -> Arguments:
         named = _KEYWORD.match(piece)
         written = piece[named.end() :] if named else piece
         try:
-            value = _Values(written, known).read()
+            value = _Values(written, known, lost).read()
         except (_NoValue, RecursionError):
-            value, is_plain = template(_unquoted(written.strip()), known), True
+            value, is_plain = template(_unquoted(written.strip()), known, lost), True
         if named:
             keywords.append((named[1], value))
         else:
             positional.append(value)
-    whole = template(_unquoted(text.strip()), known) if is_plain else None
+    whole = template(_unquoted(text.strip()), known, lost) if is_plain else None
     return Arguments(tuple(positional), tuple(keywords), whole, is_plain)
 
 
@@ -124,8 +135,8 @@ def _unquoted(text: str) -> str:
 class _Values:
     """Reads one value."""
 
-    def __init__(self, text: str, known: Collection[int]) -> None:
-        self._text, self._known, self._at = text, known, 0
+    def __init__(self, text: str, known: Collection[int], lost: Collection[int]) -> None:
+        self._text, self._known, self._lost, self._at = text, known, lost, 0
 
     def read(self) -> Any:
         value = self._value(0)
@@ -147,7 +158,7 @@ class _Values:
         if depth > _DEEPEST or not first:
             raise _NoValue
         if first in {"'", '"'}:
-            return template(self._quoted(), self._known)
+            return template(self._quoted(), self._known, self._lost)
         if first in "([":
             return self._sequence(first, depth)
         if first == "{":
@@ -174,13 +185,16 @@ class _Values:
 
     def _quoted(self) -> str:
         quote = self._text[self._at]
+        if self._text.startswith(quote * 3, self._at):
+            quote *= 3
         characters: list[str] = []
-        self._at += 1
+        self._at += len(quote)
         while self._at < len(self._text):
+            if self._text.startswith(quote, self._at):
+                self._at += len(quote)
+                return "".join(characters)
             character = self._text[self._at]
             self._at += 1
-            if character == quote:
-                return "".join(characters)
             if character == "\\" and self._at < len(self._text):
                 character = self._escaped()
             characters.append(character)
@@ -223,7 +237,11 @@ class _Values:
             if self._peek() != ":" or isinstance(key, list | dict):
                 raise _NoValue
             self._at += 1
-            pairs[key] = self._value(depth + 1)
+            value = self._value(depth + 1)
+            try:
+                pairs[key] = value
+            except TypeError:  # a tuple with a list in it
+                raise _NoValue from None
             if self._peek() == ",":
                 self._at += 1
             elif self._peek() != "}":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -51,9 +50,25 @@ class Bound:
         if not (self.tool.is_shared or self.tool.is_pure):
             return None
         try:
-            return (self.tool.name, json.dumps(arguments, sort_keys=True))
-        except (TypeError, ValueError, RecursionError):
+            return (self.tool.name, _canonical(dict(arguments)))
+        except (TypeError, RecursionError):
             return None
+
+
+def _canonical(value: Any) -> Hashable:
+    """Return what is equal for equal values of the same types only.
+
+    Raises:
+        TypeError: If the value is of a type of which that is not known.
+    """
+    kind = type(value)
+    if kind in {list, tuple}:
+        return (kind, *map(_canonical, value))
+    if kind is dict:
+        return (dict, frozenset((_canonical(key), _canonical(part)) for key, part in value.items()))
+    if kind in {str, int, float, bool, type(None)}:
+        return (kind, value)
+    raise TypeError(kind.__name__)
 
 
 def bind(call: Call, tools: Mapping[str, Tool]) -> Bound:

@@ -3,63 +3,76 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from tts.messages import ToolCall
 from tts.plans.arguments import Arguments
 from tts.plans.text import Call, Item, Problem
-from tts.plans.values import UnknownReference, template
+from tts.plans.values import UnknownReference, reference, template
 
-__all__ = ["from_tool_calls"]
+__all__ = ["NativeReader"]
+
+_DEEPEST = 40
 
 
-def from_tool_calls(calls: Iterable[ToolCall], first: int, known: Collection[int]) -> list[Item]:
-    """Return a plan's calls, numbered in their order; what is none comes out as a `Problem`.
+class NativeReader:
+    """Turns function calls into a plan's calls, numbered in their order.
 
     A text in the arguments may refer to earlier calls as a written plan's may: `$1` is the result
     of call 1, whole where it stands alone.
 
     Args:
-        calls: As the model made them.
         first: The number of the first one.
         known: Earlier calls that may be referred to.
 
-    >>> from_tool_calls([ToolCall(name="double", arguments='{"x": "$1"}')], 2, {1})[0].text
+    Attributes:
+        count: Calls that were fed.
+
+    >>> reader = NativeReader(2, {1})
+    >>> reader.feed(ToolCall(name="double", arguments='{"x": "$1"}'))[0].text
     'double(x="$1")'
     """
-    numbers, found = set(known), list[Item]()
-    for number, call in enumerate(calls, first):
+
+    def __init__(self, first: int, known: Collection[int]) -> None:
+        self._first, self._known = first, set(known)
+        self._lost: set[int] = set()
+        self.count = 0
+
+    def feed(self, call: ToolCall) -> list[Item]:
+        """Return the call; what is none comes out as a `Problem`."""
+        number = self._first + self.count
+        self.count += 1
         written = f"{call.name}({call.arguments})"
+        self._lost.add(number)
         try:
             values = json.loads(call.arguments or "{}")
         except (ValueError, RecursionError) as error:
-            found.append(Problem(number, f"the arguments are no JSON: {error}", written))
-            continue
+            return [Problem(number, f"the arguments are no JSON: {error}", written)]
         if not isinstance(values, Mapping):
-            found.append(Problem(number, "the arguments are no JSON object", written))
-            continue
+            return [Problem(number, "the arguments are no JSON object", written)]
         try:
-            named = tuple((name, _referring(value, numbers)) for name, value in values.items())
+            named = tuple((name, self._referring(value)) for name, value in values.items())
         except UnknownReference as error:
-            reason = f"{error.text} stands for no earlier call"
-            found.append(Problem(number, reason, written))
-            continue
-        found.append(
-            Call(number, call.name, Arguments((), named, None, False), _text(call, values), number)
-        )
-        numbers.add(number)
-    return found
+            return [Problem(number, f"{error.text} stands for no earlier call", written)]
+        except RecursionError:
+            return [Problem(number, "the arguments are nested too deeply", written)]
+        self._known.add(number)
+        self._lost.discard(number)
+        arguments = Arguments((), named, None, False)
+        return [Call(number, call.name, arguments, _text(call, values), number)]
 
-
-def _referring(value: Any, known: Collection[int]) -> Any:
-    if isinstance(value, str):
-        return template(value, known)
-    if isinstance(value, list):
-        return [_referring(each, known) for each in value]
-    if isinstance(value, dict):
-        return {key: _referring(each, known) for key, each in value.items()}
-    return value
+    def _referring(self, value: Any, depth: int = 0) -> Any:
+        if depth > _DEEPEST:
+            raise RecursionError
+        if isinstance(value, str):
+            reference(value.strip(), 0, self._known)  # one that stands alone can mean nothing else
+            return template(value, self._known, self._lost)
+        if isinstance(value, list):
+            return [self._referring(each, depth + 1) for each in value]
+        if isinstance(value, dict):
+            return {key: self._referring(each, depth + 1) for key, each in value.items()}
+        return value
 
 
 def _text(call: ToolCall, values: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ dropped in silence: what is no part of a plan comes out as a `Problem`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -26,11 +26,12 @@ _NAME = r"[A-Za-z_]\w*(?:[.-][A-Za-z_]\w*)*"
 _LEAD = r"\s*(?:[-*•>+]\s*)?(?:\*\*|`)?"
 _HEAD = re.compile(rf"{_LEAD}(\d{{1,9}})\s*[.):]\s*(?:\*\*|`)?\s*({_NAME})\s*")
 _JOIN = re.compile(rf"{_LEAD}(?:\d+\s*[.):]\s*)?`?join\s*")
-_BARE_JOIN = re.compile(rf"{_LEAD}(?:\d+\s*[.):]\s*)?`?join\s*(?:\(\s*\))?[`.\s]*")
-_THOUGHT = re.compile(r"\s*Thought\s*:\s*(.*?)\s*", re.DOTALL | re.IGNORECASE)
+_BARE_JOIN = re.compile(rf"{_LEAD}(?:\d+\s*[.):]\s*)?`?join(?:\s*\(\s*\))?[`.\s]*")
+_THOUGHT = re.compile(r"\s*Thought\s*:(.*)", re.DOTALL | re.IGNORECASE)
 _NUMBERED = re.compile(rf"{_LEAD}\d+\s*[.):]\s")
 _UNNUMBERED = re.compile(rf"{_LEAD}{_NAME}\(.*\)[`.;]*\s*", re.DOTALL)
-_FENCE = re.compile(r"\s*(?:`{3,}\s*\w*|~{3,}|#{3,}|[-*_]{3,})\s*")
+_CALLED = re.compile(rf"(?<![\w.-])({_NAME})\(")
+_FENCE = re.compile(r"\s*(?:`{3,}(?:\s*\w+)?|~{3,}|#{3,}|[-*_]{3,})\s*")
 _END = "<END_OF_PLAN>"
 _LONGEST_HEAD = 200
 _NO_TAIL = " \t\r`.;,*"
@@ -97,14 +98,20 @@ class PlanReader:
     Args:
         known: Calls of earlier rounds by id, as they were written: they may be referred to, and
             their ids are taken.
+        tools: Names of the tools there are, which tell a call from a line of a text; None if they
+            are not known.
 
     Attributes:
         is_over: True once the plan has ended; what follows is not read.
         has_join: True if it ended with join.
     """
 
-    def __init__(self, known: Mapping[int, str] | None = None) -> None:
+    def __init__(
+        self, known: Mapping[int, str] | None = None, tools: Collection[str] | None = None
+    ) -> None:
         self._texts = dict(known or {})
+        self._tools = tools
+        self._lost: set[int] = set()
         self._out: list[Item] = []
         self._mode: Literal["line", "arguments", "tail", "reasoning"] = "line"
         self._buffer: list[str] = []
@@ -195,9 +202,10 @@ class PlanReader:
         return True
 
     def _in_arguments(self, character: str) -> None:
-        if self._fresh is not None and character in "(\n":
+        is_new = self._fresh is not None and len(self._buffer) - self._fresh <= _LONGEST_HEAD
+        if (is_new and character == "(") or (self._fresh is not None and character == "\n"):
             line = self._since_fresh()
-            if character == "(" and (_HEAD.fullmatch(line) or _JOIN.fullmatch(line)):
+            if character == "(" and self._is_head(line):
                 self._recover()
                 self._begin_call(line)
                 return
@@ -215,6 +223,13 @@ class PlanReader:
 
     def _since_fresh(self) -> str:
         return "".join(self._buffer[self._fresh :])
+
+    def _is_head(self, line: str) -> bool:
+        """True if a call begins here; within a quoted text only that of a known tool does."""
+        head = _HEAD.fullmatch(line)
+        if head is None or _JOIN.fullmatch(line):
+            return _JOIN.fullmatch(line) is not None
+        return not self._brackets.quote or self._tools is None or head[2] in self._tools
 
     @staticmethod
     def _is_other(line: str) -> bool:
@@ -253,11 +268,13 @@ class PlanReader:
             self._fail(reason, f"{id}. {written}", line=line, is_fatal=not is_again)
             return
         try:
-            arguments = read_arguments(text, self._texts.keys())
+            arguments = read_arguments(text, self._texts.keys(), self._lost)
         except UnknownReference as error:
             reason = f"{error.text} stands for no earlier call"
             self._fail(reason, f"{id}. {written}", line=line)
+            self._lost.add(id)
             return
+        self._lost.discard(id)
         self._texts[id] = written
         self._out.append(Call(id, name, arguments, written, line, is_repaired))
 
@@ -286,13 +303,14 @@ class PlanReader:
             self._out.append(Join(self._number))
             self.is_over = self.has_join = True
         elif thought is not None:
-            self._out.append(Thought(thought[1]))
+            self._out.append(Thought(thought[1].strip()))
         elif _NUMBERED.match(line):
             self._fail("a line is a call: a number, a dot, and name(arguments)", line)
         elif _UNNUMBERED.fullmatch(line):
             self._fail("a call needs its number in front", line)
         else:
-            self._fail("no call; left out", line, is_fatal=False)
+            named = {found[1] for found in _CALLED.finditer(line)}
+            self._fail("no call; left out", line, is_fatal=bool(named & {*(self._tools or ())}))
 
     def _fail(
         self, reason: str, text: str, *, line: int | None = None, is_fatal: bool = True

@@ -15,11 +15,17 @@ from typing import Any
 
 __all__ = ["Ref", "Template", "UnknownReference", "fill", "reference", "refs", "template"]
 
-_PATH = r"(?:\.[A-Za-z_]\w*|\[(?:\d+|'[^']*'|\"[^\"]*\")\])*"
-_PART = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+)\]|\['([^']*)'\]|\[\"([^\"]*)\"\]")
-_WHOLE = re.compile(rf"\$(\d+)({_PATH})|\$\{{\s*(\d+)({_PATH})\s*\}}")
-_AMOUNT = r"(?!\d|[.,]\d|\s?%|\s?(?:k|m|bn|thousand|million|billion|trillion)\b)"
-_WITHIN = re.compile(rf"\$\$|\$\{{\s*(\d+)({_PATH})\s*\}}|\$(\d+){_AMOUNT}", re.IGNORECASE)
+_PATH = r"(?:\.[A-Za-z_]\w*|\[(?:\d{1,9}|'[^']*'|\"[^\"]*\")\])*"
+_PART = re.compile(r"\.([A-Za-z_]\w*)|\[(\d{1,9})\]|\['([^']*)'\]|\[\"([^\"]*)\"\]")
+_WHOLE = re.compile(rf"\$(\d{{1,9}})(?!\d)({_PATH})|\$\{{\s*(\d{{1,9}})({_PATH})\s*\}}")
+_AMOUNT = r"(?!\d|[.,]\d|[km]\b|\s?(?:bn|thousand|million|billion|trillion)\b)"
+_WITHIN = re.compile(
+    rf"\$\$|\$\{{\s*(\d{{1,9}})({_PATH})\s*\}}|\$(\d{{1,9}}){_AMOUNT}"
+    r"|(\$\{\s*\d[^}]{0,40})",
+    re.IGNORECASE,
+)
+_DEEPEST = 100
+_AFTER = re.compile(r"\s*(?:[,:)\]}]|$)")
 
 
 class UnknownReference(ValueError):
@@ -59,6 +65,8 @@ class Template:
 def reference(text: str, start: int, known: Collection[int]) -> tuple[Ref, int] | None:
     """Read a reference at a place of a text; return it and where it ends, None if there is none.
 
+    `$5` with more behind it is none, unless the step is known: `$5 million`.
+
     Raises:
         UnknownReference: If it names a step that is not known.
     """
@@ -67,18 +75,25 @@ def reference(text: str, start: int, known: Collection[int]) -> tuple[Ref, int] 
         return None
     id, path = found[1] or found[3], found[2] or found[4] or ""  # noqa: A001  # the plan's word
     if int(id) not in known:
+        if found[1] and not _AFTER.match(text, found.end()):
+            return None
         raise UnknownReference(found[0])
     return Ref(int(id), _path(path), found[0]), found.end()
 
 
-def template(text: str, known: Collection[int]) -> str | Ref | Template:
+def template(text: str, known: Collection[int], lost: Collection[int] = ()) -> str | Ref | Template:
     """Return what a quoted or plain text stands for.
 
     A text that is one reference is that reference. Within a text, `${n}` is one, `$$` is a dollar,
     and `$n` is one if the step is known and no amount of money is meant: `$5 million`, `$1.50`.
 
+    Args:
+        text: The text.
+        known: The steps that may be referred to.
+        lost: Steps that the plan has, and that could not be read.
+
     Raises:
-        UnknownReference: If `${n}` names a step that is not known.
+        UnknownReference: If `${n}` names a step that is not known, or `$n` one that is lost.
     """
     whole = _WHOLE.fullmatch(text.strip())
     if whole is not None and int(whole[1] or whole[3]) in known:
@@ -89,12 +104,14 @@ def template(text: str, known: Collection[int]) -> str | Ref | Template:
         literal += text[end : found.start()]
         end = found.end()
         id = found[1] or found[3]  # noqa: A001  # the plan's word
+        if found[4]:
+            raise UnknownReference(found[4])
         if id is None:
             literal += "$"
         elif int(id) in known:
             parts += [literal, Ref(int(id), _path(found[2] or ""), found[0])]
             literal = ""
-        elif found[1]:
+        elif found[1] or int(id) in lost:
             raise UnknownReference(found[0])
         else:
             literal += found[0]
@@ -117,7 +134,10 @@ def refs(value: Any) -> Iterator[Ref]:
 
 
 def fill(value: Any, results: Mapping[int, Any], show: Callable[[Any], str]) -> Any:
-    """Put results in the place of references; a reference that stands alone gets the object itself.
+    """Put results in the place of references; a reference that stands alone gets the value itself.
+
+    Lists and dictionaries are copied, so that who takes them may change them; other objects are
+    handed on as they are.
 
     Args:
         value: What a plan's argument says.
@@ -128,7 +148,7 @@ def fill(value: Any, results: Mapping[int, Any], show: Callable[[Any], str]) -> 
         LookupError: If a result has no such part.
     """
     if isinstance(value, Ref):
-        return _part(value, results[value.id])
+        return _copied(_part(value, results[value.id]))
     if isinstance(value, Template):
         return "".join(
             part if isinstance(part, str) else show(_part(part, results[part.id]))
@@ -139,7 +159,29 @@ def fill(value: Any, results: Mapping[int, Any], show: Callable[[Any], str]) -> 
     if isinstance(value, tuple):
         return tuple(fill(part, results, show) for part in value)
     if isinstance(value, dict):
-        return {fill(key, results, show): fill(part, results, show) for key, part in value.items()}
+        return {
+            _as_key(fill(key, results, show)): fill(part, results, show)
+            for key, part in value.items()
+        }
+    return value
+
+
+def _copied(value: Any, depth: int = 0) -> Any:
+    kind = type(value)
+    if depth > _DEEPEST:
+        return value
+    if kind is dict:
+        return {key: _copied(part, depth + 1) for key, part in value.items()}
+    if kind in {list, tuple, set}:
+        return kind(_copied(part, depth + 1) for part in value)
+    return value
+
+
+def _as_key(value: Any) -> Any:
+    try:
+        hash(value)
+    except TypeError:
+        raise LookupError(f"a {type(value).__name__} cannot be a key") from None
     return value
 
 

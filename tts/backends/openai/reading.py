@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from tts.backends.functions import CallParts, Functions
 from tts.messages import TokenLogprob, ToolCall, Usage
 
-__all__ = ["ToolCallParts", "read_logprobs", "read_tool_calls", "read_usage"]
+__all__ = ["read_logprobs", "read_tool_calls", "read_usage", "take_tool_call"]
 
 
 def read_usage(usage: Any) -> Usage | None:
@@ -60,37 +61,19 @@ def _best_first(top: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
     return tuple(sorted(top.items(), key=lambda pair: -pair[1]))
 
 
-def read_tool_calls(value: Any) -> tuple[ToolCall, ...]:
+def read_tool_calls(value: Any, functions: Functions) -> tuple[ToolCall, ...]:
     """Read the calls of a message."""
-    parts = ToolCallParts()
-    for index, each in enumerate(value or ()):
-        parts.take({**each, "index": index})
+    parts = CallParts(functions)
+    for place, each in enumerate(value or ()):
+        take_tool_call({**each, "index": place}, parts)
     return parts.calls
 
 
-class ToolCallParts:
-    """Calls that come in parts: each names its call by `index`, and adds to its arguments."""
-
-    __slots__ = ("_parts",)
-
-    def __init__(self) -> None:
-        self._parts: dict[int, list[str]] = {}
-
-    def take(self, part: Mapping[str, Any]) -> str:
-        """Take in a part; return what it adds."""
-        function = part.get("function") or {}
-        name, arguments = function.get("name") or "", function.get("arguments") or ""
-        if not isinstance(arguments, str):  # some servers send the object itself
-            arguments = json.dumps(arguments, ensure_ascii=False)
-        call = self._parts.setdefault(int(part.get("index") or 0), ["", ""])
-        call[0] += name
-        call[1] += arguments
-        return name + arguments
-
-    @property
-    def calls(self) -> tuple[ToolCall, ...]:
-        """The calls in their order."""
-        return tuple(
-            ToolCall(name=name, arguments=arguments)
-            for _, (name, arguments) in sorted(self._parts.items())
-        )
+def take_tool_call(part: Mapping[str, Any], calls: CallParts) -> str:
+    """Put a part of a call, which it names by `index`, with the others; return what it adds."""
+    function = part.get("function") or {}
+    name, arguments = function.get("name") or "", function.get("arguments") or ""
+    if not isinstance(arguments, str):  # some servers send the object itself
+        arguments = json.dumps(arguments, ensure_ascii=False)
+    calls.add(int(part.get("index") or 0), name, arguments)
+    return name + arguments

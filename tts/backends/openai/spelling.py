@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 from tts.backends.base import Capabilities
 from tts.backends.formats import Answer, Call, Ear, check_said, refuse_unable
+from tts.backends.functions import CallParts, Functions
 from tts.backends.openai.dialects import Dialect
 from tts.backends.openai.reading import (
-    ToolCallParts,
     read_logprobs,
     read_tool_calls,
     read_usage,
+    take_tool_call,
 )
 from tts.backends.openai.scoring import read_scores, score_fields
 from tts.errors import ConfigError, InvalidResponse
@@ -94,8 +95,8 @@ class OpenAISpelling:
             schema = {"name": "answer", "schema": json.loads(request.json_schema), "strict": True}
             fields["response_format"] = {"type": "json_schema", "json_schema": schema}
         if request.tools:
-            functions = [json.loads(tool) for tool in request.tools]
-            fields["tools"] = [{"type": "function", "function": each} for each in functions]
+            offered = Functions(request.tools).offered
+            fields["tools"] = [{"type": "function", "function": each} for each in offered]
         return fields
 
     def _sends_seed(self, request: Request) -> bool:
@@ -118,7 +119,8 @@ class OpenAISpelling:
         text = message["content" if self._is_chat else "text"]
         reasoning = message.get("reasoning_content") or message.get("reasoning") or ""
         finish = choice.get("finish_reason")
-        calls = read_tool_calls(message.get("tool_calls")) if request.tools else ()
+        offered = request.tools
+        calls = read_tool_calls(message.get("tool_calls"), Functions(offered)) if offered else ()
         if text is None and calls:
             text = ""
         elif text is None:
@@ -174,7 +176,7 @@ class OpenAITeller:
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._logprobs: list[TokenLogprob] = []
-        self._calls = ToolCallParts()
+        self._calls = CallParts(Functions(request.tools))
         self._usage: Any = None
         self._finish: str | None = None
         self._repeated = spelling.repeated(request)
@@ -201,9 +203,10 @@ class OpenAITeller:
         self._logprobs += read_logprobs(choice.get("logprobs")) or ()
         self._finish = choice.get("finish_reason") or self._finish
         for part in delta.get("tool_calls") or () if self._request.tools else ():
-            self._ear.hear(self._calls.take(part), aloud=False)
+            self._ear.hear(take_tool_call(part, self._calls), aloud=False)
         self._ear.hear(reasoning, aloud=False)
         self._ear.hear(text)
+        self._ear.hear_calls(self._calls.whole())
 
     def _fresh(self, text: str) -> str:
         """Return a piece without what it repeats of the assistant's words."""
