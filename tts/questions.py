@@ -9,11 +9,15 @@ __all__ = ["restates"]
 _SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?](?=\w)[^.!?\n]*)*[.!?]*")
 _WORD = re.compile(r"\w+")
 _PLAIN = frozenset(
-    """a all altogether an and answer any are as at be been by calculate can compute could determine
-    did do does end find for from give given had has have he her here him his how i if in into is it
-    its many me more much must my now number of on or our problem question s she should so solve
-    some task than that the their them then there these they this those to was we were what when
-    where which who whom whose why will with would you your""".split()
+    _WORD.findall(
+        """
+    a all altogether an and answer any are as at be been by calculate can compute could determine
+    did do does end find for from give given had has have he her here him his how i if in into is
+    it its many me more much must my now number of on or our problem question s she should so
+    solve some task than that the their them then there these they this those to was we were what
+    when where which who whom whose why will with would you your
+        """
+    )
 )
 _LONGEST_ENDING = 3
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -12,7 +14,7 @@ from tts.findings import Findings
 from tts.layers import Spending
 from tts.ledger import Clock
 from tts.messages import Completion
-from tts.problem import Candidate
+from tts.problem import Candidate, Exhausted
 from tts.samples import Plan
 from tts.session import Session, Update
 from tts.spans import Span
@@ -87,6 +89,29 @@ class Reports:
             account.close_scope(scope)
         if account.ended_by is not None:
             raise account.refusal(Spending())
+
+    @contextmanager
+    def opening(self) -> Iterator[Callable[[], None]]:
+        """Let the budget's end cut off what this block opens, until it calls what it is given.
+
+        What is open by then lives on until the block is left, whatever becomes of the budget.
+
+        Raises:
+            BudgetExceeded: If the budget ended before.
+        """
+        session = self._session
+        scope = session.account.open_scope(None)
+        try:
+            if session.account.ended_by is not None:
+                scope.cancel()
+            with scope:
+                yield partial(session.account.close_scope, scope)
+        finally:
+            session.account.close_scope(scope)
+        if scope.cancelled_caught:
+            refused = session.account.refusal(Spending())
+            session.exhausted = session.exhausted or Exhausted.by(refused)
+            raise refused
 
     @property
     def now(self) -> float:
