@@ -61,7 +61,7 @@ class Compiler(Strategy, name="compiler"):
 
     async def solve(self, problem: Problem, run: Run) -> Solution:
         """Plan, call, join; again if asked to."""
-        async with open_tools(self.tools) as tools:
+        async with open_tools(self.tools, run.opening) as tools:
             solution: Solution | None = None
             try:
                 async with open_planning(

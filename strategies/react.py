@@ -56,7 +56,7 @@ class React(Strategy, name="react"):
         """Choose, call, look; until there is an answer."""
         lines, results = list(self.history), dict(self.results)
         failure: BackendError | None = None
-        async with open_tools(self.tools) as tools:
+        async with open_tools(self.tools, run.opening) as tools:
             signatures = tuple(tool.signature for tool in tools.values())
             for _ in range(self.max_steps):
                 prompt = run.prompt("act", problem=problem, tools=signatures, calls=lines)

@@ -12,6 +12,7 @@ from tts.errors import BackendError
 from tts.graph import Features, features
 from tts.lists import Step, items, ordered, steps
 from tts.problem import Problem, Solution
+from tts.questions import restates
 from tts.routing import TOPOLOGIES, Policy, Published, Topology, reroute, told
 from tts.run import Run
 from tts.strategy import Strategy
@@ -19,9 +20,15 @@ from tts.votes import Tally
 
 __all__ = ["TopologyRouted"]
 
+_QUESTION = "the question itself"
+
 
 class _Plan(NamedTuple):
-    """Sub-tasks in an order in which they can be worked; the last one is the question itself."""
+    """Sub-tasks in an order in which they can be worked; the last one is the question itself.
+
+    Attributes:
+        shape: That of the graph as the model wrote it.
+    """
 
     texts: tuple[str, ...]
     needs: tuple[tuple[int, ...], ...]
@@ -112,7 +119,7 @@ class TopologyRouted(Strategy, name="topology"):
         if not 1 < len({step.text for step in written}) == len(written) <= self.most_steps:
             run.count_parse_failure()
             return None
-        return _graph(written, listed)
+        return _graph(written, listed, problem.text)
 
     async def _work(self, problem: Problem, plan: _Plan, topology: Topology, run: Run) -> _Round:
         """Work the graph once."""
@@ -147,10 +154,11 @@ class TopologyRouted(Strategy, name="topology"):
         return briefs
 
 
-def _graph(written: Sequence[Step], listed: Sequence[Step]) -> _Plan:
-    """Return the plan of an ordered decomposition; its last step takes in all loose ends.
+def _graph(written: Sequence[Step], listed: Sequence[Step], problem: str) -> _Plan:
+    """Return the plan of an ordered decomposition, measured before the question joins its ends.
 
-    Where no step says what it needs, each one needs the one before it.
+    Where no step says what it needs, each one needs the one before it. Where the last step is not
+    the problem's question, the question is one more.
     """
     place = {step.text: at for at, step in enumerate(written)}
     moved = {at: place[step.text] for at, step in enumerate(listed)}
@@ -158,13 +166,16 @@ def _graph(written: Sequence[Step], listed: Sequence[Step]) -> _Plan:
         needs = [set[int](), *({before} for before, _ in pairwise(range(len(written))))]
     else:
         needs = [{moved[need] for need in step.needs or ()} for step in written]
-    needs[-1] |= set(range(len(needs) - 1)) - set().union(*needs)
     couplings = {
         (at, moved[need]): how for at, step in enumerate(written) for need, how in step.couplings
     }
-    sorted_needs = tuple(tuple(sorted(each)) for each in needs)
-    shape = features(sorted_needs, couplings)
-    return _Plan(tuple(step.text for step in written), sorted_needs, shape)
+    shape = features([sorted(each) for each in needs], couplings)
+    texts = [step.text for step in written]
+    if not restates(texts[-1], problem):
+        texts.append(_QUESTION)
+        needs.append(set())
+    needs[-1] |= set(range(len(needs) - 1)) - set().union(*needs)
+    return _Plan(tuple(texts), tuple(tuple(sorted(each)) for each in needs), shape)
 
 
 def _answer(solution: Solution | None) -> str:

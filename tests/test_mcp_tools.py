@@ -41,10 +41,52 @@ server.run(TRANSPORT)
 
 
 def test_a_program_must_be_allowed() -> None:
-    with pytest.raises(ValidationError, match="--allow-tools npx"):
+    with pytest.raises(ValidationError, match="--allow-tools 'npx server'"):
         Toolbox.parse({"use": "mcp", "command": ["npx", "server"]})
     with allow_tools("npx"):
         assert Toolbox.parse({"use": "mcp", "command": ["npx", "server"]})
+
+
+@pytest.mark.parametrize(
+    ("allowed", "command", "is_allowed"),
+    [
+        ("npx", ["npx", "-y", "anything"], True),
+        ("npx good-server", ["npx", "good-server"], True),
+        ("npx good-server", ["npx", "good-server", "--root", "."], True),
+        ("npx 'a b'", ["npx", "a b"], True),
+        ("npx good-server", ["npx", "bad-server"], False),
+        ("npx good-server", ["npx"], False),
+        ("npx good", ["npx", "good-server"], False),
+        ("npx", ["npx.evil"], False),
+        ("npx", ["./npx"], False),
+        ("C:\\tools\\npx.exe", ["C:\\tools\\npx.exe", "a"], True),
+        ("npx '", ["npx"], False),
+        ("", ["npx"], False),
+    ],
+)
+def test_the_list_may_hold_the_beginning_of_a_command(
+    allowed: str, command: list[str], is_allowed: bool
+) -> None:
+    with allow_tools(allowed):
+        if is_allowed:
+            assert Toolbox.parse({"use": "mcp", "command": command})
+        else:
+            with pytest.raises(ValidationError, match="may not run"):
+                Toolbox.parse({"use": "mcp", "command": command})
+
+
+def test_a_server_that_fails_is_named_by_its_whole_command(tmp_path: Path) -> None:
+    script = tmp_path / "quits.py"
+    script.write_text("raise SystemExit(2)")
+    with allow_tools(sys.executable):
+        toolbox = MCP(command=(sys.executable, str(script)), timeout=10.0)
+
+    async def main() -> None:
+        async with open_tools([toolbox]):
+            pass
+
+    with pytest.raises(ConfigError, match=r"quits\.py"):
+        anyio.run(main)
 
 
 @pytest.mark.parametrize("settings", [{}, {"url": "http://localhost/mcp", "command": ["npx"]}])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +9,11 @@ import anyio
 import pytest
 from pydantic import ValidationError
 
+import tts
 from tts import Pipeline
 from tts.errors import ConfigError, ToolError
 from tts.strategies.compiler import Compiler
-from tts.testing import virtual_run
+from tts.testing import SpeakingBackend, virtual_run
 from tts.toolboxes import Toolbox, allow_tools, open_tools
 from tts.tools import Tool, tool
 
@@ -97,6 +100,39 @@ def test_what_cannot_be_imported_or_called_is_refused(path: str) -> None:
         Toolbox.parse({"use": "python", "path": path})
 
 
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module of the user's that imports more than it offers."""
+    name = "tools_of_the_user"
+    (tmp_path / f"{name}.py").write_text(
+        "from os import system\nfrom subprocess import Popen, getoutput\n"
+        "from tts.tools import tool\n\n"
+        "def height() -> int: return 1\n\n"
+        "@tool\ndef width() -> int: return 2\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+@pytest.mark.parametrize("function", ["getoutput", "system", "Popen"])
+def test_an_allowed_module_does_not_lend_what_it_imports(mine: str, function: str) -> None:
+    path = {"use": "python", "path": f"{mine}.{function}"}
+    hint = rf"--allow-tools {mine}\.{function}"
+    with allow_tools(mine), pytest.raises(ValidationError, match=hint):
+        Toolbox.parse(path)
+    with allow_tools(f"{mine}.{function}"):  # by its own name it may
+        assert Toolbox.parse(path) if function != "Popen" else True
+    with allow_tools("tts"), pytest.raises(ValidationError, match="of importlib"):
+        Toolbox.parse({"use": "python", "path": "tts.allow_list.import_module"})
+
+
+@pytest.mark.parametrize(("name", "value"), [("height", 1), ("width", 2)])
+def test_an_allowed_module_gives_what_it_makes(mine: str, name: str, value: int) -> None:
+    with allow_tools(mine):
+        toolbox = Toolbox.parse({"use": "python", "path": f"{mine}.{name}"})
+    assert call(toolbox, name) == value
+
+
 def test_functions_and_tools_stand_where_toolboxes_do() -> None:
     @tool(is_quick=True)
     def one() -> int:
@@ -148,3 +184,54 @@ def test_numbers_do_not_grow_for_ever() -> None:
             return count
 
     assert anyio.run(main) < 10
+
+
+class Slow(Toolbox, name="slow"):
+    """A tool that is there only after a minute, and as long to close."""
+
+    seconds: float = 60.0
+    closed: list[float] = []  # noqa: RUF012  # a field
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Sequence[Tool]]:
+        try:
+            await anyio.sleep(self.seconds)
+            yield (Tool.of(len_of),)
+        finally:
+            self.closed.append(anyio.current_time())
+
+
+PLANNED = {"plan": ["join()"], "join": ["Finish: 4"], "act": ["Finish: 4"]}
+
+
+@pytest.mark.parametrize("name", ["compiler", "react"])
+def test_a_budget_ends_while_tools_are_opened(name: str) -> None:
+    slow = Slow()
+    strategy = tts.Strategy.named(name).model_validate({"tools": (slow,)})
+
+    async def main() -> float:
+        start = anyio.current_time()
+        backend = SpeakingBackend(PLANNED)
+        solution = await tts.solve("q", strategy, model=backend, budget={"seconds": 2.0})
+        assert (solution.status, solution.answer) == ("budget_exhausted", None)
+        assert (solution.usage.calls, solution.exhausted and solution.exhausted.kind) == (
+            0,
+            "seconds",
+        )
+        return anyio.current_time() - start
+
+    assert virtual_run(main) == pytest.approx(2.0)
+    assert len(slow.closed) == 1
+
+
+def test_tools_that_opened_in_time_outlive_the_budget() -> None:
+    """What was found is joined by the strategy; the block of the tools is not cut off."""
+    slow = Slow(seconds=1.0)
+
+    async def main() -> tts.Solution:
+        backend = SpeakingBackend(PLANNED, pause=5.0)
+        strategy = Compiler(tools=(slow,))
+        return await tts.solve("q", strategy, model=backend, budget={"seconds": 2.0})
+
+    solution = virtual_run(main)
+    assert (solution.status, solution.graph is not None) == ("budget_exhausted", True)

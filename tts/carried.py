@@ -44,9 +44,10 @@ class Share(Generic[_T]):
 class Carried:
     """What outlives a problem. A solver has one; strategies keep no state.
 
-    Sums, by key, may decide answers, and are ordered for it: a problem takes a ticket when it begins. It sees what tickets up to `ticket - lag` have handed
-    on, all of them, and waits for those; what later ones have handed on already is not looked at.
-    So what it sees depends on the order in which problems begin, never on which finishes first.
+    Sums, by key, may decide answers, and are ordered for it: a problem takes a ticket when it
+    begins. It sees what tickets up to `ticket - lag` have handed on, all of them, and waits for
+    those; what later ones have handed on already is not looked at. So what it sees depends on the
+    order in which problems begin, never on which finishes first.
 
     What is `remembered`, such as how long a function took, may decide no answer.
     """

@@ -10,10 +10,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
+from tts.allow_list import check_program
 from tts.errors import ConfigError, ToolError
 from tts.registry import mistake
 from tts.tasks import first_error
-from tts.toolboxes import Toolbox, check_allowed
+from tts.toolboxes import Toolbox
 from tts.tools import Tool
 
 __all__ = ["MCP"]
@@ -44,7 +45,7 @@ class MCP(Toolbox, name="mcp"):
             raise mistake(MCP, (), "give either command or url", None)
         if self.command:
             try:
-                check_allowed(self.command[0])
+                check_program(self.command)
             except ConfigError as error:
                 raise mistake(MCP, ("command",), error.message, self.command) from error
         return self
@@ -83,7 +84,7 @@ class MCP(Toolbox, name="mcp"):
 
     @property
     def _name(self) -> str:
-        return self.url or self.command[0]
+        return self.url or " ".join(self.command)
 
     def _server(self) -> Any:
         if self.url:

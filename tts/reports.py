@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -100,6 +101,29 @@ class Reports:
             account.close_scope(scope)
         if account.ended_by is not None:
             raise account.refusal(Spending())
+
+    @contextmanager
+    def opening(self) -> Iterator[Callable[[], None]]:
+        """Let the budget's end cut off what this block opens, until it calls what it is given.
+
+        What is open by then lives on until the block is left, whatever becomes of the budget.
+
+        Raises:
+            BudgetExceeded: If the budget ended before.
+        """
+        session = self._session
+        scope = session.account.open_scope(None)
+        try:
+            if session.account.ended_by is not None:
+                scope.cancel()
+            with scope:
+                yield partial(session.account.close_scope, scope)
+        finally:
+            session.account.close_scope(scope)
+        if scope.cancelled_caught:
+            refused = session.account.refusal(Spending())
+            session.exhausted = session.exhausted or Exhausted.by(refused)
+            raise refused
 
     @property
     def now(self) -> float:

@@ -8,20 +8,20 @@ no code that its reader has not allowed: `python` and `mcp` refuse what is not o
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
+    AbstractContextManager,
     AsyncExitStack,
     asynccontextmanager,
     contextmanager,
 )
-from contextvars import ContextVar
 from functools import lru_cache
-from importlib import import_module
 from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, PrivateAttr, field_serializer, field_validator
 
+from tts.allow_list import allow_tools, imported
 from tts.arithmetic import bounded, calculate
 from tts.errors import ConfigError
 from tts.registry import Component, mistake
@@ -35,40 +35,8 @@ __all__ = [
     "Python",
     "Toolbox",
     "allow_tools",
-    "check_allowed",
     "open_tools",
 ]
-
-_allowed: ContextVar[tuple[str, ...]] = ContextVar("allowed tools", default=())
-
-
-@contextmanager
-def allow_tools(*names: str) -> Iterator[None]:
-    """Allow pipelines that are read in this block to run code of these names.
-
-    Args:
-        names: A function's import path (`package.module.function`), a module or package whose
-            functions are meant, or the program of an MCP server.
-    """
-    token = _allowed.set((*_allowed.get(), *names))
-    try:
-        yield
-    finally:
-        _allowed.reset(token)
-
-
-def check_allowed(name: str) -> str:
-    """Return a name that the allow-list holds, itself or a package it is in.
-
-    Raises:
-        ConfigError: If it does not.
-    """
-    if not any(name == one or name.startswith(f"{one}.") for one in _allowed.get()):
-        raise ConfigError(
-            f"a pipeline file may not run {name!r} by itself: if you trust it, "
-            f"add --allow-tools {name}"
-        )
-    return name
 
 
 class Toolbox(Component, group="tts.tools", label="toolbox"):
@@ -215,7 +183,8 @@ class Python(Toolbox, name="python"):
     def model_post_init(self, context: Any) -> None:
         """Check the allow-list and import the function: later nobody could say no."""
         try:
-            self._tool = _imported(check_allowed(self.path))
+            imported(self.path)  # asked each time: the list may be another one
+            self._tool = _made(self.path)
         except ConfigError as error:
             raise mistake(Python, ("path",), error.message, self.path) from error
 
@@ -231,14 +200,8 @@ class Python(Toolbox, name="python"):
 
 
 @lru_cache(maxsize=256)  # the same path is the same tool, so that equal toolboxes are equal
-def _imported(path: str) -> Tool:
-    module, _, name = path.rpartition(".")
-    try:
-        found = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"cannot import {path!r}: {error}; install its package or set PYTHONPATH"
-        ) from error
+def _made(path: str) -> Tool:
+    found = imported(path)
     if isinstance(found, Tool):
         return found
     if not callable(found):
@@ -246,18 +209,33 @@ def _imported(path: str) -> Tool:
     return Tool.of(found)
 
 
+@contextmanager
+def _unhurried() -> Iterator[Callable[[], None]]:
+    yield lambda: None
+
+
 @asynccontextmanager
-async def open_tools(toolboxes: Iterable[Toolbox]) -> AsyncIterator[dict[str, Tool]]:
+async def open_tools(
+    toolboxes: Iterable[Toolbox],
+    opening: Callable[[], AbstractContextManager[Callable[[], None]]] = _unhurried,
+) -> AsyncIterator[dict[str, Tool]]:
     """Open toolboxes and yield their tools by name; all are closed on the way out.
 
+    Args:
+        toolboxes: What is opened, one after the other.
+        opening: `run.opening` lets the budget of a run cut the opening off.
+
     Raises:
+        BudgetExceeded: If the budget ended before all were open.
         ConfigError: If one cannot be opened, or two tools have the same name.
     """
-    async with AsyncExitStack() as opened:
-        tools: dict[str, Tool] = {}
-        for toolbox in toolboxes:
-            for one in await opened.enter_async_context(toolbox.open()):
-                if one.name in tools:
-                    raise ConfigError(f"two tools are called {one.name!r}: rename one")
-                tools[one.name] = one
-        yield tools
+    with opening() as is_open:
+        async with AsyncExitStack() as opened:
+            tools: dict[str, Tool] = {}
+            for toolbox in toolboxes:
+                for one in await opened.enter_async_context(toolbox.open()):
+                    if one.name in tools:
+                        raise ConfigError(f"two tools are called {one.name!r}: rename one")
+                    tools[one.name] = one
+            is_open()
+            yield tools

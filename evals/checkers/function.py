@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio
 from pydantic import Field, PrivateAttr
 
+from tts.allow_list import imported
 from tts.errors import ConfigError
 from tts.evals.checkers.base import Checker, CheckFailed
 from tts.registry import mistake
 from tts.threads import in_thread
-from tts.toolboxes import check_allowed
 
 if TYPE_CHECKING:
     from tts.evals.tasks.base import Example
@@ -25,7 +24,7 @@ __all__ = ["Function"]
 class Function(Checker, name="function"):
     """A Python function of the answer and the example that returns True or False.
 
-    It must be on the allow-list of `tts.toolboxes.allow_tools` (`--allow-tools`), as a file alone
+    It must be on the allow-list of `tts.allow_list.allow_tools` (`--allow-tools`), as a file alone
     may run no code. It runs in a thread, or is awaited if it is asynchronous; abstentions are wrong
     and do not reach it. What it raises, and any other result, is a failure of the check.
     """
@@ -41,7 +40,7 @@ class Function(Checker, name="function"):
     def model_post_init(self, context: Any) -> None:
         """Check the allow-list and import the function: later nobody could say no."""
         try:
-            self._function = _imported(check_allowed(self.path))
+            self._function = _function(self.path)
         except ConfigError as error:
             raise mistake(Function, ("path",), error.message, self.path) from error
 
@@ -71,14 +70,8 @@ class Function(Checker, name="function"):
         return await in_thread(lambda: function(answer, example), "checker")
 
 
-def _imported(path: str) -> Callable[[str, Example], Any]:
-    module, _, name = path.rpartition(".")
-    try:
-        found = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"cannot import {path!r}: {error}; install its package or set PYTHONPATH"
-        ) from error
+def _function(path: str) -> Callable[[str, Example], Any]:
+    found = imported(path)
     if not callable(found):
         raise ConfigError(f"{path!r} is no function")
     return found  # type: ignore[no-any-return]  # callable, and its results are checked

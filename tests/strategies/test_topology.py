@@ -18,7 +18,7 @@ from tts.messages import Request
 from tts.routing import TOPOLOGIES, Topology
 from tts.testing import FlakyBackend, ScriptedBackend, virtual_run
 
-PLAN = "1. total [2, 3]\n2. apples [4]\n3. pears []\n4. boxes []"
+PLAN = "1. q [2, 3]\n2. apples [4]\n3. pears []\n4. boxes []"
 ONE = {"use": "self_consistency", "samples": 1}
 
 
@@ -55,7 +55,7 @@ def test_the_question_comes_last_with_all_answers(topology: str) -> None:
 
 
 def test_isolated_sub_tasks_are_told_what_they_need_and_nothing_else() -> None:
-    chained = "1. a []\n2. bb [1]\n3. ccc [2]\n4. all [3]"
+    chained = "1. a []\n2. bb [1]\n3. ccc [2]\n4. q [3]"
     isolated, staged = worker(decompose=chained), worker(decompose=chained)
     routed(isolated, "parallel")
     routed(staged, "hybrid")
@@ -87,7 +87,7 @@ def test_a_lead_that_says_nothing_is_done_without() -> None:
 def test_edges_are_honoured_and_there_are_no_layer_barriers() -> None:
     """Layers would take 10 + 10 + 1 seconds; the longest chain takes 12."""
     seconds = {"slow": 10.0, "quick": 1.0, "after quick": 10.0}
-    plan = "1. slow []\n2. quick []\n3. after quick [2]\n4. all [1, 3]"
+    plan = "1. slow []\n2. quick []\n3. after quick [2]\n4. q [1, 3]"
 
     def latency(request: Request) -> float:
         name = request.messages[0].content.partition("Find ")[2].partition(".")[0]
@@ -109,7 +109,7 @@ async def lasting(strategy: Strategy, backend: ScriptedBackend) -> float:
 
 
 def test_critical_path_is_that_of_the_graph() -> None:
-    wide = "1. a []\n2. b []\n3. c []\n4. all [1, 2, 3]"
+    wide = "1. a []\n2. b []\n3. c []\n4. q [1, 2, 3]"
     side_by_side = routed(worker(decompose=wide), "parallel").usage
     in_line = routed(worker(decompose=wide), "sequential").usage
     assert side_by_side.critical_tokens < in_line.critical_tokens
@@ -131,15 +131,39 @@ def whole() -> ScriptedBackend:
     return backend
 
 
+def test_where_no_step_is_the_question_it_is_asked_beside_all_of_them() -> None:
+    """Three sub-tasks are three, whichever stands last: nothing is left unasked."""
+    backend = worker(decompose="1. apples []\n2. pears []\n3. plums []")
+    routed(backend)
+    assert {"apples", "pears", "plums", "q"} == set(prompts(backend))
+    assert "Known:\napples: 6\npears: 5\nplums: 5\n" in prompts(backend)["q"]
+
+
+def test_the_shape_is_that_of_the_graph_as_it_was_written() -> None:
+    """Edges to the question that nobody wrote make no wide graph a chain, and couple nothing."""
+    two = routed(worker(decompose="1. apples []\n2. pears []")).notes
+    assert (two["tasks"], two["edges"], two["omega"], two["gamma"]) == (2, 0, 2, 0.0)
+    assert TOPOLOGIES[int(two["topology"])] == "parallel"
+    loose = routed(worker(decompose="1. apples []\n2. pears []\n3. q [1]")).notes
+    assert (loose["tasks"], loose["edges"], loose["omega"]) == (3, 1, 2)
+
+
+def test_a_lead_briefs_every_sub_task_beside_the_question() -> None:
+    backend = worker(decompose="1. apples []\n2. pears [1]", lead="1. mind one\n2. mind two")
+    routed(backend, "hierarchical")
+    assert "mind two" in prompts(backend)["pears"]
+    assert "mind" not in prompts(backend)["q"]
+
+
 def test_a_plan_that_says_nothing_of_needs_is_a_chain() -> None:
-    backend = worker(decompose="1. a\n2. b\n3. all")
+    backend = worker(decompose="1. a\n2. b\n3. q")
     notes = routed(backend).notes
     assert (notes["omega"], notes["depth"], notes["edges"]) == (1, 3, 2)
     assert TOPOLOGIES[int(notes["topology"])] == "sequential"
 
 
 def test_labels_are_asked_for_and_counted() -> None:
-    plan = "1. a []\n2. b [1 critical]\n3. all [2 strong, 1 none]"
+    plan = "1. a []\n2. b [1 critical]\n3. q [2 strong, 1 none]"
     backend = worker(decompose_coupled=plan)
     assert routed(backend, labels=True).notes["gamma"] == pytest.approx(1.7 / 3)
     assert roles(backend)[0] == "decompose_coupled"
@@ -155,7 +179,7 @@ THREE = {"use": "self_consistency", "samples": 3, "stop": "never"}
 
 
 def test_disagreement_among_answers_of_one_sub_task_leads_to_another_topology() -> None:
-    wide = "1. a []\n2. b []\n3. c []\n4. all [1, 2, 3]"
+    wide = "1. a []\n2. b []\n3. c []\n4. q [1, 2, 3]"
     solution = routed(worker(decompose=wide), worker=THREE)
     assert (solution.notes["rounds"], solution.notes["agreement"]) == (1, 1.0)
     solution = routed(disagreeing_on(wide), worker=THREE)
@@ -169,7 +193,7 @@ def disagreeing_on(plan: str) -> ScriptedBackend:
 
 
 def test_the_round_that_agreed_best_answers() -> None:
-    wide = "1. a []\n2. b []\n3. c []\n4. all [1, 2, 3]"
+    wide = "1. a []\n2. b []\n3. c []\n4. q [1, 2, 3]"
     numbers = count()
 
     def solve(request: Request) -> str:
@@ -203,7 +227,7 @@ def test_rounds_and_calls_are_bounded_however_answers_disagree(shape: Shape, mos
     size = len(shape.after)
     rounds = solution.notes.get("rounds", 1.0)
     assert rounds <= min(most, len(TOPOLOGIES))
-    assert solution.usage.calls <= 1 + most * (size * samples + 1)
+    assert solution.usage.calls <= 1 + most * ((size + 1) * samples + 1)  # the question is one more
     assert solution.answer is not None
 
 
@@ -227,7 +251,7 @@ def test_a_sub_task_that_fails_stays_unknown() -> None:
 
 
 def test_a_budget_that_ends_leaves_the_best_round() -> None:
-    wide = "1. a []\n2. b []\n3. c []\n4. all [1, 2, 3]"
+    wide = "1. a []\n2. b []\n3. c []\n4. q [1, 2, 3]"
     solution = routed(disagreeing_on(wide), worker=THREE, budget={"calls": 15})
     assert (solution.status, solution.usage.calls) == ("budget_exhausted", 15)
     assert solution.answer is not None
