@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import platform
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,8 +22,8 @@ from pydantic import Field, ValidationError
 
 from tts.errors import ConfigError
 from tts.evals.checkers.base import Checker, CheckFailed
+from tts.evals.checkers.seccomp import seccomp_filter
 from tts.registry import mistake
-from tts.tasks import first_error
 
 if TYPE_CHECKING:
     from tts.evals.tasks.base import Example
@@ -34,6 +37,16 @@ _NO_LEAVE: Final = (
     "this checker runs programs that models wrote: if you want that, add --allow-code-execution, "
     "or in Python `with allow_code_execution():`"
 )
+_MOST_READ: Final = 4096
+_WALLS: Final = {
+    "namespaces": "they may reach the network and outlive the check by native code",
+    "read_only": "they have no folder to write to",
+    "landlock": "they can read whatever you can, keys and the environment included",
+    "limits": "they may take any time and memory",
+    "seccomp": "they may start processes and change files by native code",
+    "hook": "Python refuses them nothing",
+}
+"""Each wall, and what goes where it is missing."""
 _told: set[tuple[str, ...]] = set()
 
 
@@ -59,13 +72,16 @@ class Code(Checker, name="code"):
     """Run the answer, a Python program, and then the problem's right answer, a test program.
 
     Right is what runs to the end of the test without an exception. It runs in a process of its own
-    with limits on time and memory, an empty environment, no network, no writing and no other
-    processes, as far as the system has walls for that; one that lacks namespaces is told once as a
-    warning. The walls keep accidents in and most attacks; an answer that sets out to fool the test
-    in its own process can. Posix only.
+    with limits on time and memory, no variables of ours, no network, no other processes and no
+    files but Python's own and those of an empty folder in memory, as far as the system has walls
+    for that; each that is missing is told once as a warning. The walls keep accidents in and most
+    attacks; an answer that sets out to fool the test in its own process can. Posix only.
 
-    Exceeding the limits of processor time or memory is wrong. Not being done in `seconds`, though
-    the processor time is not used up, is a failure of the check: the machine may be overloaded.
+    A program's `__name__` is not `__main__`, so its main block does not run; the test's does.
+
+    Exceeding the limits of processor time or memory, or ending early, is wrong. Not being done in
+    `seconds`, though the processor time is not used up, is a failure of the check: the machine may
+    be overloaded. So is being killed from outside.
     """
 
     reads_text = False
@@ -94,48 +110,69 @@ class Code(Checker, name="code"):
         if answer is None or not answer.strip():
             return False
         token = secrets.token_hex(16)
-        order = {
-            "program": f"{example.extra.get('before', '')}\n{answer}",
+        told = await self._told(json.dumps(self._order(answer, example, token)))
+        _tell(told["walls"])
+        if told["told"] in {token, "wrong"}:
+            return bool(told["told"] == token)
+        killed = told["signal"] in {signal.SIGKILL, signal.SIGTERM}
+        if killed and told["cpu_seconds"] < self.cpu_seconds - 0.5:
+            raise CheckFailed("the program was killed from outside; maybe memory ran out")
+        return False  # it has ended itself, or crashed, or used up its time
+
+    def _order(self, answer: str, example: Example, token: str) -> dict[str, Any]:
+        machine = platform.machine() if sys.platform == "linux" else ""
+        filters = {
+            "own_folder": seccomp_filter(machine, own_folder=True),
+            "no_folder": seccomp_filter(machine, own_folder=False),
+        }
+        return {
+            "before": example.extra.get("before", ""),
+            "program": answer,
             "test": example.answer,
             "token": token,
             "cpu_seconds": self.cpu_seconds,
             "memory_bytes": self.memory_mb * _MEGABYTE,
+            "filters": {name: made and made.hex() for name, made in filters.items()},
+            "parent": os.getpid(),
         }
-        told = await self._run(json.dumps(order))
-        if not told:
-            raise CheckFailed("the process for the program ended at its start")
-        _tell(told[0].get("walls", []))
-        return len(told) > 1 and told[1].get("passed") == token
 
-    async def _run(self, order: str) -> list[dict[str, Any]]:
-        """Run the sandbox in an empty folder; return the lines it answered."""
-        command = [sys.executable, "-I", "-S", "-B", str(Path(__file__).with_name("sandbox.py"))]
+    async def _told(self, order: str) -> dict[str, Any]:
+        """Run the sandbox in an empty folder; return what it answered."""
         try:
-            with (
-                TemporaryDirectory(prefix="tts-code-") as folder,
-                anyio.fail_after(self.seconds),
-                first_error(),
-            ):
-                done = await anyio.run_process(
-                    command,
-                    input=order.encode(),
-                    stderr=subprocess.DEVNULL,
-                    check=False,
-                    cwd=folder,
-                    env={},
-                    start_new_session=True,
-                )
+            with TemporaryDirectory(prefix="tts-code-") as folder, anyio.fail_after(self.seconds):
+                line = await _answered(order.encode(), folder)
         except TimeoutError as error:
             raise CheckFailed(f"the program was not done in {self.seconds:g} seconds") from error
         except OSError as error:
             raise CheckFailed(f"no process for the program: {error.strerror}") from error
-        except anyio.BrokenResourceError:  # it ended before it had read its order
-            return []
         try:
-            told = [json.loads(line) for line in done.stdout.splitlines()]
-        except ValueError:  # the program found the pipe and wrote to it
-            return [{}]
-        return [line for line in told if isinstance(line, dict)]
+            told: dict[str, Any] = json.loads(line)
+        except ValueError:
+            told = {}
+        if not told.get("walls"):
+            raise CheckFailed("the process for the program ended at its start, or was killed")
+        return told
+
+
+async def _answered(order: bytes, folder: str) -> bytes:
+    """Run the sandbox; return the first of what it writes, and end what is left of it."""
+    command = [sys.executable, "-I", "-S", "-B", str(Path(__file__).with_name("sandbox.py"))]
+    async with await anyio.open_process(
+        command, stderr=subprocess.DEVNULL, cwd=folder, env={}, start_new_session=True
+    ) as process:
+        assert process.stdin is not None  # both are pipes
+        assert process.stdout is not None
+        line = b""
+        try:
+            with suppress(anyio.BrokenResourceError, anyio.EndOfStream):
+                await process.stdin.send(order)
+                await process.stdin.aclose()
+                while len(line) < _MOST_READ and not line.endswith(b"\n"):
+                    line += await process.stdout.receive(_MOST_READ)
+        finally:
+            with suppress(ProcessLookupError, PermissionError):  # it has ended
+                os.killpg(process.pid, signal.SIGKILL)
+        return line
 
 
 def code_checker() -> Code:
@@ -151,14 +188,12 @@ def code_checker() -> Code:
 
 
 def _tell(walls: list[str]) -> None:
-    """Say once which walls are missing."""
-    standing = tuple(walls)
-    if standing in _told or not standing:
+    """Say once which walls are missing, and what that means."""
+    missing = tuple(name for name in _WALLS if name not in walls)
+    if not missing or missing in _told:
         return
-    _told.add(standing)
-    if "namespaces" not in standing:
-        _logger.warning(
-            "programs of models run without a network namespace here: Python refuses them "
-            "sockets, which native code could get around (walls: %s)",
-            ", ".join(standing),
-        )
+    _told.add(missing)
+    _logger.warning(
+        "programs of models run here without all walls: %s",
+        "; ".join(f"no {name}, so {_WALLS[name]}" for name in missing),
+    )
