@@ -89,7 +89,7 @@ async def _called(
     session: Session, path: str, tool: Tool, arguments: Mapping[str, Any], run: object = None
 ) -> Any:
     """Call a tool under the eyes of the session's account and trace."""
-    account, turns = session.account, session.memory.setdefault(Turns, Turns())
+    account, turns = session.account, session.carried.remembered(Turns)
     scope = account.open_scope(None)
     try:
         if account.ended_by is None:

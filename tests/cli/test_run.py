@@ -130,7 +130,7 @@ def test_two_models_of_one_backend_are_told_apart(tts: Tts, tmp_path: Path) -> N
         "strategy: {use: draft_target, samples: 1, chunk: 8, turns: 1}\n"
     )
     told = tts("run", path, "--input", FACTS, "--trace", trace).out
-    assert told.startswith("draft_target on small, large:")
+    assert told.startswith("draft_target on reference (small), reference (large):")
     calls = [json.loads(line) for line in trace.read_text().splitlines() if '"call"' in line]
     assert {(call["role"], call["name"]) for call in calls} == {
         ("draft", "small"),
