@@ -197,7 +197,8 @@ class DraftTarget(Strategy, name="draft_target"):
         left, decisions = list(texts), 0
         for _ in range(self.turns):
             drafted = await run.map(pair.draft, left, failures="skip", concurrency=self.samples)
-            chunks = [each for each in zip(left, drafted, strict=True) if each[1] is not None]
+            pairs = zip(left, drafted, strict=True)
+            chunks = [(text, chunk) for text, chunk in pairs if chunk is not None]
             worst = self._worst(chunks, run.rng.random())
             decisions += sum(chunk.is_read for _, chunk in chunks)
 
