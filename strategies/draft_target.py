@@ -195,17 +195,19 @@ class DraftTarget(Strategy, name="draft_target"):
     async def _write_in_step(self, texts: Sequence[JointText], pair: Writers, run: Run) -> None:
         """Write texts turn by turn: all drafts, all scores, then the worst go to the target."""
         left, decisions = list(texts), 0
+
+        async def go_on(part: tuple[JointText, Chunk, bool]) -> None:
+            text, chunk, is_worst = part
+            await pair.go_on(text, chunk, takes_over=is_worst)
+
         for _ in range(self.turns):
             drafted = await run.map(pair.draft, left, failures="skip", concurrency=self.samples)
-            chunks = [each for each in zip(left, drafted, strict=True) if each[1] is not None]
+            pairs = zip(left, drafted, strict=True)
+            chunks = [(text, chunk) for text, chunk in pairs if chunk is not None]
             worst = self._worst(chunks, run.rng.random())
             decisions += sum(chunk.is_read for _, chunk in chunks)
-
-            async def go_on(part: tuple[JointText, Chunk]) -> None:
-                text, chunk = part
-                await pair.go_on(text, chunk, takes_over=text.sample in worst)  # noqa: B023  # awaited in this turn
-
-            await run.map(go_on, chunks, failures="skip", concurrency=self.samples)
+            parts = [(text, chunk, text.sample in worst) for text, chunk in chunks]
+            await run.map(go_on, parts, failures="skip", concurrency=self.samples)
             left = [text for text in left if text.ended_by is None and not text.is_over]
             if not left or run.is_exhausted:
                 break

@@ -75,9 +75,9 @@ def drift(problems: int, seeds: Sequence[int]) -> list[dict[str, Any]]:
             rows.append({"seed": seed, "recipe": recipe, "rates": rates, "worst": worst})
         for recipe, settings in STREAMS.items():
             found, worst = on_stream(seed, problems, settings)
-            rates, bounds = zip(*((r.takeovers / r.decisions, r.bound) for r in found), strict=True)
+            rates = [each.takeovers / each.decisions for each in found]
             row = {"seed": seed, "recipe": recipe, "rates": rates, "worst": worst}
-            rows.append({**row, "bounds": bounds})
+            rows.append({**row, "bounds": [each.bound for each in found]})
     return rows
 
 

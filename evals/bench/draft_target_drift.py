@@ -51,8 +51,8 @@ class _Model(ScriptedBackend):
         else:
             problem = request.messages[0].content.split()[0]
             place = f"{problem}.{request.span.rsplit('/', 1)[-1]}"
-        problem, sample = map(int, place.split("."))
-        return place, self._scores[SAMPLES * problem + sample], text.count("d")
+        number, sample = map(int, place.split("."))
+        return place, self._scores[SAMPLES * number + sample], text.count("d")
 
     def _chunk(self, request: Request) -> Completion:
         place, scores, turn = self._of(request)

@@ -19,6 +19,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from tts.calibration_curve import setting
 from tts.errors import NotCertifiable
 from tts.evals.bench.reference_levels import WEIGHTS
@@ -29,6 +31,7 @@ from tts.evals.bench.stopping_report import (
     Row,
     frontier,
     halves,
+    most_saving,
     outcomes,
     row_of,
 )
@@ -37,7 +40,7 @@ from tts.pictures import require_plot, save
 from tts.stopping import Dominance, Never, StoppingRule
 from tts.stopping.any_of import AnyOf
 from tts.stopping.beta import Beta
-from tts.stopping.calibration import Recording, Target, calibrate
+from tts.stopping.calibration import Recording, Target
 from tts.stopping.certaindex import Certaindex
 from tts.stopping.deepconf import DeepConf
 from tts.stopping.e_process import EProcess
@@ -99,26 +102,37 @@ def ladders_of(sure: bool) -> dict[str, Sequence[StoppingRule]]:
 
 
 def certified(known: Sequence[Recording], n: int, sure: bool) -> dict[str, StoppingRule | str]:
-    """Return the setting that each ladder's calibration picks at each level, or why it has none."""
+    """Return the setting that each ladder's calibration picks for each target, or why it has none.
+
+    As `tts calibrate` does, but that what is saved counts prompts, too.
+    """
     found: dict[str, StoppingRule | str] = {}
+    every = np.arange(len(known))
     for name, ladder in ladders_of(sure).items():
+        each = outcomes(ladder, known, n, 0)
         for target in TARGETS:
             title = f"calibrated {name} {target}"
             try:
-                found[title] = calibrate(ladder, known, n, target=target, delta=DELTA).rule
+                found[title] = ladder[most_saving(each, target, DELTA, every)]
             except NotCertifiable as refusal:
                 found[title] = str(refusal)
     return found
 
 
-def measure(rules: dict[str, StoppingRule], problems: Sequence[Recording], n: int) -> list[Row]:
-    """Return the lines of all rules at each number of speculative calls."""
+def measure(
+    rules: dict[str, StoppingRule],
+    calibrated: dict[str, StoppingRule],
+    problems: Sequence[Recording],
+    n: int,
+) -> list[Row]:
+    """Return the lines of all rules at each number of speculative calls, calibrated ones at 0."""
     rows = []
-    several = list(dict.fromkeys([RULES["never"], *rules.values()]))  # calibrations may agree
     for speculate in SPECULATE:
+        asked = rules if speculate else {**rules, **calibrated}
+        several = list(dict.fromkeys(asked.values()))  # calibrations may agree
         each = dict(zip(several, outcomes(several, problems, n, speculate), strict=True))
         full, esc = each[RULES["never"]], each[RULES["esc 5"]]
-        rows += [row_of(name, speculate, each[rule], full, esc) for name, rule in rules.items()]
+        rows += [row_of(name, speculate, each[rule], full, esc) for name, rule in asked.items()]
     return rows
 
 
@@ -187,9 +201,9 @@ def main() -> None:
     if known and given.split == "test":
         developed = Draws(given.out, known, *rest).of("develop")
         picked = certified(recordings(developed), n, sure)
-    rules |= {name: what for name, what in picked.items() if isinstance(what, StoppingRule)}
+    calibrated = {name: what for name, what in picked.items() if isinstance(what, StoppingRule)}
     problems = recordings(drawn)
-    rows, split = measure(rules, problems, n), by_halves(problems, n, sure)
+    rows, split = measure(rules, calibrated, problems, n), by_halves(problems, n, sure)
     said = {name: what if isinstance(what, str) else setting(what) for name, what in picked.items()}
     if given.plot:
         save(frontier([row for row in rows if not row.speculate]), given.plot)

@@ -20,13 +20,24 @@ from tts.stopping.calibration import Recording, Target
 from tts.stopping.replay import Replayed, replay_all
 from tts.stopping.risk import certify
 
-__all__ = ["SPECULATE", "Halves", "Outcome", "Row", "frontier", "halves", "outcomes", "row_of"]
+__all__ = [
+    "SPECULATE",
+    "Halves",
+    "Outcome",
+    "Row",
+    "frontier",
+    "halves",
+    "most_saving",
+    "outcomes",
+    "row_of",
+]
 
 SPECULATE: Final = (0, 2, 8)
 """Calls in flight beyond what a rule allows."""
 _SPLITS: Final = 400
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,10 @@ class Outcome:
     rounds: Floats
     total: Floats
     critical: Floats
+
+    def fails(self, target: Target) -> Floats:
+        """Return 1 for each problem on which the event of a target happened."""
+        return self.differs if target.kind == "disagreement" else 1.0 - self.right
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,25 +167,33 @@ class Halves:
     exceeds: float
 
 
+def most_saving(ladder: Sequence[Outcome], target: Target, delta: float, among: Ints) -> int:
+    """Return which certified setting spends least on some of the problems.
+
+    Raises:
+        NotCertifiable: If none is certified on them.
+    """
+    losses = [(each.fails(target)[among] > 0).tolist() for each in ladder]
+    settings = certify(losses, target.level, delta).certified
+    return min(settings, key=lambda at: float(ladder[at].total[among].mean()))
+
+
 def halves(ladder: Sequence[Outcome], full: Outcome, target: Target, delta: float) -> Halves:
     """Calibrate a ladder of settings on random halves."""
     rng = np.random.default_rng(1)
     n = len(full.total)
-    fails = [each.differs if target.kind == "disagreement" else 1 - each.right for each in ladder]
     saved, failed, exceeds = list[float](), list[float](), list[float]()
     for _ in range(_SPLITS):
         order = rng.permutation(n)
         known, other = order[: n // 2], order[n // 2 :]
         try:
-            losses = [(each[known] > 0).tolist() for each in fails]
-            settings = certify(losses, target.level, delta).certified
+            best = ladder[most_saving(ladder, target, delta, known)]
         except NotCertifiable:
             continue
-        best = min(settings, key=lambda at: float(ladder[at].total[known].mean()))
-        spent = float(ladder[best].total[other].sum() / full.total[other].sum())
-        saved.append(1.0 - spent)
-        failed.append(float(fails[best][other].mean()))
-        exceeds.append(float(fails[best].mean() > target.level))
+        fails = best.fails(target)
+        saved.append(1.0 - float(best.total[other].sum() / full.total[other].sum()))
+        failed.append(float(fails[other].mean()))
+        exceeds.append(float(fails.mean() > target.level))
     if not saved:
         return Halves(str(target), 0.0, 0.0, 0.0, 0.0)
     means = (float(np.mean(each)) for each in (saved, failed, exceeds))

@@ -16,6 +16,7 @@ from tests.stopping.chance import is_near
 from tts.errors import ConfigError
 from tts.evals.bench.turn_drift import RATE, drifting, kept, published
 from tts.stopping.takeovers import Decision, RateController
+from tts.stopping.turn_rates import TurnCounts, TurnRate
 from tts.stopping.turn_scores import BUCKETS, TurnScores, weighed_by_bucket
 
 PROBLEMS = 160
@@ -102,6 +103,65 @@ def test_levels_that_adapt_hold_the_rate_where_every_score_beats_the_last(kind: 
     if kind == "rising":  # and a level that stays does not: all is unusual
         (bucket,) = made([[float(i)] for i in range(600)], 1, lag=4).rates()
         assert bucket.takeovers / bucket.decisions > 0.9
+
+
+def carried(
+    problems: Sequence[Scores], *, carry: int, lag: int, step: float, **settings: Any
+) -> TurnCounts:
+    """Return the counts of a stream whose problems go on from those `carry` or more before."""
+    counts = list[TurnCounts]()
+    for number, scores in enumerate(problems):
+        seen = counts[: max(0, number - carry + 1)]
+        before = sum(seen, start=TurnCounts())
+        controller = made(scores, number, lag=lag, step=step, before=before, **settings)
+        counts.append(controller.counts)
+    return sum(counts, start=TurnCounts())
+
+
+@given(
+    st.lists(ANY_SCORES, min_size=1, max_size=6),
+    st.integers(1, 3),
+    st.integers(1, 4),
+    st.sampled_from([0.01, 0.1, 0.5]),
+)
+def test_no_stream_moves_a_carried_rate_beyond_the_bound(
+    problems: list[Scores], carry: int, lag: int, step: float
+) -> None:
+    total = carried(problems, carry=carry, lag=lag, step=step)
+    delay = (carry - 1) * max(map(len, problems)) + lag - 1
+    for bucket in total.rates(BUCKETS, RATE, step=step, delay=delay):
+        assert abs(bucket.takeovers / bucket.decisions - RATE) <= bucket.bound + 1e-12
+
+
+def worst(rates: Sequence[TurnRate]) -> float:
+    return max(abs(one.takeovers / one.decisions - RATE) for one in rates)
+
+
+def test_levels_that_go_on_keep_the_rate_that_single_problems_miss() -> None:
+    # In each problem every score beats the last. False alarms: none, the bound is arithmetic.
+    stream = [[[float(sample)] * 2 for sample in range(8)] for _ in range(150)]
+    settings: dict[str, Any] = {"lag": 2, "step": 0.05}
+    kept = carried(stream, carry=2, **settings).rates(BUCKETS, RATE, step=0.05, delay=8 + 1)
+    assert worst(kept) <= max(one.bound for one in kept) < 0.03
+    alone = sum((made(one, 0, **settings).counts for one in stream), start=TurnCounts())
+    assert worst(alone.rates(BUCKETS, RATE)) > 0.1  # the control: each begins anew
+
+
+def test_levels_of_fixed_scores_go_on_between_problems_only() -> None:
+    known = TurnScores(problems=(((0, 1.0),), ((0, 2.0),)))
+    stream = [[[9.0]] * 4 for _ in range(200)]  # harder than all that was calibrated on
+    settings: dict[str, Any] = {"lag": 4, "step": 0.02, "calibration": known}
+    kept = carried(stream, carry=1, **settings).rates(BUCKETS, RATE, step=0.02, delay=3)
+    assert worst(kept) <= kept[0].bound < 0.05
+    levels = {one.level for one in made(stream[0], 1, before=TurnCounts(), **settings).decisions}
+    assert levels == {RATE}
+
+
+def test_levels_that_cannot_move_are_not_carried() -> None:
+    with pytest.raises(ConfigError, match="step above 0"):
+        RateController(RATE, before=TurnCounts())
+    said = RateController(RATE, step=0.1, lag=4, before=TurnCounts(), unseen=16).guarantee
+    assert "off by at most 26 / decisions" in said  # (.6 + .1 * 20) / .1
 
 
 @given(ANY_SCORES, st.integers(0, 9))
