@@ -111,6 +111,7 @@ def _summary(group: _Group) -> Summary:
         oracle=_mean([float(any(draw.right for draw in row.draws)) for row in ran]),
         means={name: _mean([getattr(row.usage, name) for row in ran]) for name in _MEANS},
         wall_seconds=_mean(timed),
+        timed=len(timed),
         failed=len(rows) - len(ran),
         check_failures=len(ran) - len(judged),
         parse_failures=sum(row.parse_failures for row in ran),
