@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import accumulate
 from typing import Self
 
 import numpy as np
@@ -57,8 +56,11 @@ class Pool:
     def waits(self) -> Floats:
         """Tokens that each waits for: its own, and the prompt of its request; shape (m,)."""
         prompts = self.prompts or (0,) * len(self.costs)
-        request = list(accumulate(prompts, lambda last, own: own or last))
-        return np.array(request, float) + np.array(self.costs, float)
+        waited, request = list[float](), 0
+        for prompt, own in zip(prompts, self.costs, strict=True):
+            request = prompt or request
+            waited.append(float(request + own))
+        return np.array(waited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ def curves(pools: Sequence[Pool], seed: int = 0) -> Curves:
     found: dict[str, list[Floats]] = {name: [] for name in Curves.__slots__}
     for pool in pools:
         shares, orders = vote_curve(pool.answers, pool.right, rng)
-        own = float(np.mean(pool.costs)) * np.arange(1, len(pool.costs) + 1)
+        own: Floats = np.arange(1.0, len(pool.costs) + 1) * float(np.mean(pool.costs))
         found["accuracy"].append(shares)
         found["total"].append(pool.charged + own)
         found["critical"].append(np.maximum.accumulate(pool.waits[orders], axis=1).mean(0))

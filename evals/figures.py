@@ -82,6 +82,8 @@ class Summary:
     means: dict[str, float | None]
     wall_seconds: float | None
     """Over the runs that made all their calls themselves; None where there is none."""
+    timed: int
+    """How many these are."""
     failed: int
     """Runs that raised an error: the model's side, or the strategy's."""
     check_failures: int
@@ -116,6 +118,7 @@ class Summary:
             "oracle": self.oracle,
             **self.means,
             "wall_seconds": self.wall_seconds,
+            "timed": self.timed,
             "errors": self.failed + self.check_failures,
             "failures": failures,
             "budget_exhausted": self.exhausted,

@@ -120,5 +120,5 @@ def open_calls(path: Path) -> Iterator[Store]:
     Raises:
         ConfigError: If the file cannot be opened.
     """
-    with open_store(_FOR_EVER.model_copy(update={"path": path})) as store:
+    with open_store(_FOR_EVER.model_copy(update={"path": path}), survives_power=True) as store:
         yield store

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,7 +20,7 @@ from tts.evals.executor import Job, open_worker
 from tts.evals.records import Row
 from tts.evals.sharing import most_workers, share_of
 from tts.evals.suite import Suite
-from tts.tasks import first_error
+from tts.tasks import first_error, task_scope
 
 __all__ = ["RayExecutor"]
 
@@ -28,13 +29,18 @@ _TRIES: Final = 2
 """Times that a problem is begun, when its worker is killed."""
 _LIVES: Final = 4
 """Processes that one worker may use up."""
+_QUIET: Final = 30
+"""Seconds that a worker may wait for its start until that is said."""
+_PATIENCE: Final = 900
+"""Seconds that it may wait at all."""
+_LOG: Final = logging.getLogger(__name__)
 
 
 class RayExecutor:
     """Solves jobs on the workers of a Ray cluster, and on this machine where there is none.
 
-    A job whose worker dies is begun once more, by whichever worker is free; its rows count once,
-    since only finished jobs hand rows over. Killed twice, it is a row with status `failed`.
+    A job whose worker dies is begun once more, alone on a worker; its rows count once, since only
+    finished jobs hand rows over. Killed twice, it is a row with status `failed`.
 
     Args:
         workers: How many; None takes one for each processor of the cluster. There are never more
@@ -121,6 +127,8 @@ class _Fleet:
     def __init__(self, ray: Any, jobs: Sequence[Job], on_row: Callable[[Row], None]) -> None:
         self._ray, self._on_row = ray, on_row
         self._waiting, self._left = deque(jobs), len(jobs)
+        self._suspects = deque[Job]()  # one of them has killed a worker
+        self._is_open = False
         self._openings: set[anyio.CancelScope] = set()
         self._tries: Counter[tuple[str, ...]] = Counter()
         self._deaths = 0
@@ -129,17 +137,19 @@ class _Fleet:
     async def tend(self, share: Suite, calls: Path, leaves: tuple[Callable[[], Any], ...]) -> None:
         """Keep one worker busy; where it dies, put another in its place, a few times."""
         for _ in range(_LIVES):
-            if not self._waiting:
+            if not (self._waiting or self._suspects):
                 return
             make = self._ray.remote(num_cpus=1, max_concurrency=share.concurrency + 1)(_Remote)
             worker = _Alive(make.remote(), self._ray)
             try:
                 if not await self._open(worker, share, calls, leaves):
                     return
+                await self._work(worker, self._suspects)
                 with first_error():
                     async with anyio.create_task_group() as tasks:
                         for _ in range(share.concurrency):
-                            tasks.start_soon(self._work, worker)
+                            tasks.start_soon(self._work, worker, self._waiting)
+                await self._work(worker, self._suspects)
                 self._troubles |= set(await worker.ask("close"))
                 return
             except _WorkerDied:
@@ -150,18 +160,36 @@ class _Fleet:
     async def _open(
         self, worker: _Alive, share: Suite, calls: Path, leaves: tuple[Callable[[], Any], ...]
     ) -> bool:
-        """Let a worker open its models; False if the others were done before it was ready."""
+        """Let a worker open its models; False if the others were done before it was ready.
+
+        Raises:
+            ConfigError: If no worker gets a processor of the cluster.
+        """
         node = self._ray.get_runtime_context().get_node_id()
         with anyio.CancelScope() as scope:
             self._openings.add(scope)
-            await worker.ask("open", share, calls, node, leaves)
+            async with task_scope() as tasks:
+                tasks.start_soon(self._lose_patience, scope)
+                await worker.ask("open", share, calls, node, leaves)
+            self._is_open = True
         self._openings.discard(scope)
+        if scope.cancelled_caught and not self._is_open:
+            raise ConfigError(
+                f"Ray gave no worker a processor within {_PATIENCE} s: free some of the cluster, "
+                "or give fewer --workers; what is done is kept, go on with --resume"
+            )
         return not scope.cancelled_caught
 
-    async def _work(self, worker: _Alive) -> None:
+    async def _lose_patience(self, scope: anyio.CancelScope) -> None:
+        await anyio.sleep(_QUIET)
+        _LOG.warning("a Ray worker has waited %d s: is a processor of the cluster free?", _QUIET)
+        await anyio.sleep(_PATIENCE - _QUIET)
+        scope.cancel()
+
+    async def _work(self, worker: _Alive, jobs: deque[Job]) -> None:
         """Let a worker solve one job after the other."""
-        while self._waiting:
-            job = self._waiting.popleft()
+        while jobs:
+            job = jobs.popleft()
             done = False
             try:
                 rows = await worker.ask("solve", job)
@@ -181,11 +209,15 @@ class _Fleet:
                 scope.cancel()
 
     def _give_back(self, job: Job, *, was_killed: bool) -> None:
-        """Take an unfinished job back: for another worker, or as failed."""
+        """Take an unfinished job back: for another worker, or as failed.
+
+        One that was under way when a worker was killed is begun again with no other beside it: it
+        may be what kills.
+        """
         place = (job.example.id, *job.cells)
         self._tries[place] += was_killed
         if self._tries[place] < _TRIES:
-            self._waiting.append(job)
+            (self._suspects if was_killed else self._waiting).append(job)
             return
         self._finish(_lost(job, key) for key in job.cells)
 
@@ -194,8 +226,9 @@ class _Fleet:
         told = sorted(self._troubles)
         if self._deaths:
             told.append(f"{self._deaths} times a Ray worker died; its problems were begun anew")
-        if self._waiting:
-            told.append(f"{len(self._waiting)} problems are left: workers died too often")
+        left = len(self._waiting) + len(self._suspects)
+        if left:
+            told.append(f"{left} problems are left: workers died too often")
         return told
 
 

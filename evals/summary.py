@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -37,34 +37,40 @@ _MEANS = ("calls", "prompt_tokens", "completion_tokens", "total_tokens", "critic
           "critical_completion_tokens", "cost_usd")  # fmt: skip
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Group:
-    """The cells of one strategy that differ in their seeds alone."""
+    """The rows of one strategy's cells, which differ in their seeds alone."""
 
     cell: Cell
-    rows: list[Solved] = field(default_factory=list)
+    rows: Sequence[Solved]
+
+    @classmethod
+    def read(cls, store: RunStore, cells: Sequence[Cell]) -> _Group:
+        rows = [(cell.seed, row) for cell in cells for row in store.rows(cell, texts=False)]
+        return cls(cells[0], rows)
 
 
 def summarise(store: RunStore, equal: Sequence[str] | None = None) -> list[Summary]:
     """Return a summary for each strategy of each task, in the suite's order.
+
+    Rows of one strategy at a time are in memory, without their texts.
 
     Args:
         store: The rows; there may be more to come.
         equal: Equal costs at which to compare; None: those that the run was made for.
     """
     kinds = store.about().get("equal", []) if equal is None else equal
-    groups: dict[tuple[str, str, str, str], _Group] = {}
+    places: dict[tuple[str, str, str, str], list[Cell]] = defaultdict(list)
     for cell in store.cells():
-        key = (cell.task, cell.model, cell.strategy, cell.budget)
-        group = groups.setdefault(key, _Group(cell))
-        group.rows += [(cell.seed, row) for row in store.rows(cell, texts=False)]
+        places[cell.task, cell.model, cell.strategy, cell.budget].append(cell)
     pools = {
-        (group.cell.task, group.cell.model): _Pools.of(group)
-        for group in groups.values()
-        if group.cell.is_baseline
+        (cells[0].task, cells[0].model): _Pools.of(_Group.read(store, cells))
+        for cells in places.values()
+        if cells[0].is_baseline
     }
     found = []
-    for group in groups.values():
+    for cells in places.values():
+        group = _Group.read(store, cells)
         summary = _summary(group)
         baseline = pools.get((group.cell.task, group.cell.model))
         if baseline is not None and not group.cell.is_baseline:
@@ -111,6 +117,7 @@ def _summary(group: _Group) -> Summary:
         oracle=_mean([float(any(draw.right for draw in row.draws)) for row in ran]),
         means={name: _mean([getattr(row.usage, name) for row in ran]) for name in _MEANS},
         wall_seconds=_mean(timed),
+        timed=len(timed),
         failed=len(rows) - len(ran),
         check_failures=len(ran) - len(judged),
         parse_failures=sum(row.parse_failures for row in ran),

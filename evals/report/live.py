@@ -33,6 +33,8 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_LAST_WORDS: Final = 1.0
+"""Seconds that requests under way have when the server ends."""
 _NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -150,7 +152,7 @@ async def serve(
     Raises:
         ConfigError: If the port is taken or the address is not this machine's.
     """
-    runner = web.AppRunner(live.application(), access_log=None)
+    runner = web.AppRunner(live.application(), access_log=None, shutdown_timeout=_LAST_WORDS)
     await runner.setup()
     try:
         site = web.TCPSite(runner, live.host, port)

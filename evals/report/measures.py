@@ -92,6 +92,7 @@ def figures(entry: Entry) -> dict[str, Any]:
         },
         "stopped": summary.stopped,
         "equal": {each.kind: _compared(each) for each in summary.equal},
+        "unequal": summary.unequal,
         "curve": [_at(point) for point in summary.curve],
     }
 

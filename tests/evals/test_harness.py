@@ -74,10 +74,8 @@ def test_strategies_share_draws_and_pay_for_them_alike(tmp_path: Path) -> None:
     assert vote.usage.cost_usd == pytest.approx((pool.usage.cost_usd or 0) / 2)
     assert (pool.replayed_calls, vote.replayed_calls, vote.usage.cached_calls) == (0, 4, 0)
     assert (pool.replayed_tokens, pool.replayed_usd) == (0, 0.0)
-    assert (vote.replayed_tokens, vote.replayed_usd) == (
-        vote.usage.total_tokens,
-        pytest.approx(vote.usage.cost_usd),
-    )
+    assert vote.replayed_tokens == vote.usage.total_tokens
+    assert vote.replayed_usd == pytest.approx(vote.usage.cost_usd)
 
 
 def test_without_sharing_each_cell_makes_its_own_calls(tmp_path: Path) -> None:

@@ -31,11 +31,18 @@ class Died(Exception):
 class FakeRay:
     """Actors that answer after a second, until a job kills them."""
 
-    def __init__(self, outlives: Solve, *, opens: Exception | None = None) -> None:
+    def __init__(
+        self,
+        outlives: Solve,
+        *,
+        opens: Exception | None = None,
+        start: float | Callable[[int], float] = 1,
+    ) -> None:
         self.exceptions = SimpleNamespace(
             RayActorError=Died, WorkerCrashedError=Died, OutOfMemoryError=Died
         )
         self.outlives, self.opens = outlives, opens
+        self.start = start if callable(start) else lambda worker: start
         self.made = 0
         self.alive: set[Any] = set()
 
@@ -62,13 +69,13 @@ class FakeActor:
             SimpleNamespace(remote=each) for each in (self._open, self._solve, self._close)
         )
 
-    async def _wait(self) -> None:
-        await anyio.sleep(1)
+    async def _wait(self, seconds: float = 1) -> None:
+        await anyio.sleep(seconds)
         if self.is_dead:
             raise Died
 
     async def _open(self, *arguments: Any) -> Exception | None:
-        await self._wait()
+        await self._wait(self.ray.start(self.number))
         return self.ray.opens
 
     async def _solve(self, job: Job) -> list[Row]:
@@ -129,12 +136,34 @@ def test_a_job_that_kills_twice_is_failed() -> None:
     assert {each.example for each in rows if each.status == "failed"} == {"5"}
 
 
+def test_a_job_that_kills_fails_alone() -> None:
+    rows, troubles = run(FakeRay(lambda worker, job: job.example.id != "3"), at_once=8)
+    assert {each.example for each in rows if each.status == "failed"} == {"3"}
+    assert statuses(rows) == {"ok": 22, "failed": 2}
+    assert "2 times a Ray worker died" in troubles[-1]
+
+
 def test_workers_that_die_again_and_again_leave_the_rest() -> None:
     ray = FakeRay(lambda worker, job: False)
     rows, troubles = run(ray, at_once=1)
-    assert rows == []  # eight processes have begun eight of the twelve problems, none of them twice
-    assert troubles[-1].startswith("12 problems are left")
+    assert statuses(rows) == {"failed": 8}  # eight processes have begun four problems, each twice
+    assert troubles[-1].startswith("8 problems are left")
     assert ray.made == 8
+
+
+def test_a_cluster_without_a_free_processor_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    ray = FakeRay(lambda worker, job: True, start=10_000)
+    with pytest.raises(ExceptionGroup) as raised:
+        run(ray)
+    assert all("gave no worker a processor" in str(each) for each in raised.value.exceptions)
+    assert "a Ray worker has waited 30 s" in caplog.text
+    assert ray.alive == set()
+
+
+def test_a_worker_that_never_starts_holds_up_nobody() -> None:
+    ray = FakeRay(lambda worker, job: True, start=lambda worker: 1 if worker == 0 else 10_000)
+    rows, _ = run(ray)
+    assert statuses(rows) == {"ok": 24}
 
 
 def test_a_mistake_of_the_user_comes_out() -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from opentelemetry import trace as otel
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -132,6 +139,75 @@ def test_the_command_uses_the_process_s_provider(kept: Kept, tmp_path: Path) -> 
         main(["run", str(pipeline), "--input", "What is 3 + 4?", "--otel"])
     names = [span.name for span in kept[1].get_finished_spans()]
     assert names.count("invoke_workflow best_of_n") == 1
+
+
+class Collector(ThreadingHTTPServer):
+    """Receives OTLP over HTTP on a free port, and decodes what it gets."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Receiver)
+        self.got: list[tuple[str, ExportTraceServiceRequest]] = []
+
+
+class _Receiver(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:  # the name that the library looks for
+        assert isinstance(self.server, Collector)
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        request = ExportTraceServiceRequest.FromString(body)
+        self.server.got.append((f"{self.path} {self.headers['Content-Type']}", request))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_the_command_sends_spans_that_a_collector_decodes(tmp_path: Path, compression: str) -> None:
+    pipeline = tmp_path / "one.yaml"
+    pipeline.write_text("models: {main: reference}\nstrategy: {use: best_of_n, samples: 2}\n")
+    command = ["run", str(pipeline), "--input", "What is 3 + 4?", "--otel", "--json"]
+    with Collector() as collector:
+        threading.Thread(target=collector.serve_forever, args=(0.02,), daemon=True).start()
+        variables = {
+            "OTEL_SERVICE_NAME": "my-solver",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}",
+            "OTEL_EXPORTER_OTLP_COMPRESSION": compression,
+        }
+        run = subprocess.run(
+            [sys.executable, "-m", "tts", *command],
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        collector.shutdown()
+    assert {place for place, _ in collector.got} == {"/v1/traces application/x-protobuf"}
+    resources = [each for _, request in collector.got for each in request.resource_spans]
+    services = {
+        pair.value.string_value
+        for each in resources
+        for pair in each.resource.attributes
+        if pair.key == "service.name"
+    }
+    assert services == {"my-solver"}
+    spans = [span for each in resources for scope in each.scope_spans for span in scope.spans]
+    assert len({span.trace_id for span in spans}) == 1
+    (root,) = (span for span in spans if not span.parent_span_id)
+    assert root.name == "invoke_workflow best_of_n"
+    chats = [span for span in spans if span.name == "chat reference"]
+    sent = [_integer(span, "gen_ai.usage.output_tokens") for span in chats]
+    told = json.loads(run.stdout)["usage"]
+    assert (len(chats), sum(sent)) == (told["calls"], told["completion_tokens"])
+
+
+def _integer(span: Span, key: str) -> int:
+    return next(int(pair.value.int_value) for pair in span.attributes if pair.key == key)
 
 
 def test_the_how_to_runs() -> None:

@@ -143,7 +143,7 @@ def _figures(summaries: Iterable[Summary]) -> Table:
             _number(means["calls"], 1),
             _number(means["total_tokens"]),
             _number(means["critical_tokens"]),
-            _number(each.wall_seconds, 2),
+            _seconds(each),
             "?" if means["cost_usd"] is None else f"{means['cost_usd']:.4g}",
             str(each.failed or ""),
             str(each.check_failures or ""),
@@ -179,6 +179,12 @@ def _percent(mean: float, low: float, high: float) -> str:
 def _gain(one: Comparison) -> str:
     gain = one.gain
     return f"{100 * gain.mean:+.1f} [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
+
+
+def _seconds(each: Summary) -> str:
+    """Return the mean seconds, with of how many runs where that is not all."""
+    told = _number(each.wall_seconds, 2)
+    return f"{told} of {each.timed}" if told and each.timed < each.n + each.check_failures else told
 
 
 def _number(value: float | None, digits: int = 0) -> str:

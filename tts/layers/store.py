@@ -195,10 +195,14 @@ def store_path(settings: Cache) -> Path:
 
 
 @contextmanager
-def open_store(settings: Cache) -> Iterator[Store]:
+def open_store(settings: Cache, *, survives_power: bool = False) -> Iterator[Store]:
     """Open a file of answers, made if it is not there, and close it on the way out.
 
     Only its owner can read the file: answers may be private. Prompts are not in it, only digests.
+
+    Args:
+        settings: Which file, and how much it may hold.
+        survives_power: A machine that goes down costs the last answers, and not the file.
 
     Raises:
         ConfigError: If the file cannot be opened, or is something else.
@@ -208,6 +212,8 @@ def open_store(settings: Cache) -> Iterator[Store]:
         if not path.exists():
             _make(path)
         connection = _connect(path)
+        if survives_power:
+            connection.execute("PRAGMA synchronous = NORMAL")
     except (OSError, sqlite3.Error) as error:
         raise ConfigError(
             f"cannot use {path} as a cache: {error}; name another file as its path"

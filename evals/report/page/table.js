@@ -109,11 +109,13 @@ function missing(entry) {
 // What the comparisons of a table can and cannot say.
 function comparisonNotes(entries) {
   const all = entries.flatMap((each) => Object.values(each.equal));
-  if (!all.length) return [];
+  const without = [...new Set(entries.flatMap((each) => Object.entries(each.unequal)
+    .map(([kind, why]) => `No comparison at equal ${new Map(EQUAL).get(kind) || kind}: ${why}.`)))];
+  if (!all.length) return without;
   const least = Math.min(...all.map((each) => each.detectable));
   const most = Math.max(...all.map((each) => each.detectable));
   const asked = least === most ? percent(least) : `${percent(least)} to ${percent(most)}`;
-  return [`Gains are paired, problem by problem, with the vote of N of the baseline's samples, `
+  return [...without, `Gains are paired, problem by problem, with the vote of N of the baseline's samples, `
     + `which cost the same on average; "all" means that even all of them cost less, "dearer" that even one `
     + `costs more. They are coloured where the 95% interval leaves out zero, which some do by chance among so many; p is of McNemar's exact test, `
     + `adjusted by Holm for all comparisons of a run. A gain is over votes in random orders, p is against one vote in the `

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -86,6 +86,33 @@ def test_details_that_are_not_there_are_refused(store: Path, query: str, status:
             return answer.status
 
     assert anyio.run(ask) == status
+
+
+def test_a_page_that_waits_does_not_hold_up_the_end(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = anyio.Event()
+
+    async def never(self: Live) -> object:
+        asked.set()
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr(Live, "_contents", never)
+
+    async def end() -> None:
+        with anyio.fail_after(30):  # half of what aiohttp would wait
+            async with aiohttp.ClientSession() as session, anyio.create_task_group() as group:
+                address = await group.start(serve, Live([store]), 0)
+
+                async def look() -> None:
+                    with suppress(aiohttp.ClientError):
+                        await session.get(address)
+
+                group.start_soon(look)
+                await asked.wait()
+                group.cancel_scope.cancel()
+
+    anyio.run(end)
 
 
 def test_a_foreign_name_of_this_server_reads_nothing(store: Path) -> None:

@@ -64,3 +64,4 @@ def test_comparisons_are_those_of_the_harness(loaded: Loaded) -> None:
     assert figures(baseline)["equal"] == {}
     assert [point["k"] for point in figures(baseline)["curve"]] == [1, 2, 4, 8, 16]
     assert all(set(figures(each)["equal"]) == {"total", "critical"} for each in others)
+    assert all(figures(each)["unequal"] == {} for each in others)
