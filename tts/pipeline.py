@@ -138,7 +138,7 @@ class Pipeline(Frozen):
             roles[role] = {
                 "model": provider.identity(),
                 "sampling": provider.sampling.model_dump(mode="json"),
-                "prompt": prompts.source(role),
+                "prompt": prompts.find(role),
             }
         settings = asking.settings()
         settings.pop("stop", None)
