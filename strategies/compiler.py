@@ -9,7 +9,7 @@ from pydantic import Field, PositiveInt
 
 from tts.errors import BackendError, BudgetExceeded
 from tts.planning import PlanForm, Planning, open_planning
-from tts.plans import read_verdict
+from tts.plans import Verdict, read_verdict
 from tts.problem import Candidate, Problem, Solution
 from tts.prompts import Prompt
 from tts.run import Run
@@ -93,15 +93,12 @@ class Compiler(Strategy, name="compiler"):
             is_idle = number > 1 and added == 0
             if planning.problems or is_idle:
                 return None
-            try:
-                solution, missing = await self._join(problem, run, planning)
-            except BackendError as error:
-                if not error.retryable:
-                    raise
-                return None  # what was called is not lost
-            if solution is not None:
-                return solution
+            verdict = await self._join(problem, run, planning)
+            if isinstance(verdict, Solution) or verdict is None:
+                return verdict
+            missing = verdict.text or "the answer"
             run.record("replan", round=number, added=added, missing=missing)
+            planning.tell(f"plan again: {missing}")
             prompt = self._prompt("replan", run, planning, missing)
         return None
 
@@ -127,20 +124,24 @@ class Compiler(Strategy, name="compiler"):
 
     async def _join(
         self, problem: Problem, run: Run, planning: Planning
-    ) -> tuple[Solution | None, str]:
-        """Return the joiner's answer, or what it says is missing."""
+    ) -> Solution | Verdict | None:
+        """Return the joiner's answer, or its wish to plan again; None if it says neither."""
         prompt = run.prompt("join", problem=problem, calls=planning.lines())
-        completion = await run.generate(prompt, temperature=self.temperature)
+        try:
+            completion = await run.generate(prompt, temperature=self.temperature)
+        except BackendError as error:
+            if not error.retryable:
+                raise
+            return None  # what was called is not lost
         is_whole = completion.finish_reason == "stop"
         verdict = read_verdict(completion.visible, is_whole=is_whole)
-        answer: str | None = verdict.text
         if verdict.action == "replan":
-            return None, verdict.text
-        if verdict.action == "unreadable":  # prose: better than nothing, and counted
+            return verdict
+        answer: str | None = verdict.text
+        if verdict.action == "unreadable":  # a number in prose may be anything
+            answer = problem.answer_format.extract(completion.visible, complete=False)
+        if verdict.action == "unreadable" or not answer:
             run.count_parse_failure()
-            found = problem.answer_format.extract(completion.visible, complete=is_whole)
-            answer = found or verdict.text
         if not answer:
-            run.count_parse_failure()
-            return None, "the answer"
-        return Solution.of(Candidate(ticket=0, completion=completion, answer=answer)), ""
+            return None if verdict.action == "unreadable" else Verdict("replan", "")
+        return Solution.of(Candidate(ticket=0, completion=completion, answer=answer))

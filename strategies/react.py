@@ -33,7 +33,8 @@ class React(Strategy, name="react"):
 
     Cost: at most `max_steps` model calls, each as deep as its number; every prompt holds all
     results before it.
-    Source: Yao et al. 2022, arXiv:2210.03629, without separate thoughts.
+    Source: Yao et al. 2022, arXiv:2210.03629: thought, action, observation; the action alone where
+    the model writes no thought.
     """
 
     tools: tuple[Toolbox, ...] = ()
@@ -92,7 +93,7 @@ class React(Strategy, name="react"):
             run.count_parse_failure()
             reason = "neither a call nor Finish" if call is None else call.reason
             return f"{' '.join(said.split())[:200]} = error: {reason}"
-        written = " ".join(call.text.split())
+        written = _thought(said) + " ".join(call.text.split())
         try:
             bound = bind(call, tools)
             result = await run.call(bound.tool, bound.filled(results))
@@ -105,6 +106,13 @@ class React(Strategy, name="react"):
 
 def _answered(completion: Completion, answer: str) -> Solution:
     return Solution.of(Candidate(ticket=0, completion=completion, answer=answer))
+
+
+def _thought(text: str) -> str:
+    """Return the line that says what the call is for, as a line of its own; or nothing."""
+    lines = (line.strip() for line in text.splitlines())
+    thought = next((line for line in lines if line.lower().startswith("thought:")), "")
+    return f"{thought}\n" if thought else ""
 
 
 def _first_call(text: str, number: int, known: Mapping[int, Any]) -> Call | Mistake | None:

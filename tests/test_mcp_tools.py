@@ -17,10 +17,11 @@ from tts.toolboxes import Toolbox, allow_tools, open_tools
 
 SERVER = '''
 from mcp.server.mcpserver import MCPServer
+from mcp.types import ToolAnnotations
 
 server = MCPServer("numbers")
 
-@server.tool()
+@server.tool(annotations=ToolAnnotations(read_only_hint=True))
 def plus(a: int, b: int) -> int:
     """Add."""
     return a + b
@@ -137,6 +138,7 @@ def test_tools_of_a_program(tmp_path: Path) -> None:
     async def main() -> object:
         async with open_tools([program(tmp_path)]) as tools:
             assert tools["plus"].signature == "plus(a: integer, b: integer): Add."
+            assert (tools["plus"].is_shared, tools["fail"].is_shared) == (True, False)
             with pytest.raises(ToolError, match="fail"):
                 await tools["fail"].call({})
             return await tools["plus"].call({"a": 3, "b": 4})

@@ -8,15 +8,16 @@ import anyio
 import pytest
 
 import tts
-from tests.play import play
+from tests.play import play, rig
 from tts import Budget, Pipeline, Run, Solution, Trace
 from tts.backends import Given, Retry
-from tts.errors import BackendUnavailable, ConfigError, ToolError
+from tts.errors import BackendUnavailable, BudgetExceeded, ConfigError, ToolError
 from tts.layers import Record
 from tts.messages import Request
 from tts.solver import open_solver
 from tts.strategies.compiler import Compiler
 from tts.strategies.react import React
+from tts.tasks import for_each
 from tts.testing import FlakyBackend, ScriptedBackend, virtual_run
 from tts.tools import Tool, tool
 
@@ -262,3 +263,84 @@ def test_a_cancelled_tool_leaves_nothing_under_way() -> None:
         return backend.active
 
     assert play(backend, work).value == 0
+
+
+class Gate:
+    """Counts how many are in at once."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+
+    async def enter(self, x: int) -> int:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await anyio.sleep(1.0)
+        self.now -= 1
+        return x
+
+
+@pytest.mark.parametrize("strategy", ["compiler", "react"])
+def test_a_tools_limit_holds_over_all_problems(strategy: str) -> None:
+    gate = Gate()
+    one = Tool.of(gate.enter, concurrency=2, timeout=1.5)
+    lines = {
+        "plan": "1. enter(1)\n2. enter(2)\n3. join()",
+        "join": "Finish: all",
+        "act": "enter(1)",
+    }
+    backend = ScriptedBackend(lambda request: lines[request.role])
+    chosen = tts.Strategy.named(strategy).model_validate({"tools": (one,)})
+    if strategy == "react":
+        chosen = chosen.model_copy(update={"max_steps": 2})
+    pipeline = Pipeline(models={"m": Given(backend=backend)}, strategy=chosen)
+
+    async def main() -> None:
+        async with open_solver(pipeline) as solver, anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(solver.solve, pipeline.problem("q?"))
+        assert anyio.current_time() == pytest.approx(4.0)  # 8 calls; to wait is not to be late
+
+    virtual_run(main)
+    assert gate.most == 2
+
+
+def test_a_tool_that_calls_itself_does_not_wait_for_itself() -> None:
+    async def nest(depth: int, run: Run) -> int:
+        return depth if depth == 0 else await run.call(nested, {"depth": depth - 1})
+
+    nested = Tool.of(nest, concurrency=1, timeout=5.0)
+
+    async def work(run: Run) -> Any:
+        return await run.call(nested, {"depth": 3})
+
+    assert play(ScriptedBackend([]), work).value == 0
+
+
+def test_who_waits_for_a_turn_hears_of_the_budgets_end() -> None:
+    @tool(concurrency=1, timeout=100.0)
+    async def hold() -> None:
+        await anyio.sleep(50.0)
+
+    async def work(run: Run) -> Any:
+        lines = [run.branch(f"call{number}") for number in range(2)]
+        results = []
+
+        async def one(number: int) -> None:
+            with pytest.raises(BudgetExceeded):
+                await run.call(hold, {}, lines[number])
+            results.append(anyio.current_time())
+
+        await for_each(one, range(2))
+        return results
+
+    async def ended() -> Any:
+        set_up = rig(ScriptedBackend([]))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(end_after, set_up.account)
+            return await work(set_up.run)
+
+    async def end_after(account: Any) -> None:
+        await anyio.sleep(1.0)
+        account.end("seconds")
+
+    assert virtual_run(ended) == [1.0, 1.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
@@ -33,6 +34,8 @@ class Step(Frozen):
     """The call as it was written."""
     after: tuple[int, ...] = ()
     """The steps whose results it takes."""
+    lanes: tuple[str, ...] = ()
+    """The limits under which it ran: of its tool, and of the models that this asks."""
     state: State
     emitted: float
     """When it was added to the graph."""
@@ -68,6 +71,8 @@ class Executed(Frozen):
     """In the order in which they were added."""
     slots: Annotated[int, Field(ge=1)] | None = None
     """Most steps that could run at once; None is no limit."""
+    limits: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    """Most steps that could run at once in a lane, by its name."""
 
     @property
     def work(self) -> float:
@@ -97,12 +102,15 @@ class Executed(Frozen):
     def lower_bound(self) -> float:
         """What no schedule on these slots can beat: max(streamed ideal, first release + work / p).
 
+        The second holds for all steps on the slots, and for those of each lane on its limit.
         Source: Graham 1969, with release times.
         """
-        if self.slots is None or not self.steps:
-            return self.streamed_ideal
-        first = min(step.emitted for step in self.steps)
-        return max(self.streamed_ideal, first + self.work / self.slots)
+        bounds = [self.streamed_ideal]
+        if self.slots is not None:
+            bounds.append(_packed(self.steps, self.slots))
+        for lane, limit in self.limits.items():
+            bounds.append(_packed([step for step in self.steps if lane in step.lanes], limit))
+        return max(bounds)
 
     @property
     def overhead(self) -> float:
@@ -114,6 +122,7 @@ class Executed(Frozen):
         computed = ("work", "critical_path", "makespan", "streamed_ideal", "lower_bound")
         return {
             "slots": self.slots,
+            "limits": self.limits,
             **{name: round(getattr(self, name), 6) for name in (*computed, "overhead")},
             "steps": [step.model_dump(mode="json") for step in self.steps],
         }
@@ -125,3 +134,9 @@ class Executed(Frozen):
             start = max([release, *(ends[one] for one in step.after if one in ends)])
             ends[step.id] = start + (0.0 if step.same_as is not None else step.seconds)
         return ends
+
+
+def _packed(steps: Sequence[Step], places: int) -> float:
+    """Return the first release and the work on so many places; 0 without steps."""
+    work = sum(step.seconds for step in steps if step.same_as is None)
+    return min((step.emitted for step in steps), default=0.0) + work / places

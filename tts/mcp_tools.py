@@ -132,6 +132,7 @@ class MCP(Toolbox, name="mcp"):
                 },
                 partial(_call, client, described.name),
                 timeout=self.timeout,
+                is_shared=_may_share(one.annotations),
             )
         except ConfigError as error:
             raise ConfigError(
@@ -157,6 +158,12 @@ async def _call(client: Any, name: str, /, **arguments: Any) -> Any:
     if values is None:
         return text
     return values["result"] if set(values) == {"result"} else values
+
+
+def _may_share(annotations: Any) -> bool:
+    """Return whether equal calls may be made once: the server says that nothing more changes."""
+    hints = [getattr(annotations, name, None) for name in ("read_only_hint", "idempotent_hint")]
+    return any(hint is True for hint in hints)
 
 
 def _mcp() -> Any:

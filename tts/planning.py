@@ -10,15 +10,15 @@ from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeAlias
 
+from tts.branches import Branches
 from tts.errors import BackendError, PlanError, ToolError
 from tts.executed import Executed, Step, as_text
-from tts.graph import Node, TaskGraph, open_graph
-from tts.ledger import Clock
+from tts.graph import Durations, Node, TaskGraph, open_graph
 from tts.plans import Bound, Call, Item, Join, NativeReader, PlanReader, Problem, bind
 from tts.prompts import Prompt
 from tts.run import Run
-from tts.spans import Span
 from tts.tools import Tool
+from tts.transcripts import one_line, transcript
 
 __all__ = ["PlanForm", "Planning", "open_planning"]
 
@@ -41,7 +41,8 @@ class Planning:
         self._ask = self._written if form == "written" else self._native
         self._bound: dict[int, Bound] = {}
         self._steps: dict[int, Step] = {}
-        self._lines: dict[int, tuple[Span, Clock]] = {}
+        self._made: dict[str, int] = {}
+        self._branches, self._note = Branches(), ""
         self._graph: TaskGraph
         self._is_full = False
         self.problems: list[Problem] = []
@@ -75,7 +76,8 @@ class Planning:
             BackendError: If the model refuses for good, so that asking again is no help.
             BudgetExceeded: If the budget does not allow the call.
         """
-        before, self.problems, self._is_full = self._done(), [], False
+        self._made = self._done()
+        before, self.problems, self._is_full = set(self._made), [], False
         known = {number: bound.call.text for number, bound in self._bound.items()}
         has_end = await self._ask(prompt, known, options)
         new = {_made(bound) for number, bound in self._bound.items() if number not in known}
@@ -136,23 +138,17 @@ class Planning:
         What they asked of models stands on the clock as if they had begun when the plan was there.
         """
         await self._graph.settle()
-        spent = {number: line.clock.since(began) for number, (line, began) in self._lines.items()}
-        if not spent:
-            return
-        self._lines.clear()
-        ends: dict[int, Clock] = {}
-        for step in self._graph.executed.steps:
-            own = spent.get(step.id if step.same_as is None else step.same_as, Clock())
-            before = max((ends[one] for one in step.after), default=Clock())
-            ends[step.id] = before.plus(own)
-        self._run.follow(self._run.clock.plus(max(ends.values())))
+        self._run.follow(self._run.clock.plus(self._branches.settle(self._graph.executed)))
+
+    def tell(self, note: str) -> None:
+        """Let whoever watches know what happens now."""
+        self._note = note
+        if self._run.is_watched:
+            self._run.show(self._steps.values(), note)
 
     def lines(self) -> list[str]:
         """Return the calls with their results, one a line, as a model is shown them."""
-        return [
-            f"{_one_line(bound.call.text)} = {self._result(number)}"
-            for number, bound in self._bound.items()
-        ]
+        return transcript(self._bound, self._graph.outcome)
 
     def results(self) -> dict[int, Any]:
         """Return the results, by the places of their lines from 1; failed calls have none."""
@@ -166,25 +162,17 @@ class Planning:
     def numbered(self, *, with_results: bool = False) -> list[str]:
         """Return the calls with their numbers, by default without results."""
         told = (
-            self.lines() if with_results else [_one_line(b.call.text) for b in self._bound.values()]
+            self.lines() if with_results else [one_line(b.call.text) for b in self._bound.values()]
         )
         return [f"{number}. {text}" for number, text in zip(self._bound, told, strict=True)]
 
-    def _done(self) -> set[str]:
-        """Return the calls that need not be made again: those that have not failed."""
+    def _done(self) -> dict[str, int]:
+        """Return the calls that need not be made again, those that have not failed: the first."""
         return {
-            _made(bound)
-            for number, bound in self._bound.items()
+            _made(bound): number
+            for number, bound in reversed(self._bound.items())
             if not isinstance(self._graph.outcome(number), Exception)
         }
-
-    def _result(self, number: int) -> str:
-        result = self._graph.outcome(number)
-        if isinstance(result, ToolError):
-            return _one_line(f"error: {result.reason}")
-        if isinstance(result, Exception):
-            return _one_line(f"error: {as_text(result)}")
-        return _one_line(self._bound[number].tool.show(result))
 
     def _take(self, items: Sequence[Item]) -> None:
         for item in items:
@@ -228,9 +216,12 @@ class Planning:
 
     def _node(self, bound: Bound) -> Node:
         tool, line = bound.tool, None
+        before = self._made.get(_made(bound))
+        if before is not None:  # planned again: what it does is done
+            return _again(bound, before)
         if tool.run_as:
             line = self._run.branch(f"call{bound.call.id}")
-            self._lines[bound.call.id] = (line, line.clock)
+            self._branches.add(bound.call.id, line)
 
         async def work(results: Mapping[int, Any]) -> Any:
             return await self._run.call(tool, bound.filled(results), line)
@@ -259,7 +250,7 @@ class Planning:
 
     def _on_change(self, step: Step) -> None:
         self._steps[step.id] = step
-        self._run.show(self._steps.values())
+        self._run.show(self._steps.values(), self._note)
 
 
 @asynccontextmanager
@@ -293,6 +284,7 @@ async def open_planning(
             on_change=planning._on_change if run.is_watched else None,
             shown=_shown,
             rest=run.rest,
+            durations=run.remembered(Durations),
         ) as graph:
             planning._graph = graph
             yield planning
@@ -300,6 +292,13 @@ async def open_planning(
         if graph is not None:
             planning.executed = graph.executed
             run.record("graph", opened=opened, **planning.executed.report())
+
+
+def _again(bound: Bound, before: int) -> Node:
+    async def work(results: Mapping[int, Any]) -> Any:
+        return results[before]
+
+    return Node(id=bound.call.id, work=work, after=(before,), text=bound.call.text)
 
 
 def _made(bound: Bound) -> str:
@@ -310,7 +309,3 @@ def _made(bound: Bound) -> str:
 def _shown(value: Any) -> str:
     text = as_text(value)
     return text if len(text) <= 200 else f"{text[:200]}..."
-
-
-def _one_line(text: str) -> str:
-    return " ".join(line for part in text.splitlines() if (line := part.strip()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 
@@ -20,6 +20,8 @@ from tts.session import Session, Update
 from tts.spans import Span
 
 __all__ = ["Reports"]
+
+_T = TypeVar("_T")
 
 
 class Reports:
@@ -72,6 +74,14 @@ class Reports:
         """Keep what a strategy measured on its way: for `Solution.notes` and the trace."""
         self._findings.notes.update(values)
         self._session.trace.write("note", span=self._line.path, values=values)
+
+    def remembered(self, kind: type[_T]) -> _T:
+        """Return the object of this class that a solver's runs share, made when first asked for.
+
+        What it holds may decide when something is done, and no answer.
+        """
+        found: _T = self._session.memory.setdefault(kind, kind())
+        return found
 
     async def rest(self, seconds: float) -> None:
         """Wait, no longer than the budget lasts.

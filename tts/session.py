@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from tts.backends.base import Backend
 from tts.executed import Step
@@ -83,6 +83,8 @@ class Session:
         roles: Role to model name.
         overrides: Prompt templates that replace the strategies' own, by role.
         exhausted: The limit that first refused or ended a call.
+        memory: What is learned from one problem for the next, by its class; a solver's runs share
+            it. No answer may depend on it.
     """
 
     models: Mapping[str, Model]
@@ -93,6 +95,7 @@ class Session:
     overrides: Mapping[str, str] = field(default_factory=dict)
     on_update: Callable[[Update], None] | None = None
     exhausted: Exhausted | None = None
+    memory: dict[type, Any] = field(default_factory=dict)
     _first: Model = field(init=False)
 
     def __post_init__(self) -> None:

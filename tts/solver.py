@@ -43,6 +43,7 @@ class Solver:
         self.stacks = stacks
         self.accounts: set[Account] = set()
         self.is_interrupted = False
+        self._memory: dict[type, Any] = {}
         self._bills = {name: each.take_bill() for name, each in pipeline.models.items()}
         self._told = {stacks[name].top.name: each.name for name, each in pipeline.models.items()}
         _check(pipeline, {name: stack.top for name, stack in stacks.items()})
@@ -149,6 +150,7 @@ class Solver:
             roles=pipeline.roles,
             overrides=pipeline.prompts,
             on_update=on_update,
+            memory=self._memory,
         )
 
 

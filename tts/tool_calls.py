@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+
+import anyio
 
 from tts.errors import ToolError
 from tts.layers import Spending
@@ -14,7 +18,9 @@ from tts.spans import Span, standing
 if TYPE_CHECKING:  # `import tts` does without it
     from tts.tools import Tool
 
-__all__ = ["call"]
+__all__ = ["Turns", "call"]
+
+_held: ContextVar[frozenset[int]] = ContextVar("tools under way", default=frozenset())
 
 
 async def call(
@@ -53,23 +59,61 @@ async def call(
             run._write_span(span.path, start, span.clock.since(before))
 
 
+class Turns:
+    """How many calls of each tool are under way, over all problems that a solver solves."""
+
+    def __init__(self) -> None:
+        self._places: dict[int, tuple[Callable[..., Any], anyio.Semaphore]] = {}
+
+    @asynccontextmanager
+    async def take(self, tool: Tool) -> AsyncIterator[None]:
+        """Wait for one of the tool's places and keep it in the block.
+
+        A call within a call of the same tool shares its place: it would wait for itself.
+        """
+        held, key = _held.get(), id(tool.function)  # a function need not be hashable
+        if tool.concurrency is None or key in held:
+            yield
+            return
+        if key not in self._places:
+            self._places[key] = (tool.function, anyio.Semaphore(tool.concurrency))
+        async with self._places[key][1]:
+            token = _held.set(held | {key})
+            try:
+                yield
+            finally:
+                _held.reset(token)
+
+
 async def _called(
     session: Session, path: str, tool: Tool, arguments: Mapping[str, Any], run: object = None
 ) -> Any:
     """Call a tool under the eyes of the session's account and trace."""
-    account, trace = session.account, session.trace
-    start, outcome = trace.now, "cancelled"
-    scope = account.open_scope(tool.timeout)
+    account, turns = session.account, session.memory.setdefault(Turns, Turns())
+    scope = account.open_scope(None)
     try:
         if account.ended_by is None:
             with scope:
-                result = await tool.call(arguments, run)
-                outcome = "ok"
-                return result
-        if account.ended_by is not None:
-            refused = account.refusal(Spending())
-            session.exhausted = session.exhausted or Exhausted.by(refused)
-            raise refused
+                async with turns.take(tool):
+                    return await _timed(session, path, tool, arguments, run)
+        refused = account.refusal(Spending())
+        session.exhausted = session.exhausted or Exhausted.by(refused)
+        raise refused
+    finally:
+        account.close_scope(scope)
+
+
+async def _timed(
+    session: Session, path: str, tool: Tool, arguments: Mapping[str, Any], run: object
+) -> Any:
+    """Call a tool for no longer than it may take."""
+    trace, outcome = session.trace, "cancelled"
+    start = trace.now
+    try:
+        with anyio.move_on_after(tool.timeout):
+            result = await tool.call(arguments, run)
+            outcome = "ok"
+            return result
         outcome = "timeout"
         # A plain function goes on in its thread: a second one beside it is what nobody asked for.
         late = f"no result in {tool.timeout:g} s"
@@ -78,5 +122,4 @@ async def _called(
         outcome = "timeout" if error.is_timeout else "failed"
         raise
     finally:
-        account.close_scope(scope)
         trace.write("tool", span=path, tool=tool.name, start=start, end=trace.now, outcome=outcome)

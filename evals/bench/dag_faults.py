@@ -7,6 +7,7 @@ before its deadline, with an answer or one typed error, and leave nothing behind
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import random
 import time
@@ -16,7 +17,7 @@ from typing import Any
 import anyio
 
 import tts
-from tts import Solution
+from tts import Run, Solution
 from tts.backends import Given, Retry
 from tts.errors import BackendError, BackendTimeout, BackendUnavailable, RateLimited
 from tts.strategies.compiler import Compiler
@@ -51,27 +52,56 @@ def _tools(rng: random.Random) -> tuple[Tool, ...]:
             return "x" * 5_000_000
         if fate < 0.3:
             return rng.choice([object(), _Odd()])
+        if fate < 0.33:
+            await _gone()
+        if fate < 0.35:
+            raise SystemExit(2)
+        if isinstance(x, list):
+            x.append(x)  # a list without an end
+            return x
         return rng.choice([None, 7, "text", {"a": [1]}, [], ""])
 
     async def pure(x: Any = None) -> Any:
         return await work(x)
 
-    attempts = rng.choice([1, 1, 2])
+    async def asks(run: Run, x: Any = None) -> str:
+        return (await run.generate(str(x), role="solve")).text
+
+    def quick(x: Any = None) -> Any:
+        return [x] if rng.random() < 0.8 else {}[x]
+
+    attempts = rng.choice([1, 1, 2, 9])
     return (
         Tool.of(work, timeout=TOOL_SECONDS, attempts=attempts, concurrency=rng.choice([None, 1])),
         Tool.of(pure, timeout=TOOL_SECONDS, is_pure=True),
+        Tool.of(asks, timeout=TOOL_SECONDS, attempts=attempts),
+        Tool.of(quick, is_quick=True, is_pure=True),
     )
+
+
+async def _gone() -> None:
+    """Wait for what somebody has cancelled."""
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    await future
 
 
 def _plan(rng: random.Random, first: int) -> list[str]:
     lines = []
     for number in range(first, first + rng.randint(0, 6)):
         name = rng.choice(
-            ["work", "work", "pure", "nope"] if rng.random() < 0.2 else ["work", "pure"]
+            ["work", "pure", "nope"] if rng.random() < 0.2 else ["work", "pure", "asks", "quick"]
         )
         before = rng.randint(1, number)
         argument = rng.choice(
-            ["1", f"${before}", f'"see ${before}"', f"${{{before}.a[0]}}", "it's"]
+            [
+                "1",
+                f"${before}",
+                f'"see ${before}"',
+                f"${{{before}.a[0]}}",
+                "it's",
+                f"{{${before}: 1}}",
+            ]
         )
         lines.append(f"{number}. {name}({argument}{rng.choice([')'] * 9 + [''])}\n")
     text = "".join(lines) + rng.choice(["99. join()", "join", "", "so much prose\n"])
@@ -82,19 +112,23 @@ def _plan(rng: random.Random, first: int) -> list[str]:
 def faulty_run(seed: int) -> Solution | BackendError:
     """Make one run; it ends before its deadline, whatever happens, and leaves nothing behind."""
     rng = random.Random(seed)
-    says = ["Finish: 3", "Replan: more", "prose", "", "Finish()", '{"replan": 1}', "Finish((", "é"]
+    says = [
+        *("Finish: 3", "Replan: more", "prose", "", "Finish()", '{"replan": 1}', "Finish((", "é"),
+        *("\n" * 5000 + "x", "1_", "Finish: " + "9" * 5000),
+    ]
     model = SpeakingBackend(
         {
             "plan": [_plan(rng, 1)],
             "repair": [_plan(rng, rng.choice([1, 4, 8]))],
             "replan": [_plan(rng, rng.choice([1, 5, 9])) for _ in range(2)],
             "join": rng.choices(says, k=3),
-            "act": rng.choices([*says, "work(1)", "1. pure(2)", "nope(1)"], k=4),
+            "act": rng.choices([*says, "work(1)", "1. pure(2)", "nope(1)", "quick($1)"], k=4),
+            "solve": ["said", "too"],
         },
         pause=rng.choice([0.0, 0.01, 0.5]),
         dies_after={
             role: rng.randint(0, 3)
-            for role in ("plan", "repair", "replan", "join", "act")
+            for role in ("plan", "repair", "replan", "join", "act", "solve")
             if rng.random() < 0.1
         },
         error=lambda: rng.choice([BackendUnavailable("gone"), BackendTimeout("late")]),

@@ -424,3 +424,33 @@ def test_a_key_that_cannot_be_told_fails_its_node_alone() -> None:
         return graph.executed
 
     assert [step.state for step in virtual_run(main).steps] == ["failed", "succeeded"]
+
+
+def test_work_that_is_shared_goes_as_early_as_the_longest_chain_behind_it() -> None:
+    async def main() -> Executed:
+        same: Callable[[Any], Any] = lambda inputs: "same"  # noqa: E731  # a key
+        async with open_graph(slots=1) as graph:
+            graph.add(Node(id=0, work=_sleeping(1.0), duration=1.0))
+            await anyio.sleep(0.5)
+            graph.add(Node(id=1, work=_sleeping(2.0), duration=2.0, key=same))
+            graph.add(Node(id=2, work=_sleeping(5.0), duration=5.0))
+            graph.add(Node(id=3, work=_sleeping(2.0), duration=2.0, key=same))
+            graph.add(Node(id=4, work=_sleeping(9.0), duration=9.0, after=(3,)))
+            await graph.settle()
+        return graph.executed
+
+    started = {step.id: step.started for step in virtual_run(main).steps}
+    assert (started[1], started[4], started[2]) == (1.0, 3.0, 12.0)
+
+
+def test_waiting_for_a_lane_is_no_overhead() -> None:
+    async def main() -> Executed:
+        async with open_graph(slots=16, limits={"one": 1}) as graph:
+            for number in range(4):
+                graph.add(Node(id=number, work=_sleeping(1.0), lanes=("one",)))
+            await graph.settle()
+        return graph.executed
+
+    executed = virtual_run(main)
+    assert (executed.makespan, executed.lower_bound, executed.overhead) == (4.0, 4.0, 0.0)
+    assert executed.report()["limits"] == {"one": 1}

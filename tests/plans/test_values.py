@@ -22,7 +22,9 @@ def test_no_result_is_ever_read_as_a_reference(result: str) -> None:
 
 @given(result=st.one_of(st.integers(), st.lists(st.integers()), st.none(), st.booleans()))
 def test_a_reference_alone_hands_the_object_on(result: object) -> None:
-    assert filled("$1", {1: result}) is result
+    assert filled("$1", {1: result}) == result
+    other = object()
+    assert filled("$1", {1: [other]})[0] is other
     assert filled("[{'k': $1}]", {1: result}) == [{"k": result}]
 
 

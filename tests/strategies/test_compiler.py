@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tts
-from tests.strategies.test_failure_rows import play
-from tts import Budget, Solution, Trace, Update
+from tests.strategies.test_failure_rows import Hands, play
+from tts import Budget, Pipeline, Solution, Trace, Update
 from tts.backends import Given, Retry
 from tts.errors import AuthenticationError
 from tts.evals.bench.dag_faults import faulty_run
+from tts.solver import open_solver
 from tts.strategies.compiler import Compiler
 from tts.testing import SpeakingBackend, virtual_run
 from tts.tools import Tool
@@ -160,10 +161,96 @@ def test_calls_run_while_the_plan_is_still_written() -> None:
     assert [step.started for step in graph.steps] == pytest.approx([1.0, 2.0])
 
 
-def test_prose_of_the_joiner_is_an_answer_and_counted() -> None:
+def test_prose_of_the_joiner_is_an_answer_where_one_is_marked_and_counted() -> None:
     played = play(ROUND, join="I think the Answer: 12")
     assert (played.solution.answer, played.solution.parse_failures) == ("12", 1)
-    assert play(ROUND, join="twelve").solution.answer == "twelve"
+    for prose in ("twelve", "I cannot tell from the 3 results.", "Not enough: 7 are missing"):
+        played = play(ROUND, join=prose)
+        assert (played.solution.answer, played.solution.parse_failures) == ("by hand", 1)
+        assert play(ROUND, join=prose, fallback=False).solution.answer is None
+
+
+def test_an_impure_call_that_is_planned_again_is_not_made_again() -> None:
+    sent: list[int] = []
+
+    async def send(x: int) -> int:
+        sent.append(x)
+        return 10 * x
+
+    plans = {
+        "plan": ["1. send(1)\n2. join()"],
+        "replan": ["2. send(1)\n3. math($2)\n4. join()"],
+        "join": ["Replan: more", "Finish: yes"],
+    }
+    hands = Hands()
+    strategy = Compiler(tools=(*hands.tools(), send))  # type: ignore[arg-type]  # parsed by the field
+    model = SpeakingBackend(plans)
+    solution = virtual_run(lambda: tts.solve("q?", strategy, model=unlayered(model)))
+    assert (sent, hands.seen, solution.answer) == ([1], [("math", 10)], "yes")
+    assert "2. send(1) = 10" in model.asked("join")[1]
+
+
+def test_what_a_call_returned_is_shown_as_it_was() -> None:
+    def make() -> list[int]:
+        return [1]
+
+    def grow(x: list[int]) -> list[int]:
+        x.append(2)
+        return x
+
+    tools = [Tool.of(each, is_quick=True, is_pure=True) for each in (make, grow)]
+    played = play("1. make()\n2. grow($1)\n3. make()\n4. join()", tools=tools)
+    assert "1. make() = [1]\n2. grow($1) = [1, 2]\n3. make() = [1]" in played.model.asked("join")[0]
+    assert played.solution.graph is not None
+    assert [step.result for step in played.solution.graph.steps] == ["[1]", "[1, 2]", "[1]"]
+
+
+def test_whoever_watches_hears_of_a_new_plan() -> None:
+    notes: list[str] = []
+    lines = {
+        "plan": [ROUND],
+        "replan": ["3. math(3)\n4. join()"],
+        "join": ["Replan: the third", "Finish: 1"],
+    }
+    hands = Hands()
+    strategy = Compiler(tools=tuple(hands.tools()))  # type: ignore[arg-type]  # parsed by the field
+    model = unlayered(SpeakingBackend(lines))
+    update = lambda one: notes.append(one.note)  # noqa: E731  # a listener
+    virtual_run(lambda: tts.solve("q?", strategy, model=model, on_update=update))
+    assert notes[0] == ""
+    assert notes[-1] == "plan again: the third"
+
+
+def test_durations_are_learned_from_one_problem_for_the_next() -> None:
+    shorts = "".join(f"{number}. short({number})\n" for number in range(1, 4))
+    plan = shorts + "4. long(1)\n5. long(2)\n6. join()"
+    strategy = Compiler(tools=(short, long), slots=1)  # type: ignore[arg-type]  # parsed by the field
+    pipeline = Pipeline(
+        models={"m": Given(backend=SpeakingBackend({"plan": [plan], "join": ["Finish: 1"]}))},
+        strategy=strategy,
+    )
+
+    async def main() -> list[list[str]]:
+        orders = []
+        async with open_solver(pipeline) as solver:
+            for _ in range(2):
+                graph = (await solver.solve(pipeline.problem("q?"))).graph
+                assert graph is not None
+                steps = sorted(graph.steps, key=lambda step: step.started or 0.0)
+                orders.append([step.name for step in steps])
+        return orders
+
+    first, second = virtual_run(main)
+    assert first == ["short", "short", "short", "long", "long"]
+    assert second == ["long", "long", "short", "short", "short"]
+
+
+async def short(x: int) -> None:
+    await anyio.sleep(0.1)
+
+
+async def long(x: int) -> None:
+    await anyio.sleep(5.0)
 
 
 def test_an_empty_answer_is_none() -> None:

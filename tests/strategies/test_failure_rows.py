@@ -5,6 +5,7 @@ The rows are those of a study of SqueezeAILab/LLMCompiler at a00c9d3; the row's 
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -185,6 +186,12 @@ def test_4_to_15_plans_that_come_to_their_calls(row: Row) -> None:
     assert row.shown in played.model.asked("join")[0]
     assert (played.solution.answer, played.solution.parse_failures) == ("yes", 0)
     assert played.model.asked("repair") == []
+
+
+def test_every_row_has_its_test() -> None:
+    singles = {int(one) for name in globals() for one in re.findall(r"^test_(\d+)_(?!to_)", name)}
+    rows = {int(name.split()[0]) for name in ROWS}
+    assert singles | rows | {22} == set(range(1, 23))  # 21 and 22 share theirs
 
 
 def test_16_a_dependent_does_not_wait_for_the_silent_planner() -> None:

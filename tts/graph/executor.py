@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
-from tts.errors import BudgetExceeded, ConfigError, ToolError
+from tts.errors import ConfigError, ToolError
 from tts.executed import Executed, State, Step, as_text
+from tts.graph.attempts import Rest, attempt
 from tts.graph.lanes import Lanes
 from tts.graph.nodes import Entry, Node
 from tts.graph.ranking import Durations, Ranking
-from tts.graph.watchdog import Watched
-from tts.tasks import is_cancelled, task_scope
+from tts.tasks import task_scope
 
 __all__ = ["TaskGraph", "open_graph"]
 
@@ -34,9 +34,10 @@ class TaskGraph:
         durations: Durations,
         on_change: Callable[[Step], None] | None,
         shown: Callable[[Any], str],
-        rest: Callable[[float], Awaitable[None]],
+        rest: Rest,
     ) -> None:
         self._tasks, self._slots, self._durations = tasks, slots, durations
+        self._limits = dict(limits)
         self._on_change, self._shown, self._rest_for = on_change, shown, rest
         self._opened = anyio.current_time()
         self._entries: dict[int, Entry] = {}
@@ -57,8 +58,8 @@ class TaskGraph:
     @property
     def executed(self) -> Executed:
         """How all nodes stand, as a value."""
-        steps = tuple(entry.step(self._shown) for entry in self._entries.values())
-        return Executed(steps=steps, slots=self._slots)
+        steps = tuple(entry.step() for entry in self._entries.values())
+        return Executed(steps=steps, slots=self._slots, limits=self._limits)
 
     def add(self, node: Node) -> None:
         """Add a node; it starts as soon as its inputs and the slots allow.
@@ -128,12 +129,15 @@ class TaskGraph:
 
     def _tell(self, entry: Entry) -> None:
         if self._on_change is not None:
-            self._on_change(entry.step(self._shown))
+            self._on_change(entry.step())
 
     def _make_ready(self, entry: Entry) -> None:
         """Queue a node whose inputs exist, or let it share the work of one like it."""
         entry.state, entry.ready = "ready", self._now
         self._parents.pop(entry.node.id, None)
+        if entry.node.duration is None:  # by now more may be known than when it was added
+            expected = self._durations.expected(entry.node.name)
+            entry.rank, entry.duration = entry.rank - entry.duration + expected, expected
         try:
             entry.key = None if entry.node.key is None else entry.node.key(self._inputs(entry))
         except Exception as error:  # what a result is must not cost the graph
@@ -148,9 +152,17 @@ class TaskGraph:
                     self._settle(entry, other.state, other.value, other.error)
                 else:
                     other.followers.append(entry)
+                    self._lend(entry, other)
                 return
         self._lanes.push(entry)
         self._staff()
+
+    def _lend(self, follower: Entry, leader: Entry) -> None:
+        """Let a node that does the work of another go as early as that one would."""
+        rank = follower.rank - follower.duration + leader.duration
+        if leader.state == "ready" and rank > leader.rank:
+            leader.rank = rank
+            self._lanes.push(leader)
 
     def _inputs(self, entry: Entry) -> dict[int, Any]:
         return {one: self.outcome(one) for one in entry.node.after}
@@ -175,7 +187,7 @@ class TaskGraph:
                 return
             self._free -= 1
             self._staff()
-            state, value, error = await self._run(entry)
+            state, value, error = await attempt(entry, self._inputs(entry), self._rest_for)
             self._free += 1
             self._lanes.leave(entry)
             if state == "succeeded":
@@ -185,45 +197,15 @@ class TaskGraph:
 
     def _take(self) -> Entry | None:
         for raised in self._ranking.update(self._parents):
-            if raised.same_as is None:  # one that shares another's work is not run itself
+            if raised.same_as is None:
                 self._lanes.push(raised)
+            else:  # one that shares another's work is not run itself
+                self._lend(raised, self._entries[raised.same_as])
         entry = self._lanes.pop()
         if entry is not None:
             entry.state, entry.started = "running", self._now
             self._tell(entry)
         return entry
-
-    async def _run(self, entry: Entry) -> tuple[State, Any, Exception | None]:
-        """Try a node's work as often as it allows; return how that ended."""
-        node, pause = entry.node, entry.node.pause
-        inputs = self._inputs(entry)
-
-        def hold(seconds: float) -> None:
-            entry.held = max(entry.held, seconds)
-
-        while True:
-            entry.attempts += 1
-            try:
-                with anyio.move_on_after(node.timeout):
-                    return "succeeded", await Watched(node.work(inputs), hold), None
-                name = node.name or str(node.id)
-                error: Exception = ToolError(
-                    name, f"no result in {node.timeout:g} s", is_timeout=True
-                )
-            except anyio.get_cancelled_exc_class() as raised:
-                if is_cancelled():
-                    raise
-                error = ToolError(node.name or str(node.id), "it was cancelled from within")
-                error.__cause__ = raised
-            except Exception as raised:  # a tool's code: whatever it raises is this node's result
-                error = raised
-            if entry.attempts >= node.attempts or not getattr(error, "retryable", True):
-                return _ending(error), None, error
-            try:
-                await self._rest_for(pause)
-            except BudgetExceeded as ended:
-                return _ending(ended), None, ended
-            pause *= 2
 
     def _settle(
         self, entry: Entry, state: State, value: Any = None, error: Exception | None = None
@@ -244,6 +226,9 @@ class TaskGraph:
     def _end(self, entry: Entry, state: State, value: Any, error: Exception | None) -> None:
         entry.state, entry.value, entry.error = state, value, error
         entry.finished = self._now
+        if state == "succeeded":  # as it is now, whatever others do to it
+            leader = None if entry.same_as is None else self._entries[entry.same_as]
+            entry.shown = self._shown(value) if leader is None else leader.shown
         self._parents.pop(entry.node.id, None)
         keeps = entry.node.is_pure and state == "succeeded"
         if entry.key is not None and not keeps and self._same.get(entry.key) is entry:
@@ -280,12 +265,6 @@ class TaskGraph:
                 self._tell(entry)
 
 
-def _ending(error: Exception) -> State:
-    if isinstance(error, BudgetExceeded):
-        return "cancelled"
-    return "timed_out" if getattr(error, "is_timeout", False) else "failed"
-
-
 def _not_run(node: Node, lost: Entry) -> ToolError:
     return ToolError(
         node.name or str(node.id), f"not run, since {lost.node.id} {lost.state.replace('_', ' ')}"
@@ -300,7 +279,7 @@ async def open_graph(
     durations: Durations | None = None,
     on_change: Callable[[Step], None] | None = None,
     shown: Callable[[Any], str] = as_text,
-    rest: Callable[[float], Awaitable[None]] = anyio.sleep,
+    rest: Rest = anyio.sleep,
 ) -> AsyncIterator[TaskGraph]:
     """Open a graph. Leaving the block cancels what still runs; call `settle` to wait for it.
 

@@ -63,6 +63,7 @@ class Entry:
         waiting: Inputs that are still to come.
         children: Nodes that wait for it.
         followers: Nodes that get its result because they are the same work.
+        shown: What its result looked like when it came.
         rank: Seconds from its start to the end of the longest chain that it begins, as expected.
     """
 
@@ -82,6 +83,7 @@ class Entry:
         "rank",
         "ready",
         "same_as",
+        "shown",
         "started",
         "state",
         "value",
@@ -102,6 +104,7 @@ class Entry:
         self.held = 0.0
         self.key: Hashable | None = None
         self.same_as: int | None = None
+        self.shown = ""
         self.value: Any = None
         self.error: Exception | None = None
         self.done: anyio.Event | None = None
@@ -111,13 +114,14 @@ class Entry:
         """True if nothing can happen to it any more."""
         return self.finished is not None
 
-    def step(self, shown: Callable[[Any], str]) -> Step:
-        """Return its record; `shown` says what a result looks like."""
+    def step(self) -> Step:
+        """Return its record."""
         return Step(
             id=self.node.id,
             name=self.node.name,
             text=self.node.text,
             after=self.node.after,
+            lanes=self.node.lanes,
             state=self.state,
             emitted=self.emitted,
             ready=self.ready,
@@ -126,6 +130,6 @@ class Entry:
             attempts=self.attempts,
             same_as=self.same_as,
             held=self.held,
-            result=shown(self.value) if self.state == "succeeded" else "",
+            result=self.shown,
             error="" if self.error is None else as_text(self.error) or type(self.error).__name__,
         )

@@ -24,6 +24,7 @@ _WITHIN = re.compile(
     r"|(\$\{\s*\d[^}]{0,40})",
     re.IGNORECASE,
 )
+_DEEPEST = 100
 _AFTER = re.compile(r"\s*(?:[,:)\]}]|$)")
 
 
@@ -133,7 +134,10 @@ def refs(value: Any) -> Iterator[Ref]:
 
 
 def fill(value: Any, results: Mapping[int, Any], show: Callable[[Any], str]) -> Any:
-    """Put results in the place of references; a reference that stands alone gets the object itself.
+    """Put results in the place of references; a reference that stands alone gets the value itself.
+
+    Lists and dictionaries are copied, so that who takes them may change them; other objects are
+    handed on as they are.
 
     Args:
         value: What a plan's argument says.
@@ -144,7 +148,7 @@ def fill(value: Any, results: Mapping[int, Any], show: Callable[[Any], str]) -> 
         LookupError: If a result has no such part.
     """
     if isinstance(value, Ref):
-        return _part(value, results[value.id])
+        return _copied(_part(value, results[value.id]))
     if isinstance(value, Template):
         return "".join(
             part if isinstance(part, str) else show(_part(part, results[part.id]))
@@ -159,6 +163,17 @@ def fill(value: Any, results: Mapping[int, Any], show: Callable[[Any], str]) -> 
             _as_key(fill(key, results, show)): fill(part, results, show)
             for key, part in value.items()
         }
+    return value
+
+
+def _copied(value: Any, depth: int = 0) -> Any:
+    kind = type(value)
+    if depth > _DEEPEST:
+        return value
+    if kind is dict:
+        return {key: _copied(part, depth + 1) for key, part in value.items()}
+    if kind in {list, tuple, set}:
+        return kind(_copied(part, depth + 1) for part in value)
     return value
 
 
