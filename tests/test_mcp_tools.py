@@ -163,7 +163,7 @@ def odd(tmp_path: Path, **settings: object) -> MCP:
 
 def test_tools_are_called_by_names_that_a_plan_can_write(tmp_path: Path) -> None:
     async def main() -> list[str]:
-        async with open_tools([odd(tmp_path, names={"plus": "add"})]) as tools:
+        async with open_tools([odd(tmp_path, renamed={"plus": "add"})]) as tools:
             assert await tools["a_b"].call({"a": 3}) == 3
             return list(tools)
 
@@ -180,10 +180,10 @@ def test_two_servers_may_have_tools_of_one_name(tmp_path: Path) -> None:
     assert anyio.run(lambda: both(prefix="odd.")) == ["plus", "odd.plus"]
     with pytest.raises(ConfigError, match="two tools are called 'plus': rename one"):
         anyio.run(both)
-    with pytest.raises(ConfigError, match=r"'a b' cannot be a tool's name.*`names`"):
-        anyio.run(lambda: both(names={"plus": "a b"}))
+    with pytest.raises(ConfigError, match=r"'a b' cannot be a tool's name.*`renamed`"):
+        anyio.run(lambda: both(renamed={"plus": "a b"}))
     with pytest.raises(ConfigError, match="has no tool 'minus'"):
-        anyio.run(lambda: both(names={"minus": "m"}))
+        anyio.run(lambda: both(renamed={"minus": "m"}))
 
 
 def test_tools_of_a_server_that_listens(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ class MCP(Toolbox, name="mcp"):
     """Names of environment variables that the program shall see."""
     only: tuple[str, ...] = ()
     """The server's names of the tools that are wanted; none is all."""
-    names: dict[str, str] = Field(default_factory=dict)
+    renamed: dict[str, str] = Field(default_factory=dict)
     """What plans call a tool, by the server's name of it."""
     prefix: str = ""
     """What plans put before the names of the others, where two servers have tools of one name.
@@ -115,7 +115,7 @@ class MCP(Toolbox, name="mcp"):
             if not cursor:
                 break
         found = {one.name: one for one in described}
-        for name in (*self.only, *self.names):
+        for name in (*self.only, *self.renamed):
             if name not in found:
                 known = ", ".join(found) or "none"
                 raise ConfigError(f"MCP server {self._name} has no tool {name!r}; it has {known}")
@@ -132,18 +132,18 @@ class MCP(Toolbox, name="mcp"):
                 },
                 partial(_call, client, described.name),
                 timeout=self.timeout,
-                is_shared=_may_share(one.annotations),
+                is_shared=_may_share(described.annotations),
             )
         except ConfigError as error:
             raise ConfigError(
                 f"MCP server {self._name}: {error.message}; "
-                f"name the tools that you want in `only`, or others for them in `names`"
+                f"name the tools that you want in `only`, or others for them in `renamed`"
             ) from error
 
     def _called(self, name: str) -> str:
         """Return what plans call a tool of the server."""
-        if name in self.names:
-            return self.names[name]
+        if name in self.renamed:
+            return self.renamed[name]
         written = _ODD.sub("_", self.prefix + name)
         return f"_{written}" if written[:1].isdigit() or written == "join" else written
 
