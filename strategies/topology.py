@@ -44,13 +44,14 @@ class TopologyRouted(Strategy, name="topology"):
     """Decompose into a graph, measure its shape, route, work it as a dataflow, check, answer.
 
     Each sub-task is a vote of its own and starts the moment its inputs exist; the topology decides
-    what it is told beside the problem. The question comes last, with all answers. Where the votes
-    of some sub-task disagree, the graph is worked once more in another topology, and the round
-    that agreed best answers. Without a usable decomposition, or an answer, the problem is solved
-    whole.
+    what it is told beside the problem. The question comes last, with all answers: as the step that
+    asks it, or as one more. Where the votes of some sub-task disagree, the graph is worked once
+    more in another topology, and the round that agreed best answers. Without a usable
+    decomposition, or an answer, the problem is solved whole.
 
     Cost: 1 decomposition, then at most `max_rounds` (k worker solves and 1 call of a lead) for k
-    sub-tasks, and 1 worker more if no round answers; as deep as the graph's longest chain.
+    sub-tasks, the question among them, and 1 worker more if no round answers; as deep as the
+    graph's longest chain.
     Source: AdaptOrch, arXiv:2602.16873. Other than there, edges are always honoured and there are
     no layer barriers, consistency is that of redundant answers to the same sub-task instead of the
     similarity of different ones', and rounds end.

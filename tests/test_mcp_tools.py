@@ -39,6 +39,20 @@ def greet(name: str, client: str) -> str:
 server.run(TRANSPORT)
 '''
 
+ODD = """
+from mcp.server.mcpserver import MCPServer
+
+server = MCPServer("odd")
+
+def tool(a: int = 1) -> int:
+    return a
+
+for name in ("a/b", "2fa", "get:x", "join", "plus", "x.1", "-y"):
+    server.add_tool(tool, name=name)
+
+server.run("stdio")
+"""
+
 
 def test_a_program_must_be_allowed() -> None:
     with pytest.raises(ValidationError, match="--allow-tools 'npx server'"):
@@ -138,6 +152,38 @@ def test_parameters_may_be_called_as_anything(tmp_path: Path) -> None:
             return await tools["greet"].call({"name": "a", "client": "b"})
 
     assert anyio.run(main) == "a greets b"
+
+
+def odd(tmp_path: Path, **settings: object) -> MCP:
+    file = tmp_path / "odd.py"
+    file.write_text(ODD)
+    with allow_tools(sys.executable):
+        return MCP.model_validate({"command": [sys.executable, str(file)], **settings})
+
+
+def test_tools_are_called_by_names_that_a_plan_can_write(tmp_path: Path) -> None:
+    async def main() -> list[str]:
+        async with open_tools([odd(tmp_path, renamed={"plus": "add"})]) as tools:
+            assert await tools["a_b"].call({"a": 3}) == 3
+            return list(tools)
+
+    assert anyio.run(main) == ["a_b", "_2fa", "get_x", "_join", "add", "x_1", "_y"]
+
+
+def test_two_servers_may_have_tools_of_one_name(tmp_path: Path) -> None:
+    async def both(**settings: object) -> list[str]:
+        boxes = [program(tmp_path, only=["plus"]), odd(tmp_path, only=["plus"], **settings)]
+        async with open_tools(boxes) as tools:
+            assert await tools["plus"].call({"a": 1, "b": 2}) == 3
+            return list(tools)
+
+    assert anyio.run(lambda: both(prefix="odd.")) == ["plus", "odd.plus"]
+    with pytest.raises(ConfigError, match="two tools are called 'plus': rename one"):
+        anyio.run(both)
+    with pytest.raises(ConfigError, match=r"'a b' cannot be a tool's name.*`renamed`"):
+        anyio.run(lambda: both(renamed={"plus": "a b"}))
+    with pytest.raises(ConfigError, match="has no tool 'minus'"):
+        anyio.run(lambda: both(renamed={"minus": "m"}))
 
 
 def test_tools_of_a_server_that_listens(tmp_path: Path) -> None:

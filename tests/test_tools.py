@@ -4,6 +4,7 @@ import threading
 from typing import Annotated, Any, Literal
 
 import anyio
+import jsonschema
 import pytest
 from pydantic import BaseModel, Field
 
@@ -184,8 +185,109 @@ def test_arguments_that_fit_their_schema_pass() -> None:
     assert call(WEATHER, **arguments) == arguments
 
 
+@pytest.mark.parametrize("parameters", [None, {}, True, False, {"type": ["object", "null"]}])
+def test_a_definition_may_have_no_parameters(parameters: object) -> None:
+    one = Tool.from_definition({"name": "f", "parameters": parameters}, weather)
+    assert (one.parameters, call(one)) == ((), {})
+
+
+def test_any_schema_of_a_parameter_is_one() -> None:
+    schema = {
+        "$defs": {"Day": {"type": "integer"}},
+        "$ref": "#/$defs/Arguments",
+        "definitions": {"Unit": {"enum": ["C", "F"]}},
+    }
+    schema["$defs"]["Arguments"] = {  # type: ignore[index]  # a mapping
+        "type": ["object", "null"],
+        "properties": {
+            "any": True,
+            "day": {"$ref": "#/$defs/Day"},
+            "unit": {"$ref": "#/definitions/Unit", "default": "C"},
+        },
+        "required": ["day", "unsaid"],
+    }
+    one = Tool.from_definition({"name": "f", "parameters": schema}, weather)
+    assert one.signature == "f(unsaid, day: integer, any, unit = 'C')"
+    with pytest.raises(ToolError, match="day: must be integer"):
+        one.check_values({"day": "today"})
+    with pytest.raises(ToolError, match="unit: must be one of"):
+        one.check_values({"unit": "K"})
+    whole = one.definition["parameters"]
+    jsonschema.Draft202012Validator.check_schema(whole)
+    oracle = jsonschema.Draft202012Validator(whole)
+    assert oracle.is_valid({"day": 1, "unsaid": 2, "any": []})
+    assert not oracle.is_valid({"day": "x", "unsaid": 2})
+    none_needed = {**schema, "$ref": None, "properties": {"a": None}, "required": None}
+    assert (
+        not Tool.from_definition({"name": "f", "parameters": none_needed}, weather)
+        .parameters[0]
+        .is_required
+    )
+
+
+class Leg(BaseModel):
+    """A part of a way."""
+
+    place: Place
+    next: Leg | None = None
+
+
+def other_place() -> type[BaseModel]:
+    class Place(BaseModel):
+        number: int
+
+    return Place
+
+
+OtherPlace = other_place()
+
+
+class Custom:
+    """A class without a schema."""
+
+
+def test_nested_models_refer_to_what_is_there() -> None:
+    def travel(leg: Leg, home: Place, work: OtherPlace, bag: Custom) -> str:  # type: ignore[valid-type]  # made above
+        """Travel."""
+        return leg.place.name
+
+    travel.__annotations__["work"] = OtherPlace
+    one = Tool.of(travel, is_quick=True)
+    whole = one.definition["parameters"]
+    jsonschema.Draft202012Validator.check_schema(whole)
+    oracle = jsonschema.Draft202012Validator(whole)
+    rome: dict[str, Any] = {"place": {"name": "Rome"}, "next": {"place": {"name": "Ostia"}}}
+    good = {"leg": rome, "home": {"name": "Rome"}, "work": {"number": 3}, "bag": 1}
+    assert oracle.is_valid(good)
+    assert not oracle.is_valid({**good, "work": {"name": "Rome"}})
+    assert not oracle.is_valid({**good, "leg": {"place": {"name": 3}}})
+    assert all("$defs" not in field for field in whole["properties"].values())
+    assert call(one, **{**good, "bag": Custom()}) == "Rome"
+
+
+def test_the_docstring_describes_the_parameters() -> None:
+    def find(query: str, k: Annotated[int, Field(description="How many.")] = 3) -> None:
+        """Find pages.
+
+        Args:
+            query: What to
+                look for.
+            k: Not this.
+        """
+
+    fields = Tool.of(find).definition["parameters"]["properties"]
+    assert fields["query"]["description"] == "What to look for."
+    assert fields["k"]["description"] == "How many."
+
+
 @pytest.mark.parametrize(
-    "definition", [{}, {"name": 3}, {"name": "f", "parameters": {"type": "array"}}]
+    "definition",
+    [
+        {},
+        {"name": 3},
+        {"name": "f", "parameters": {"type": "array"}},
+        {"name": "f", "parameters": {"anyOf": [{"properties": {"a": True}}]}},
+    ],
 )
 def test_what_is_no_definition_is_refused(definition: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):

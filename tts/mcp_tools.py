@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,6 +21,8 @@ from tts.tools import Tool
 __all__ = ["MCP"]
 
 _MOST_PAGES = 100
+_ODD = re.compile(r"\A[.-]|[^\w.-]|[.-](?![A-Za-z_])", re.ASCII)
+"""Characters of a tool's name that no plan can write there."""
 
 
 class MCP(Toolbox, name="mcp"):
@@ -35,7 +38,12 @@ class MCP(Toolbox, name="mcp"):
     environment: tuple[str, ...] = ()
     """Names of environment variables that the program shall see."""
     only: tuple[str, ...] = ()
-    """Names of the tools that are wanted; none is all."""
+    """The server's names of the tools that are wanted; none is all."""
+    renamed: dict[str, str] = Field(default_factory=dict)
+    """What plans call a tool, by the server's name of it."""
+    prefix: str = ""
+    """What plans put before the names of the others, where two servers have tools of one name.
+    Characters that no plan can write become underscores."""
     timeout: Annotated[float, Field(gt=0.0)] = 60.0
     """Seconds that an answer of the server may take."""
 
@@ -107,20 +115,37 @@ class MCP(Toolbox, name="mcp"):
             if not cursor:
                 break
         found = {one.name: one for one in described}
-        absent = [name for name in self.only if name not in found]
-        if absent:
-            known = ", ".join(found) or "none"
-            raise ConfigError(f"MCP server {self._name} has no tool {absent[0]!r}; it has {known}")
-        return tuple(
-            Tool.from_definition(
-                {"name": name, "description": one.description, "parameters": one.input_schema},
-                partial(_call, client, name),
+        for name in (*self.only, *self.renamed):
+            if name not in found:
+                known = ", ".join(found) or "none"
+                raise ConfigError(f"MCP server {self._name} has no tool {name!r}; it has {known}")
+        wanted = self.only or tuple(found)
+        return tuple(self._tool(client, found[name]) for name in wanted)
+
+    def _tool(self, client: Any, described: Any) -> Tool:
+        try:
+            return Tool.from_definition(
+                {
+                    "name": self._called(described.name),
+                    "description": described.description,
+                    "parameters": described.input_schema,
+                },
+                partial(_call, client, described.name),
                 timeout=self.timeout,
-                is_shared=_may_share(one.annotations),
+                is_shared=_may_share(described.annotations),
             )
-            for name, one in found.items()
-            if not self.only or name in self.only
-        )
+        except ConfigError as error:
+            raise ConfigError(
+                f"MCP server {self._name}: {error.message}; "
+                f"name the tools that you want in `only`, or others for them in `renamed`"
+            ) from error
+
+    def _called(self, name: str) -> str:
+        """Return what plans call a tool of the server."""
+        if name in self.renamed:
+            return self.renamed[name]
+        written = _ODD.sub("_", self.prefix + name)
+        return f"_{written}" if written[:1].isdigit() or written == "join" else written
 
 
 async def _call(client: Any, name: str, /, **arguments: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from tts.copies import copied
 from tts.errors import ToolError
 from tts.layers import Spending
 from tts.problem import Exhausted
@@ -111,7 +112,7 @@ async def _timed(
     start = trace.now
     try:
         with anyio.move_on_after(tool.timeout):
-            result = await tool.call(arguments, run)
+            result = copied(await tool.call(arguments, run))  # the tool may keep its own
             outcome = "ok"
             return result
         outcome = "timeout"

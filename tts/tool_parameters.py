@@ -7,27 +7,21 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import Any, get_type_hints
+from typing import Any, Final, get_type_hints
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema
 
+from tts.docstrings import described
 from tts.errors import ConfigError
+from tts.json_schema import Schema, checked, kind, properties, required, resolved
 
-__all__ = ["Parameter", "from_schema", "from_signature", "run_parameter"]
+__all__ = ["Parameter", "from_schema", "from_signature", "run_parameter", "to_schema"]
 
-_KINDS: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "array": (list, tuple),
-    "object": (dict,),
-    "dict": (dict,),  # as some function lists write it, and the next one
-    "float": (int, float),
-    "null": (type(None),),
-}
+_MODE: Final = "validation"
+_DEFINITIONS = ("$defs", "definitions")
 _SHORT = 60
 
 
@@ -37,12 +31,16 @@ class Parameter(ABC):
     Attributes:
         name: Its name.
         is_required: True if a call must give it.
+        description: What it is, for the model; empty where nobody says.
         kind: Its type, for the tool's line in a prompt; empty where unknown.
         default: Its default as it stands in that line; empty where there is none.
     """
 
-    def __init__(self, name: str, *, is_required: bool, kind: str, default: str = "") -> None:
+    def __init__(
+        self, name: str, *, is_required: bool, kind: str, default: str = "", description: str = ""
+    ) -> None:
         self.name, self.is_required, self.kind, self.default = name, is_required, kind, default
+        self.description = description
 
     def __str__(self) -> str:
         typed = f"{self.name}: {self.kind}" if self.kind else self.name
@@ -50,8 +48,13 @@ class Parameter(ABC):
 
     @property
     @abstractmethod
-    def schema(self) -> Mapping[str, Any]:
+    def schema(self) -> Schema:
         """Its JSON Schema."""
+
+    @property
+    def definitions(self) -> Mapping[str, Any]:
+        """What its schema refers to, as it must stand in the schema of all parameters."""
+        return {}
 
     @abstractmethod
     def check(self, value: Any) -> Any:
@@ -65,15 +68,18 @@ class Parameter(ABC):
 class _Typed(Parameter):
     """A parameter of a Python function. The validator is built when it is first needed."""
 
-    def __init__(self, name: str, annotation: Any, default: Any) -> None:
+    def __init__(self, name: str, annotation: Any, default: Any, description: str) -> None:
         is_required = default is inspect.Parameter.empty
         kind = "" if annotation is Any else inspect.formatannotation(annotation)
         shown = "" if is_required else repr(default)
-        super().__init__(name, is_required=is_required, kind=kind, default=shown)
+        super().__init__(
+            name, is_required=is_required, kind=kind, default=shown, description=description
+        )
         self._annotation = annotation
 
     @cached_property
-    def _adapter(self) -> TypeAdapter[Any]:
+    def adapter(self) -> TypeAdapter[Any]:
+        """Its validator."""
         # A class of the user's is checked by isinstance; a film may be called 300.
         config = ConfigDict(arbitrary_types_allowed=True, coerce_numbers_to_str=True)
         try:
@@ -83,11 +89,11 @@ class _Typed(Parameter):
 
     @property
     def schema(self) -> Mapping[str, Any]:
-        return self._adapter.json_schema()
+        return self.adapter.json_schema() if _has_schema(self.adapter) else {}
 
     def check(self, value: Any) -> Any:
         try:
-            return self._adapter.validate_python(value)
+            return self.adapter.validate_python(value)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             place = "".join(f"[{part!r}]" for part in first["loc"])
@@ -96,51 +102,26 @@ class _Typed(Parameter):
 
 
 class _Described(Parameter):
-    """A parameter of a JSON Schema; types, enums and nesting are checked, nothing finer."""
+    """A parameter of a JSON Schema, which may refer to other parts of the whole one."""
 
-    def __init__(self, name: str, schema: Mapping[str, Any], *, is_required: bool) -> None:
-        kind = schema.get("type", "")
-        shown = kind if isinstance(kind, str) else " or ".join(map(str, kind))
-        default = repr(schema["default"]) if "default" in schema else ""
-        super().__init__(name, is_required=is_required, kind=shown, default=default)
-        self._schema = schema
+    def __init__(self, name: str, schema: Any, root: Schema, *, is_required: bool) -> None:
+        said = resolved(schema, root)
+        default = repr(said["default"]) if "default" in said else ""
+        super().__init__(name, is_required=is_required, kind=kind(schema, root), default=default)
+        self._schema: Schema = schema if isinstance(schema, Mapping | bool) else True
+        self._root = root
 
     @property
-    def schema(self) -> Mapping[str, Any]:
+    def schema(self) -> Schema:
         return self._schema
 
+    @property
+    def definitions(self) -> Mapping[str, Any]:
+        root = self._root if isinstance(self._root, Mapping) else {}
+        return {name: root[name] for name in _DEFINITIONS if name in root}
+
     def check(self, value: Any) -> Any:
-        if self.kind == "string" and type(value) in {int, float}:
-            value = str(value)
-        _check(value, self._schema)
-        return value
-
-
-def _check(value: Any, schema: Mapping[str, Any]) -> None:
-    kinds = schema.get("type")
-    names = [kinds] if isinstance(kinds, str) else kinds or []
-    if names and not any(_is(value, name) for name in names):
-        raise ValueError(f"must be {' or '.join(names)}, got {_short(value)}")
-    if "enum" in schema and value not in schema["enum"]:
-        raise ValueError(f"must be one of {schema['enum']}, got {_short(value)}")
-    if isinstance(value, list | tuple) and isinstance(schema.get("items"), Mapping):
-        for part in value:
-            _check(part, schema["items"])
-    if isinstance(value, dict):
-        lacking = [name for name in schema.get("required", ()) if name not in value]
-        if lacking:
-            raise ValueError(f"needs {', '.join(lacking)}")
-        properties = schema.get("properties", {})
-        for name, part in value.items():
-            _check(part, properties.get(name, {}))
-
-
-def _is(value: Any, name: str) -> bool:
-    if isinstance(value, bool):
-        return name == "boolean"
-    if name == "integer" and isinstance(value, float):
-        return value.is_integer()
-    return isinstance(value, _KINDS.get(name, (object,)))
+        return checked(value, self._schema, self._root)
 
 
 def _short(value: Any) -> str:
@@ -163,8 +144,9 @@ def from_signature(name: str, function: Callable[..., Any]) -> tuple[Parameter, 
     bad = [one.name for one in signature.parameters.values() if one.kind not in named]
     if bad:
         raise ConfigError(f"{name}: {', '.join(bad)} cannot be given by name: a tool needs that")
+    said = described(inspect.getdoc(function) or "")
     return tuple(
-        _Typed(one.name, hints.get(one.name, Any), one.default)
+        _Typed(one.name, hints.get(one.name, Any), one.default, said.get(one.name, ""))
         for one in signature.parameters.values()
         if not _is_run(hints.get(one.name))
     )
@@ -183,18 +165,56 @@ def _is_run(annotation: object) -> bool:
     return isinstance(annotation, type) and getattr(annotation, "is_given_to_tools", False)
 
 
-def from_schema(name: str, schema: Mapping[str, Any]) -> tuple[Parameter, ...]:
+def from_schema(name: str, schema: object) -> tuple[Parameter, ...]:
     """Return the parameters that a JSON Schema of an object describes.
 
     Raises:
         ConfigError: If it describes something else.
     """
-    properties = schema.get("properties", {})
-    is_object = schema.get("type", "object") in {"object", "dict"}
-    if not is_object or not isinstance(properties, Mapping):
+    root: Schema = schema if isinstance(schema, Mapping) else schema is not False
+    said = resolved(root, root)
+    kinds = kind(root, root).split(" or ")
+    fields = properties(said)
+    if root is False or not {"", "object", "dict"} & set(kinds):
         raise ConfigError(f"{name}: its parameters must be a schema of type object")
-    required: Sequence[str] = schema.get("required", ())
-    ordered = sorted(properties, key=lambda each: each not in required)  # they go first by position
+    if not fields and {"anyOf", "oneOf", "allOf"} & set(said):
+        raise ConfigError(f"{name}: its schema must list the parameters under `properties`")
+    needed = required(said)
+    ordered = sorted(fields, key=lambda each: each not in needed)  # they go first by position
+    unsaid = [each for each in needed if each not in fields]
     return tuple(
-        _Described(each, properties[each], is_required=each in required) for each in ordered
+        _Described(each, fields.get(each, True), root, is_required=each in needed)
+        for each in (*unsaid, *ordered)
     )
+
+
+def to_schema(parameters: Iterable[Parameter]) -> dict[str, Any]:
+    """Return the JSON Schema of an object with these parameters as fields.
+
+    What they refer to stands at its root, where references look for it; types of one name are told
+    apart.
+    """
+    listed = tuple(parameters)
+    typed = [(one.name, _MODE, one.adapter) for one in listed if isinstance(one, _Typed)]
+    shown = [each for each in typed if _has_schema(each[2])]
+    schemas, shared = TypeAdapter.json_schemas(shown) if shown else ({}, {})
+    fields = dict[str, Any]()
+    for one in listed:
+        schema = schemas.get((one.name, _MODE), {}) if isinstance(one, _Typed) else one.schema
+        fields[one.name] = {**schema} if isinstance(schema, Mapping) else {}
+        if one.description:
+            fields[one.name].setdefault("description", one.description)
+        for name, more in one.definitions.items():
+            shared[name] = {**shared.get(name, {}), **more}
+    needed = [one.name for one in listed if one.is_required]
+    shared = {name: shared[name] for name in _DEFINITIONS if name in shared}
+    return {"type": "object", "properties": fields, "required": needed, **shared}
+
+
+def _has_schema(adapter: TypeAdapter[Any]) -> bool:
+    """Return whether a type has a JSON Schema; a class of the user's has none."""
+    try:
+        adapter.json_schema()
+    except PydanticInvalidForJsonSchema:
+        return False
+    return True

@@ -235,7 +235,9 @@ async def open_tools(
             for toolbox in toolboxes:
                 for one in await opened.enter_async_context(toolbox.open()):
                     if one.name in tools:
-                        raise ConfigError(f"two tools are called {one.name!r}: rename one")
+                        raise ConfigError(
+                            f"two tools are called {one.name!r}: rename one (`mcp` has `prefix`)"
+                        )
                     tools[one.name] = one
             is_open()
             yield tools

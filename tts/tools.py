@@ -12,11 +12,18 @@ from typing import Any, overload
 
 from anyio import get_cancelled_exc_class
 
+from tts.docstrings import summary
 from tts.errors import ConfigError, ToolError, TTSError
 from tts.executed import as_text
 from tts.tasks import is_cancelled
 from tts.threads import in_thread
-from tts.tool_parameters import Parameter, from_schema, from_signature, run_parameter
+from tts.tool_parameters import (
+    Parameter,
+    from_schema,
+    from_signature,
+    run_parameter,
+    to_schema,
+)
 
 __all__ = ["Tool", "tool"]
 
@@ -82,7 +89,9 @@ class Tool:
 
     @classmethod
     def of(cls, function: Callable[..., Any], **settings: Any) -> Tool:
-        """Make a tool from a typed function; its docstring's first line is the description.
+        """Make a tool from a typed function; its docstring's first paragraph is the description.
+
+        What the docstring says of the parameters goes into the definition.
 
         Args:
             function: A function or coroutine function with a named parameter for each argument.
@@ -93,8 +102,7 @@ class Tool:
                 setting is wrong.
         """
         name = settings.pop("name", getattr(function, "__name__", type(function).__name__))
-        lines = (inspect.getdoc(function) or "").strip().splitlines()
-        settings.setdefault("description", lines[0] if lines else "")
+        settings.setdefault("description", summary(inspect.getdoc(function) or ""))
         return cls(
             name=name, function=function, parameters=from_signature(name, function), **settings
         )
@@ -118,7 +126,7 @@ class Tool:
         name = inner.get("name")
         if not isinstance(name, str):
             raise ConfigError("a function definition needs a name")
-        schema = inner.get("parameters") or inner.get("inputSchema") or {}
+        schema = inner.get("parameters") or inner.get("inputSchema")
         text = " ".join(str(inner.get("description") or "").split())
         return cls(
             name=name,
@@ -142,11 +150,7 @@ class Tool:
         return {
             "name": self.name,
             "description": self.description,
-            "parameters": {
-                "type": "object",
-                "properties": {one.name: dict(one.schema) for one in self.parameters},
-                "required": [one.name for one in self.parameters if one.is_required],
-            },
+            "parameters": to_schema(self.parameters),
         }
 
     @property
