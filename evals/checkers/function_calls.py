@@ -48,7 +48,7 @@ class FunctionCalls(Checker, name="function_calls"):
         if made is None or len(made) != len(expected):
             return False
         fits = [[_fits(call, wanted) for wanted in expected] for call in made]
-        return _all_placed(fits, 0, set())
+        return _all_placed(fits)
 
 
 def calls_in(answer: str) -> list[Call] | None:
@@ -168,11 +168,20 @@ def _same(given: Any, allowed: Any) -> bool:
     return False
 
 
-def _all_placed(fits: list[list[bool]], call: int, taken: set[int]) -> bool:
-    """Whether every call can be one of the expected, each of which is taken once."""
-    if call == len(fits):
-        return True
-    return any(
-        fits[call][place] and place not in taken and _all_placed(fits, call + 1, taken | {place})
-        for place in range(len(fits))
-    )
+def _all_placed(fits: list[list[bool]]) -> bool:
+    """Whether every call can be one of the expected, each of which is taken once.
+
+    Source: augmenting paths for bipartite matching (Kuhn 1955); cubic at worst.
+    """
+    owners: dict[int, int] = {}
+
+    def place(call: int, tried: set[int]) -> bool:
+        for wanted, fit in enumerate(fits[call]):
+            if fit and wanted not in tried:
+                tried.add(wanted)
+                if wanted not in owners or place(owners[wanted], tried):
+                    owners[wanted] = call
+                    return True
+        return False
+
+    return all(place(call, set()) for call in range(len(fits)))
