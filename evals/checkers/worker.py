@@ -64,11 +64,8 @@ class Worker:
         if self._owner != os.getpid():  # a fork has copied it; the original is its parent's
             self._process, self._owner = None, os.getpid()
         if self._process is None or self._process.poll() is not None:
-            command = [
-                sys.executable,
-                "-P",
-                str(self._script),
-            ]  # its folder has names of other modules
+            # Not the script's folder: it has names of other modules.
+            command = [sys.executable, "-P", str(self._script)]
             pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
             try:
                 self._process = subprocess.Popen(
