@@ -96,11 +96,22 @@ def _expected(answer: str) -> list[Call]:
         (*calls,) = (
             (name, allowed) for each in json.loads(answer) for name, allowed in each.items()
         )
-        if all(values for _, allowed in calls for values in allowed.values()):
+        if all(map(_is_allowed, (values for _, allowed in calls for values in allowed.values()))):
             return calls
-    except (ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise CheckFailed("the right answer is no list of expected calls") from error
     raise CheckFailed("the right answer has a parameter for which nothing is allowed")
+
+
+def _is_allowed(values: Any) -> bool:
+    """Whether it is a list of allowed values; within dictionaries there are such lists, too."""
+    return isinstance(values, list) and bool(values) and all(map(_is_value, values))
+
+
+def _is_value(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_allowed, value.values()))
+    return all(map(_is_value, value)) if isinstance(value, list) else True
 
 
 def _from_json(value: Any) -> list[Call]:
