@@ -85,7 +85,8 @@ class Row(Frozen):
     answer: str | None = None
     text: str = ""
     right: bool | None = None
-    """None: there was an answer and the checker failed. Without an answer it is False."""
+    """None: there was an answer and the checker failed. Without an answer it is False,
+    unless the checker judges the text."""
     check_failure: str | None = None
     """Why the checker failed."""
     usage: RunUsage = RunUsage.model_construct()

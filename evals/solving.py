@@ -134,18 +134,18 @@ class _Judge:
 
     def __init__(self, checker: Checker, example: Example) -> None:
         self._checker, self._example = checker, example
-        self._known: dict[tuple[str, str], tuple[bool | None, str | None]] = {}
+        self._known: dict[tuple[str | None, str], tuple[bool | None, str | None]] = {}
 
     async def judge(self, answer: str | None, text: str) -> tuple[bool | None, str | None]:
         """Return the verdict, None if the checker failed, and why it failed."""
-        if answer is None:
+        if answer is None and not (text and self._checker.reads_text):
             return False, None
         asked = (answer, text if self._checker.reads_text else "")
         if asked not in self._known:
             self._known[asked] = await self._ask(answer, text)
         return self._known[asked]
 
-    async def _ask(self, answer: str, text: str) -> tuple[bool | None, str | None]:
+    async def _ask(self, answer: str | None, text: str) -> tuple[bool | None, str | None]:
         try:
             return await self._checker.check(answer, text, self._example), None
         except CheckFailed as error:

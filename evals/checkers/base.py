@@ -29,7 +29,8 @@ class Checker(Component, group="tts.checkers", label="checker"):
         """Return whether an answer is right.
 
         Args:
-            answer: What was extracted as the answer; None, an abstention, is wrong.
+            answer: What was extracted as the answer; None, an abstention, is wrong, unless the
+                checker judges the text.
             text: The whole completion that carries it, for checkers that read more.
             example: The problem and what is right.
 

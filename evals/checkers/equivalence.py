@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from tts.answers import canonical, equivalent
+from tts.canonical import rational
 from tts.evals.checkers.base import Checker
+from tts.threads import in_thread
 
 if TYPE_CHECKING:
     from tts.evals.tasks.base import Example
@@ -16,7 +20,8 @@ __all__ = ["Equivalent"]
 class Equivalent(Checker, name="equivalent"):
     """The same answer in canonical form, as votes count it.
 
-    With the extra `math`, expressions are compared as mathematics too, where that is soon done.
+    With the extra `math`, expressions are compared as mathematics too, where that is soon done, in
+    a thread.
     What it cannot compare it takes for different: `math_verify` reads more.
     """
 
@@ -24,4 +29,17 @@ class Equivalent(Checker, name="equivalent"):
 
     async def check(self, answer: str | None, text: str, example: Example) -> bool:
         """Compare the canonical forms."""
-        return answer is not None and equivalent(canonical(answer), canonical(example.answer))
+        if answer is None:
+            return False
+        given, right = canonical(answer), canonical(example.answer)
+        if given == right or (rational(given) is not None and rational(right) is not None):
+            return given == right
+        return bool(await in_thread(partial(_compared, given, right), "equivalence"))
+
+
+_one_at_a_time = Lock()
+
+
+def _compared(given: str, right: str) -> bool:
+    with _one_at_a_time:  # a computer-algebra system keeps much in common
+        return equivalent(given, right)

@@ -48,7 +48,7 @@ class FunctionCalls(Checker, name="function_calls"):
         if made is None or len(made) != len(expected):
             return False
         fits = [[_fits(call, wanted) for wanted in expected] for call in made]
-        return _all_placed(fits, 0, set())
+        return _all_placed(fits)
 
 
 def calls_in(answer: str) -> list[Call] | None:
@@ -96,11 +96,22 @@ def _expected(answer: str) -> list[Call]:
         (*calls,) = (
             (name, allowed) for each in json.loads(answer) for name, allowed in each.items()
         )
-        if all(values for _, allowed in calls for values in allowed.values()):
+        if all(map(_is_allowed, (values for _, allowed in calls for values in allowed.values()))):
             return calls
-    except (ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise CheckFailed("the right answer is no list of expected calls") from error
     raise CheckFailed("the right answer has a parameter for which nothing is allowed")
+
+
+def _is_allowed(values: Any) -> bool:
+    """Whether it is a list of allowed values; within dictionaries there are such lists, too."""
+    return isinstance(values, list) and bool(values) and all(map(_is_value, values))
+
+
+def _is_value(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_allowed, value.values()))
+    return all(map(_is_value, value)) if isinstance(value, list) else True
 
 
 def _from_json(value: Any) -> list[Call]:
@@ -168,11 +179,20 @@ def _same(given: Any, allowed: Any) -> bool:
     return False
 
 
-def _all_placed(fits: list[list[bool]], call: int, taken: set[int]) -> bool:
-    """Whether every call can be one of the expected, each of which is taken once."""
-    if call == len(fits):
-        return True
-    return any(
-        fits[call][place] and place not in taken and _all_placed(fits, call + 1, taken | {place})
-        for place in range(len(fits))
-    )
+def _all_placed(fits: list[list[bool]]) -> bool:
+    """Whether every call can be one of the expected, each of which is taken once.
+
+    Source: augmenting paths for bipartite matching (Kuhn 1955); cubic at worst.
+    """
+    owners: dict[int, int] = {}
+
+    def place(call: int, tried: set[int]) -> bool:
+        for wanted, fit in enumerate(fits[call]):
+            if fit and wanted not in tried:
+                tried.add(wanted)
+                if wanted not in owners or place(owners[wanted], tried):
+                    owners[wanted] = call
+                    return True
+        return False
+
+    return all(place(call, set()) for call in range(len(fits)))

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
-import json
-import os
-import subprocess
-import sys
-from contextlib import suppress
 from functools import lru_cache, partial
 from importlib.util import find_spec
-from pathlib import Path
-from threading import Lock, Timer
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from tts.answers import canonical
 from tts.evals.checkers.base import Checker, CheckFailed
+from tts.evals.checkers.worker import Worker
 from tts.registry import mistake
 from tts.threads import in_thread
 
@@ -25,9 +18,6 @@ if TYPE_CHECKING:
     from tts.evals.tasks.base import Example
 
 __all__ = ["MathVerify"]
-
-_START_SECONDS: Final = 120.0
-"""Until a busy machine has imported sympy."""
 
 
 class MathVerify(Checker, name="math_verify"):
@@ -71,75 +61,4 @@ def _compared(right: str, given: str, seconds: float) -> bool:
     return bool(told["equal"])
 
 
-class _Worker:
-    """The process, which answers one question at a time and ends with this one."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._process: subprocess.Popen[str] | None = None
-        self._owner = 0
-
-    def ask(self, order: dict[str, str], seconds: float) -> dict[str, Any]:
-        """Send an order and wait for its answer.
-
-        Raises:
-            CheckFailed: If there is none in time.
-        """
-        with self._lock:
-            process = self._running()
-            try:
-                line = self._answered(process, json.dumps(order) + "\n", seconds)
-            except OSError:
-                line = ""
-            if not line:
-                self._end()
-                raise CheckFailed(f"math-verify had no result in {seconds:g} seconds")
-            return dict(json.loads(line))
-
-    def _running(self) -> subprocess.Popen[str]:
-        if self._owner != os.getpid():  # a fork has copied it; the original is its parent's
-            self._process, self._owner = None, os.getpid()
-        if self._process is None or self._process.poll() is not None:
-            script = Path(__file__).with_name("math_worker.py")
-            command = [sys.executable, "-P", str(script)]  # its folder has names of other modules
-            pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-            try:
-                self._process = subprocess.Popen(
-                    command, **pipes, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
-                )
-            except OSError as error:
-                raise CheckFailed(f"no process for math-verify: {error.strerror}") from error
-            if not self._answered(self._process, "", _START_SECONDS):
-                self._end()
-                raise CheckFailed("math-verify could not be started")
-        return self._process
-
-    def _answered(self, process: subprocess.Popen[str], line: str, seconds: float) -> str:
-        """Write a line and read one; after the time the process is killed, and nothing is read."""
-        assert process.stdin is not None  # both are pipes
-        assert process.stdout is not None
-        timer = Timer(seconds, process.kill)
-        timer.daemon = True
-        timer.start()
-        try:
-            process.stdin.write(line)
-            process.stdin.flush()
-            return process.stdout.readline()
-        finally:
-            timer.cancel()
-
-    def _end(self) -> None:
-        if self._process is not None and self._owner == os.getpid():
-            self._process.kill()
-            with suppress(OSError):  # a line that was never read
-                self._process.communicate()
-            self._process = None
-
-    def close(self) -> None:
-        """End the process."""
-        with self._lock:
-            self._end()
-
-
-_worker = _Worker()
-atexit.register(_worker.close)
+_worker = Worker("math_worker.py", "math-verify")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from tts.evals.checkers.base import Checker, CheckFailed
+from tts.evals.checkers.worker import Worker
+from tts.threads import in_thread
 
 if TYPE_CHECKING:
     from tts.evals.tasks.base import Example
@@ -18,17 +21,19 @@ __all__ = ["Regex"]
 class Regex(Checker, name="regex"):
     """A regular expression that matches: the task's, or each problem's right answer.
 
-    Patterns are the user's own and run without a time limit: one that goes back and forth, such as
-    `(a+)+b`, can hang on a long text.
+    Matching runs in one process beside this one: where a pattern goes back and forth on a text for
+    too long, as `(a+)+b` can, that process is killed and the check has failed.
     """
 
     pattern: str | None = None
     """The expression for all problems; None takes each problem's right answer as one."""
     within: Literal["answer", "text"] = "answer"
     """What is searched: the extracted answer, all of which must match, or the whole completion,
-    some part of which must."""
+    some part of which must, be there an answer or not."""
     ignore_case: bool = False
     """Whether upper and lower case are the same."""
+    seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """How long one match may take."""
 
     @field_validator("pattern")
     @classmethod
@@ -43,15 +48,28 @@ class Regex(Checker, name="regex"):
         """Match.
 
         Raises:
-            CheckFailed: If the right answer is no regular expression.
+            CheckFailed: If the right answer is no regular expression, or there is no result in
+                time.
         """
         pattern = example.answer if self.pattern is None else self.pattern
+        flags = re.IGNORECASE if self.ignore_case else re.NOFLAG
         try:
-            compiled = re.compile(pattern, re.IGNORECASE if self.ignore_case else 0)
+            re.compile(pattern, flags)
         except re.error as error:
             raise CheckFailed(f"{pattern[:60]!r} is no regular expression: {error}") from error
-        if answer is None:
+        whole = self.within == "answer"
+        if whole and answer is None:
             return False
-        if self.within == "text":
-            return compiled.search(text) is not None
-        return compiled.fullmatch(answer.strip()) is not None
+        searched = (answer or "").strip() if whole else text
+        order = {
+            "pattern": pattern,
+            "flags": int(flags),
+            "text": searched,
+            "whole": whole,
+            "seconds": self.seconds,
+        }
+        told = await in_thread(partial(_worker.ask, order, self.seconds), "regex")
+        return bool(told["matches"])
+
+
+_worker = Worker("regex_worker.py", "the regular expression")

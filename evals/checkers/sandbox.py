@@ -8,6 +8,7 @@ ended. The process that answers is not the program's. Only the standard library 
 
 from __future__ import annotations
 
+import _posixsubprocess
 import ctypes
 import json
 import os
@@ -259,7 +260,8 @@ def _limits(cpu_seconds: int, memory_bytes: int, written_bytes: int) -> bool:
 
 
 def _no_processes() -> bool:
-    """Refuse them by a limit, which binds everybody but root, and on Linux refuses threads, too."""
+    """Refuse them by a limit, which binds all but root, and on Linux refuses threads, too."""
+    vars(_posixsubprocess)["fork_exec"] = None  # it tells no hook
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     return True
 

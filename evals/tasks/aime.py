@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from tts.answers import AnswerFormat
-from tts.errors import ConfigError
 from tts.evals.checkers.base import Checker
-from tts.evals.checkers.numeric import Numeric, number_of
+from tts.evals.checkers.numeric import Numeric
 from tts.evals.tasks.base import Example
 from tts.evals.tasks.drawn import identity
-from tts.evals.tasks.files import FileTask, Hub, text_of
+from tts.evals.tasks.files import FileTask, Hub, number_in, text_of
 from tts.problem import Problem
 
 __all__ = ["AIME"]
@@ -52,11 +51,9 @@ class AIME(FileTask, name="aime"):
         Raises:
             ConfigError: If a field is missing, or the answer is no number.
         """
-        question, answer = text_of(row, "question", "problem"), text_of(row, "answer")
-        if number_of(answer) is None:
-            raise ConfigError(f"the answer {answer[:40]!r} is no number")
+        question = text_of(row, "question", "problem")
         return Example(
             id=text_of(row, "id") if "id" in row else identity(question),
             problem=Problem(text=question, answer_format=AnswerFormat(kind="number")),
-            answer=answer,
+            answer=number_in(text_of(row, "answer")),
         )

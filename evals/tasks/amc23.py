@@ -9,7 +9,7 @@ from tts.evals.checkers.base import Checker
 from tts.evals.checkers.numeric import Numeric
 from tts.evals.tasks.base import Example
 from tts.evals.tasks.drawn import identity
-from tts.evals.tasks.files import FileTask, Hub, text_of
+from tts.evals.tasks.files import FileTask, Hub, number_in, text_of
 from tts.problem import Problem
 
 __all__ = ["AMC23"]
@@ -32,11 +32,11 @@ class AMC23(FileTask, name="amc23"):
         """Return a line's problem.
 
         Raises:
-            ConfigError: If a field is missing.
+            ConfigError: If a field is missing, or the answer is no number.
         """
         question = text_of(row, "question", "problem")
         return Example(
             id=text_of(row, "id") if "id" in row else identity(question),
             problem=Problem(text=question, answer_format=AnswerFormat(kind="number")),
-            answer=text_of(row, "answer"),
+            answer=number_in(text_of(row, "answer")),
         )

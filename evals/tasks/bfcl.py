@@ -6,10 +6,11 @@ import json
 from typing import Any, Final
 
 from tts.answers import AnswerFormat
-from tts.evals.checkers.base import Checker
+from tts.errors import ConfigError
+from tts.evals.checkers.base import Checker, CheckFailed
 from tts.evals.checkers.function_calls import FunctionCalls, first_right
 from tts.evals.tasks.base import Example
-from tts.evals.tasks.files import FileTask, field_of, text_of
+from tts.evals.tasks.files import FileTask, field_of, list_of, text_of
 from tts.problem import Problem
 
 __all__ = ["BFCL"]
@@ -46,14 +47,19 @@ class BFCL(FileTask, name="bfcl"):
         """Return a line's problem, or None if it is of another category.
 
         Raises:
-            ConfigError: If a field is missing.
+            ConfigError: If a field is missing, or of another kind.
         """
         category = row.get("category", "")
         if self.category is not None and category != self.category:
             return None
-        functions = "\n".join(map(json.dumps, field_of(row, "functions")))
-        asked = "\n\n".join(text_of(message, "content") for message in field_of(row, "messages"))
+        functions = "\n".join(map(json.dumps, list_of(row, "functions", dict)))
+        messages = list_of(row, "messages", dict)
+        asked = "\n\n".join(text_of(message, "content") for message in messages)
         answer = json.dumps(field_of(row, "ground_truth"))
+        try:
+            solution = first_right(answer)
+        except CheckFailed as error:
+            raise ConfigError(f"the field 'ground_truth': {error}") from error
         return Example(
             id=text_of(row, "id"),
             problem=Problem(
@@ -61,5 +67,5 @@ class BFCL(FileTask, name="bfcl"):
                 answer_format=AnswerFormat(kind="text"),
             ),
             answer=answer,
-            extra={"category": category, "solution": first_right(answer)},
+            extra={"category": category, "solution": solution},
         )

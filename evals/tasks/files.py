@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -13,14 +14,16 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import Field
 
 from tts.errors import ConfigError
+from tts.evals.checkers.numeric import number_of
 from tts.evals.tasks.base import Example, Task
 from tts.evals.tasks.drawn import identity, split_of
 from tts.pipeline import read_text
 from tts.problem_files import listed
 
-__all__ = ["FileTask", "Hub", "field_of", "rows_of", "text_of"]
+__all__ = ["FileTask", "Hub", "field_of", "list_of", "number_in", "rows_of", "text_of"]
 
 _MOST_NAMED: Final = 5
+_KINDS: Final = {str: "texts", dict: "objects"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,8 @@ def rows_of(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises:
         ConfigError: If it cannot be read, or a line is no object.
     """
-    for number, line in enumerate(read_text(path).split("\n"), 1):
+    text = read_text(path).removeprefix("\ufeff")  # as some editors begin UTF-8
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield number, _object(line, path, number)
 
@@ -150,14 +154,43 @@ def text_of(row: dict[str, Any], *names: str) -> str:
         raise ConfigError(f"the field {names[0]!r} is neither a text nor a number")
     if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
         raise ConfigError(f"the field {names[0]!r} is no Unicode text: half of a surrogate pair")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"the field {names[0]!r} is no finite number")
     return str(value)
+
+
+def list_of(row: dict[str, Any], name: str, kind: type) -> list[Any]:
+    """Return a field that is a list of texts, or of objects, as it is.
+
+    Raises:
+        ConfigError: If it is missing or none, empty, or holds anything else.
+    """
+    value = field_of(row, name)
+    if not isinstance(value, list) or not value:
+        raise ConfigError(f"the field {name!r} is no list with something in it")
+    if not all(isinstance(each, kind) for each in value):
+        raise ConfigError(f"the field {name!r} is no list of {_KINDS[kind]}")
+    return value
+
+
+def number_in(answer: str) -> str:
+    """Return a right answer without blanks around it.
+
+    Raises:
+        ConfigError: If it is no number, so that nothing could be judged by it.
+    """
+    if number_of(answer) is None:
+        raise ConfigError(f"the answer {answer.strip()[:40]!r} is no number")
+    return answer.strip()
 
 
 def _object(line: str, path: Path, number: int) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except json.JSONDecodeError as error:
         raise ConfigError("not JSON: a line is one object", path=str(path), line=number) from error
+    except (ValueError, RecursionError) as error:  # more digits, or brackets, than Python reads
+        raise ConfigError("too large or too deep a value", path=str(path), line=number) from error
     if not isinstance(row, dict):
         raise ConfigError("a line is one JSON object", path=str(path), line=number)
     return row

@@ -59,8 +59,16 @@ class Game24(DrawnTask, name="game24"):
         """
         if self.path is None:
             return super().examples()
-        read = [self._read(self.path, row, line) for line, row in rows_of(self.path)]
-        kept = [each for each in read[self.first - 1 :] if self.in_split(each.id)]
+        read: dict[str, Example] = {}
+        for line, row in rows_of(self.path):
+            example = self._read(self.path, row, line)
+            if read.setdefault(example.id, example) is not example:
+                message = "the puzzle is that of an earlier line"
+                raise ConfigError(message, path=str(self.path), line=line)
+        kept = [each for each in [*read.values()][self.first - 1 :] if self.in_split(each.id)]
+        if not kept:
+            message = f"no puzzle of the split {self.split!r} from line {self.first} on"
+            raise ConfigError(message, path=str(self.path))
         return tuple(kept[: self.problems])
 
     def _read(self, path: Path, row: dict[str, object], line: int) -> Example:

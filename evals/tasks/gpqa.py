@@ -6,6 +6,7 @@ import random
 from typing import Any, Final
 
 from tts.answers import AnswerFormat
+from tts.errors import ConfigError
 from tts.evals.checkers.base import Checker
 from tts.evals.checkers.choice import Choice
 from tts.evals.tasks.base import Example
@@ -39,10 +40,13 @@ class GPQA(FileTask, name="gpqa"):
         """Return a line's problem.
 
         Raises:
-            ConfigError: If a field is missing.
+            ConfigError: If a field is missing, or two letters would be right.
         """
         question, right = text_of(row, "Question").strip(), text_of(row, "Correct Answer").strip()
-        options = [right, *(text_of(row, name).strip() for name in _WRONG)]
+        wrong = [text_of(row, name).strip() for name in _WRONG]
+        if right in wrong:
+            raise ConfigError(f"the right answer {right[:40]!r} is among the wrong ones, too")
+        options = [right, *wrong]
         random.Random(f"gpqa:{self.seed}:{question}").shuffle(options)
         shown = "\n".join(
             f"({letter}) {option}" for letter, option in zip("ABCD", options, strict=True)

@@ -9,7 +9,7 @@ from tts.evals.checkers.base import Checker
 from tts.evals.checkers.numeric import Numeric
 from tts.evals.tasks.base import Example
 from tts.evals.tasks.drawn import identity
-from tts.evals.tasks.files import FileTask, Hub, text_of
+from tts.evals.tasks.files import FileTask, Hub, number_in, text_of
 from tts.problem import Problem
 
 __all__ = ["GSM8K"]
@@ -35,7 +35,7 @@ class GSM8K(FileTask, name="gsm8k"):
         """Return a line's problem.
 
         Raises:
-            ConfigError: If a field is missing.
+            ConfigError: If a field is missing, or the answer is no number.
         """
         question = text_of(row, "question")
         solution, _, answer = text_of(row, "answer").rpartition("####")
@@ -43,6 +43,6 @@ class GSM8K(FileTask, name="gsm8k"):
         return Example(
             id=text_of(row, "id") if "id" in row else identity(question),
             problem=Problem(text=question, answer_format=AnswerFormat(kind="number")),
-            answer=answer.strip(),
+            answer=number_in(answer),
             extra={} if steps is None else {"steps": steps},
         )

@@ -7,7 +7,7 @@ from typing import Any
 from tts.evals.checkers.base import Checker
 from tts.evals.checkers.code import code_checker
 from tts.evals.tasks.base import Example
-from tts.evals.tasks.files import FileTask, Hub, field_of, text_of
+from tts.evals.tasks.files import FileTask, Hub, list_of, text_of
 from tts.evals.tasks.programs import IN_A_BLOCK, PROGRAM
 from tts.problem import Problem
 
@@ -38,10 +38,12 @@ class MBPP(FileTask, name="mbpp"):
         """Return a line's problem.
 
         Raises:
-            ConfigError: If a field is missing.
+            ConfigError: If a field is missing, or of another kind.
         """
-        told, tests = text_of(row, "text", "prompt"), list(field_of(row, "test_list"))
-        setup = [*(row.get("test_imports") or ()), row.get("test_setup_code") or ""]
+        told, tests = text_of(row, "text", "prompt"), list_of(row, "test_list", str)
+        setup = list_of(row, "test_imports", str) if row.get("test_imports") else []
+        if row.get("test_setup_code"):
+            setup.append(text_of(row, "test_setup_code"))
         return Example(
             id=text_of(row, "task_id", "id"),
             problem=Problem(
@@ -49,6 +51,6 @@ class MBPP(FileTask, name="mbpp"):
                 f"{IN_A_BLOCK}",
                 answer_format=PROGRAM,
             ),
-            answer="\n".join([*filter(None, setup), *tests]) + "\n",
+            answer="\n".join([*setup, *tests]) + "\n",
             extra={"solution": text_of(row, "code")},
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import threading
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -14,13 +17,15 @@ from tts import Problem
 from tts.evals.checkers import Checker, CheckFailed
 from tts.evals.checkers.approximate import Approximate
 from tts.evals.checkers.choice import Choice
+from tts.evals.checkers.equivalence import Equivalent
 from tts.evals.checkers.exact import Exact
 from tts.evals.checkers.expression import ExpressionChecker, value_of
 from tts.evals.checkers.function import Function
-from tts.evals.checkers.function_calls import FunctionCalls, calls_in, first_right
-from tts.evals.checkers.mathematics import MathVerify, _Worker
+from tts.evals.checkers.function_calls import FunctionCalls, _all_placed, calls_in, first_right
+from tts.evals.checkers.mathematics import MathVerify
 from tts.evals.checkers.numeric import Numeric
 from tts.evals.checkers.regex import Regex
+from tts.evals.checkers.worker import Worker
 from tts.evals.tasks import Example
 from tts.toolboxes import allow_tools
 
@@ -85,8 +90,34 @@ async def test_exactness_is_as_chosen() -> None:
 async def test_regex_of_the_task_and_in_the_text() -> None:
     assert await right(Regex(pattern="a+", ignore_case=True), "AA", example(""))
     assert await right(Regex(within="text"), "x", example("(?m)^Proof"), "x\nProof: ...")
+    assert await Regex(within="text").check(None, "so 42 it is", example("42"))
+    assert not await Regex(within="text").check(None, "so 43 it is", example("42"))
     with pytest.raises(ValidationError, match="not a regular expression"):
         Regex(pattern="(")
+
+
+async def test_regex_that_hangs_fails_the_check_and_holds_nobody() -> None:
+    hanging = Regex(pattern="(a+)+b", seconds=0.5)
+    with pytest.raises(CheckFailed, match=r"the regular expression had no result in 0\.5 seconds"):
+        await right(hanging, "a" * 40, example(""))
+    assert await right(hanging, "aab", example(""))
+
+
+async def test_comparison_as_mathematics_leaves_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def equal(one: str, other: str) -> bool:
+        threads.append(threading.current_thread())
+        return True
+
+    monkeypatch.setattr("tts.evals.checkers.equivalence.equivalent", equal)
+    assert await right(Equivalent(), "x+1", example("1+x"))
+    assert await right(Equivalent(), "7.0", example("7"))
+    assert not await right(Equivalent(), "8", example("7"))
+    (thread,) = threads
+    assert thread is not threading.main_thread()
 
 
 PUZZLE = example("", numbers=[2, 3, 4], target=14, signs="+-*")
@@ -180,6 +211,27 @@ async def test_calls_are_matched_as_a_whole() -> None:
     assert not await right(FunctionCalls(), "[f(x=1)]", wanted)
 
 
+async def test_many_like_calls_are_soon_placed() -> None:
+    wanted = example(json.dumps([{"f": {"x": [1]}}] * 40))
+    calls = ["f(x=1)"] * 40
+    assert await right(FunctionCalls(), f"[{', '.join(calls)}]", wanted)
+    calls[-1] = "f(x=2)"
+    assert not await right(FunctionCalls(), f"[{', '.join(calls)}]", wanted)
+
+
+@given(
+    st.integers(1, 5).flatmap(
+        lambda size: st.lists(
+            st.lists(st.booleans(), min_size=size, max_size=size), min_size=size, max_size=size
+        )
+    )
+)
+def test_calls_are_placed_as_by_trying_all_orders(fits: list[list[bool]]) -> None:
+    orders = permutations(range(len(fits)))
+    expected = any(all(map(list.__getitem__, fits, order)) for order in orders)
+    assert _all_placed(fits) is expected
+
+
 async def test_nested_arguments_and_json_names() -> None:
     wanted = example(
         '[{"f": {"at": [{"city": ["Paris"], "on": [true, ""]}], "n": [null], "l": [["A", 1]]}}]'
@@ -211,7 +263,7 @@ async def test_mathematics_that_takes_too_long_fails_the_check() -> None:
 async def test_worker_that_cannot_start_fails_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     for program, words in (("/no/such", "no process"), ("/bin/true", "could not be started")):
         monkeypatch.setattr(sys, "executable", program)
-        worker = _Worker()
+        worker = Worker("math_worker.py", "math-verify")
         with pytest.raises(CheckFailed, match=words):
             worker.ask({"right": "1", "given": "2"}, 1.0)
         worker.close()

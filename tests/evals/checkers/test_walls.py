@@ -28,6 +28,22 @@ pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(sys.platform == "win32", reason="Posix only"),
 ]
+HARMS = [
+    "os.truncate({file!r}, 0)",
+    "os.chmod({file!r}, 0o777)",
+    "os.chown({file!r}, -1, 12345)",
+    "os.utime({file!r}, (1, 1))",
+    "os.setxattr({file!r}, 'user.x', b'1')",
+    "open({file!r}, 'w')",
+    "os.remove({file!r})",
+    "os.rename({file!r}, {file!r} + '2')",
+    "open({file!r} + '2', 'w')",
+    "os.symlink('/', {file!r} + '2')",
+    "os.link({file!r}, {file!r} + '2')",
+    "os.mkdir({file!r} + '2')",
+    "os.mkfifo({file!r} + '2')",
+    "os.kill({pid}, 10)",
+]
 RIGHT = "def f(x): return x * x\n"
 PROCESS = """
 import os, sys
@@ -81,25 +97,7 @@ async def need(code: Code, monkeypatch: pytest.MonkeyPatch, *names: str) -> None
         pytest.skip(f"this system has no wall {' or '.join(names)}, only {', '.join(walls)}")
 
 
-@pytest.mark.parametrize(
-    "harm",
-    [
-        "os.truncate({file!r}, 0)",
-        "os.chmod({file!r}, 0o777)",
-        "os.chown({file!r}, -1, 12345)",
-        "os.utime({file!r}, (1, 1))",
-        "os.setxattr({file!r}, 'user.x', b'1')",
-        "open({file!r}, 'w')",
-        "os.remove({file!r})",
-        "os.rename({file!r}, {file!r} + '2')",
-        "open({file!r} + '2', 'w')",
-        "os.symlink('/', {file!r} + '2')",
-        "os.link({file!r}, {file!r} + '2')",
-        "os.mkdir({file!r} + '2')",
-        "os.mkfifo({file!r} + '2')",
-        "os.kill({pid}, 10)",
-    ],
-)
+@pytest.mark.parametrize("harm", HARMS)
 @pytest.mark.parametrize("around", [False, True], ids=["by Python", "by another process"])
 async def test_nothing_of_the_users_is_harmed(
     code: Code, victim: Path, harm: str, around: bool, monkeypatch: pytest.MonkeyPatch
@@ -175,6 +173,34 @@ def test_sandbox_of_another_parent_runs_nothing() -> None:
     command = [sys.executable, "-I", "-S", "-B", sandbox.__file__]
     order = order_of("", parent=os.getpid() + 1)
     assert not subprocess.run(command, input=order.encode(), capture_output=True).stdout
+
+
+@pytest.mark.parametrize("missing", ["", "_landlock", "_seccomp", "_landlock _seccomp"])
+def test_each_wall_holds_where_others_are_missing(victim: Path, missing: str) -> None:
+    text = Path(sandbox.__file__).read_text().partition('if __name__ == "__main__"')[0]
+    for wall in ["_namespaces", "_read_only", *missing.split()]:
+        text += f"\ndef {wall}(*given, **named): return False\n"
+    harms = [harm.format(file=str(victim), pid=os.getpid()) for harm in HARMS]
+    if missing == "_landlock _seccomp":  # of this one Python tells its hooks nothing
+        harms = [harm for harm in harms if "mkfifo" not in harm]
+    before = state_of(victim)
+    for act in ("exec(harm)", f"run({sys.executable!r}, 'import os; ' + harm)[1] and 1 / 0"):
+        tried = f"""{PROCESS}
+for harm in {harms!r}:
+    try: {act}
+    except (OSError, ZeroDivisionError, TypeError): continue
+    raise SystemExit"""
+        done = subprocess.run(
+            [sys.executable, "-ISBc", f"{text}\nmain()"],
+            input=order_of(tried).encode(),
+            stdout=subprocess.PIPE,
+            env={},
+            check=True,
+        )
+        told = json.loads(done.stdout)
+        assert told["told"] == "T"
+        assert not {"namespaces", "read_only", *missing.replace("_", "").split()} & {*told["walls"]}
+        assert state_of(victim) == before
 
 
 def test_sandbox_ends_with_who_has_started_it() -> None:
@@ -256,3 +282,37 @@ def test_each_missing_wall_is_told_once(missing: str, caplog: pytest.LogCaptureF
     caplog.clear()
     code_module._tell([*walls, missing])
     assert not caplog.records
+
+
+LANDLOCK = """
+import ctypes, os, sys
+sys.path.insert(0, {folder!r})
+from sandbox import _landlock, _without_privileges
+library = ctypes.CDLL(None, use_errno=True)
+_without_privileges(library)
+if not _landlock(library, own_folder=False):
+    raise SystemExit(9)
+version = library.syscall(444, None, 0, 1)
+acts = dict(
+    exec=lambda: os.execv(sys.executable, ["python", "-c", ""]),
+    spawn=lambda: os.posix_spawn("/usr/bin/env", ["env"], {{}}),
+    read=lambda: open({victim!r}),
+    write=lambda: open({victim!r}, "w"),
+    remove=lambda: os.remove({victim!r}),
+    truncate=lambda: os.truncate({victim!r}, 0) if version >= 3 else os.remove({victim!r}),
+)
+for name, act in acts.items():
+    try:
+        act()
+    except PermissionError:
+        print(name)
+"""
+
+
+def test_landlock_alone_keeps_from_reading_writing_and_executing(victim: Path) -> None:
+    text = LANDLOCK.format(folder=str(Path(sandbox.__file__).parent), victim=str(victim))
+    done = subprocess.run([sys.executable, "-ISBc", text], stdout=subprocess.PIPE, text=True)
+    if done.returncode == 9:
+        pytest.skip("this kernel has no Landlock")
+    assert done.stdout.split() == ["exec", "spawn", "read", "write", "remove", "truncate"]
+    assert victim.read_text() == "precious"

@@ -9,6 +9,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.evals.tasks.files import LINES, written
 from tts import ConfigError
@@ -153,3 +155,83 @@ def test_category_is_kept_apart(tmp_path: Path) -> None:
     assert len(task_of("bfcl", path, category="parallel", problems=3).examples()) == 3
     with pytest.raises(ConfigError, match="no problem in the file"):
         task_of("bfcl", path, category="simple").examples()
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "message"),
+    [
+        ("mbpp", {"test_list": []}, "'test_list' is no list with something in it"),
+        ("mbpp", {"test_list": "assert 1"}, "'test_list' is no list with"),
+        ("mbpp", {"test_list": 5}, "'test_list' is no list with"),
+        ("mbpp", {"test_list": [5]}, "'test_list' is no list of texts"),
+        ("mbpp", {"test_imports": "import math"}, "'test_imports' is no list with"),
+        ("bfcl", {"messages": ["hello"]}, "'messages' is no list of objects"),
+        ("bfcl", {"messages": "hello"}, "'messages' is no list with"),
+        ("bfcl", {"functions": 5}, "'functions' is no list with"),
+        ("bfcl", {"ground_truth": [{"f": {"x": 5}}]}, "'ground_truth': .* nothing is allowed"),
+        ("bfcl", {"ground_truth": [{"f": {"x": [{"y": 5}]}}]}, "nothing is allowed"),
+        ("bfcl", {"ground_truth": [{"f": {"x": [{"y": []}]}}]}, "nothing is allowed"),
+        ("bfcl", {"ground_truth": 5}, "no list of expected calls"),
+        ("gsm8k", {"answer": "no number here"}, "the answer 'no number here' is no number"),
+        ("gsm8k", {"answer": "x\n#### "}, "the answer '' is no number"),
+        ("amc23", {"answer": "A"}, "the answer 'A' is no number"),
+        ("aime", {"answer": ""}, "the answer '' is no number"),
+        ("gpqa", {"Incorrect Answer 2": "1"}, "the right answer '1' is among the wrong ones"),
+        ("jsonl", {"answer": float("nan")}, "'answer' is no finite number"),
+        ("jsonl", {"answer": float("inf")}, "'answer' is no finite number"),
+    ],
+)
+def test_line_of_another_form_is_refused(
+    name: str, changed: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path, [LINES[name][0], LINES[name][1] | changed])
+    with pytest.raises(ConfigError, match=f"jsonl:2: .*{message}"):
+        task_of(name, path).examples()
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@given(data=st.data())
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
+def test_any_line_is_read_or_refused(name: str, data: st.DataObject, tmp_path: Path) -> None:
+    line = dict(LINES[name][1])
+    line[data.draw(st.sampled_from(sorted(line)))] = data.draw(ODD)
+    path = written(tmp_path, [line])
+    try:
+        task_of(name, path).examples()
+    except ConfigError as error:
+        assert "\n" not in str(error)
+
+
+def test_mark_of_byte_order_is_passed_over_and_huge_numbers_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"question": "q", "answer": 1}\n')
+    assert len(task_of("jsonl", path).examples()) == 1
+    path.write_text('{"question": "q", "answer": ' + "9" * 5000 + "}\n")
+    with pytest.raises(ConfigError, match="jsonl:1: too large or too deep a value"):
+        task_of("jsonl", path).examples()
+
+
+@pytest.mark.parametrize(
+    ("puzzles", "message"),
+    [
+        ([], "no puzzle of the split 'test' from line 1 on"),
+        (["1 1 4 6", "1 1 4 6"], "jsonl:2: the puzzle is that of an earlier line"),
+    ],
+)
+def test_game24_file_has_puzzles_and_each_once(
+    puzzles: list[str], message: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path, [{"puzzle": puzzle} for puzzle in puzzles])
+    with pytest.raises(ConfigError, match=message):
+        task_of("game24", path, develop=0.0).examples()
