@@ -236,6 +236,7 @@ def _lost(job: Job, key: str) -> Row:
     return Row(
         cell=key,
         example=job.example.id,
+        digest=job.example.digest,
         problem=str(job.example.problem),
         right_answer=job.example.answer,
         extra=job.example.extra,

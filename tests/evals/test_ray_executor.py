@@ -138,7 +138,9 @@ def test_a_job_that_kills_twice_is_failed() -> None:
 
 def test_a_job_that_kills_fails_alone() -> None:
     rows, troubles = run(FakeRay(lambda worker, job: job.example.id != "3"), at_once=8)
-    assert {each.example for each in rows if each.status == "failed"} == {"3"}
+    failed = [each for each in rows if each.status == "failed"]
+    asked = {each.id: each.digest for each in Sums(problems=12).examples()}
+    assert [(each.example, each.digest) for each in failed] == [("3", asked["3"])] * 2
     assert statuses(rows) == {"ok": 22, "failed": 2}
     assert "2 times a Ray worker died" in troubles[-1]
 

@@ -48,6 +48,16 @@ class _Equal(StrEnum):
     usd = "usd"
 
 
+_Equals: TypeAlias = Annotated[
+    list[_Equal] | None,
+    typer.Option(help="Compare with self-consistency at this equal cost; repeatable."),
+]
+_AllowTools: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(help="Let the suite run this function, module or program; repeatable."),
+]
+
+
 class _Where(StrEnum):
     local = "local"
     ray = "ray"
@@ -66,20 +76,14 @@ def bench(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: a row for each strategy of each task.")
     ] = False,
-    equal: Annotated[
-        list[_Equal] | None,
-        typer.Option(help="Compare with self-consistency at this equal cost; repeatable."),
-    ] = None,
+    equal: _Equals = None,
     executor: Annotated[
         _Where, typer.Option(help="Where problems are solved: in this process, or by Ray workers.")
     ] = _Where.local,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Ray workers; default one a processor.")
     ] = None,
-    allow_tools: Annotated[
-        list[str] | None,
-        typer.Option(help="Let the suite run this function, module or program; repeatable."),
-    ] = None,
+    allow_tools: _AllowTools = None,
     allow_code_execution: _AllowCode = False,
 ) -> None:
     """Compare strategies on tasks: accuracy, both costs, and gains at equal cost."""

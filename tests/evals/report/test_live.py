@@ -93,7 +93,7 @@ def test_a_page_that_waits_does_not_hold_up_the_end(
 ) -> None:
     asked = anyio.Event()
 
-    async def never(self: Live) -> object:
+    async def never(self: Live) -> None:
         asked.set()
         await anyio.sleep_forever()
 
