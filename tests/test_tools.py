@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Annotated, Any, Literal
 
@@ -372,3 +373,25 @@ def test_what_makes_two_calls_the_same(one: object, other: object, is_same: bool
     bound = bind(call, {"show": Tool.of(show, is_pure=True)})
     assert (bound.key({"x": one}) == bound.key({"x": other})) is is_same
     assert bound.key({"x": object()}) is None
+
+
+async def gone() -> None:
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    await future
+
+
+def test_a_cancellation_from_outside_is_none_from_within() -> None:
+    async def main() -> list[str]:
+        told: list[str] = []
+        with anyio.CancelScope() as scope:  # both at the same moment
+            scope.cancel()
+            await Tool.of(gone).call({})
+        told += ["scope"] * scope.cancelled_caught
+        with pytest.raises(ToolError, match="cancelled from within"):
+            await Tool.of(gone).call({})
+        with pytest.raises(TimeoutError):  # asyncio's own way
+            await asyncio.wait_for(Tool.of(anyio.sleep_forever).call({}), 1.0)
+        return told
+
+    assert virtual_run(main) == ["scope"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from tts.errors import TTSError
 
-__all__ = ["first_error", "for_each", "is_cancelled", "is_in_event_loop", "task_scope"]
+__all__ = ["check_cancelled", "first_error", "for_each", "is_in_event_loop", "task_scope"]
 
 _T = TypeVar("_T")
 
@@ -62,12 +61,21 @@ async def for_each(
                 tasks.start_soon(function, item)
 
 
-def is_cancelled() -> bool:
-    """Return whether the present task is cancelled from outside.
+async def check_cancelled(caught: BaseException) -> None:
+    """Go on if a cancellation that was caught was made within: of a future waited for, say.
 
-    If not, a cancellation that comes up was made within: of a future that was waited for, say.
+    Args:
+        caught: The cancellation.
+
+    Raises:
+        CancelledError: If the present task is cancelled from outside, in the form that whoever
+            did it will know.
     """
-    return anyio.current_effective_deadline() == -math.inf
+    asyncio = sys.modules["asyncio"]
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise caught
+    await anyio.lowlevel.checkpoint()  # raises what a scope has not yet delivered
 
 
 def is_in_event_loop() -> bool:

@@ -15,7 +15,7 @@ from anyio import get_cancelled_exc_class
 from tts.docstrings import summary
 from tts.errors import ConfigError, ToolError, TTSError
 from tts.executed import as_text
-from tts.tasks import is_cancelled
+from tts.tasks import check_cancelled
 from tts.threads import in_thread
 from tts.tool_parameters import (
     Parameter,
@@ -216,8 +216,7 @@ class Tool:
         except TTSError:
             raise
         except get_cancelled_exc_class() as error:
-            if is_cancelled():
-                raise
+            await check_cancelled(error)
             raise ToolError(self.name, "it was cancelled from within") from error
         except (Exception, SystemExit) as error:  # a user's code: this is the call's result
             reason = " ".join(f"{type(error).__name__}: {as_text(error)}".split())

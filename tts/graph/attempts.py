@@ -11,7 +11,7 @@ from tts.errors import BudgetExceeded, ToolError
 from tts.executed import State
 from tts.graph.nodes import Entry, Node
 from tts.graph.watchdog import Watched
-from tts.tasks import is_cancelled
+from tts.tasks import check_cancelled
 
 __all__ = ["Rest", "attempt"]
 
@@ -42,8 +42,7 @@ async def attempt(
             late = f"no result in {node.timeout:g} s"
             error: Exception = ToolError(_name(node), late, is_timeout=True)
         except anyio.get_cancelled_exc_class() as raised:
-            if is_cancelled():
-                raise
+            await check_cancelled(raised)
             error = ToolError(_name(node), "it was cancelled from within")
             error.__cause__ = raised
         except Exception as raised:  # a tool's code: whatever it raises is this node's result
