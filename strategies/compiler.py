@@ -74,7 +74,8 @@ class Compiler(Strategy, name="compiler"):
             if solution is None and self.fallback:
                 run.record("fallback", strategy="react")
                 step_by_step = Strategy.named("react").model_validate(
-                    {"tools": tuple(tools.values()), "history": history, "results": results}
+                    {"tools": tuple(tools.values()), "history": history},
+                    context={"results": results},
                 )
                 solution = await run.solve(step_by_step)
         solution = solution or Solution(answer=None)

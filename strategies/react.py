@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, PositiveInt
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import Field, PositiveInt, PrivateAttr
 
 from tts.errors import BackendError, PlanError, ToolError
 from tts.messages import Completion
@@ -43,10 +42,17 @@ class React(Strategy, name="react"):
     """Most model calls."""
     history: tuple[str, ...] = ()
     """Calls that were made before, with their results, one a line."""
-    results: SkipJsonSchema[Mapping[int, Any]] = Field(default_factory=dict, exclude=True)
-    """Results of those calls by their numbers, from 1, as far as there are any."""
     temperature: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
     """Of the choice."""
+    _results: Mapping[int, Any] = PrivateAttr(default_factory=dict)
+
+    def model_post_init(self, context: Any) -> None:
+        """Take the results of the calls in `history` by their lines, from 1, which are no setting.
+
+        Args:
+            context: `{"results": ...}` of whoever hands the work over.
+        """
+        self._results = (context or {}).get("results", {})
 
     def roles(self) -> tuple[str, ...]:
         """Return the one that chooses, and those of tools that ask models."""
@@ -54,7 +60,7 @@ class React(Strategy, name="react"):
 
     async def solve(self, problem: Problem, run: Run) -> Solution:
         """Choose, call, look; until there is an answer."""
-        lines, results = list(self.history), dict(self.results)
+        lines, results = list(self.history), dict(self._results)
         failure: BackendError | None = None
         async with open_tools(self.tools, run.opening) as tools:
             signatures = tuple(tool.signature for tool in tools.values())

@@ -344,3 +344,12 @@ def test_who_waits_for_a_turn_hears_of_the_budgets_end() -> None:
         account.end("seconds")
 
     assert virtual_run(ended) == [1.0, 1.0]
+
+
+def test_pipelines_with_tools_that_ask_have_a_fingerprint() -> None:
+    def made(**settings: Any) -> str:
+        given: Any = {"m": Given(backend=model()), "n": Given(backend=model(), concurrency=2)}
+        return Pipeline(models=given, strategy=compiler(), **settings).fingerprint()
+
+    assert made() == made()
+    assert made() != made(prompts={"teller": "other"})

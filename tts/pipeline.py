@@ -121,7 +121,7 @@ class Pipeline(Frozen):
         for role in asking.roles():
             provider = self.models[self.roles.get(role, first)]
             sampling = provider.sampling.model_dump(mode="json")
-            roles[role] = [provider.identity(), sampling, prompts.source(role)]
+            roles[role] = [provider.identity(), sampling, prompts.find(role)]
         settings = asking.settings()
         settings.pop("stop", None)
         values = [roles, settings, self.answer.model_dump(mode="json")]

@@ -18,7 +18,7 @@ from tts.plans import Bound, Call, Item, Join, NativeReader, PlanReader, Problem
 from tts.prompts import Prompt
 from tts.run import Run
 from tts.tools import Tool
-from tts.transcripts import one_line, transcript
+from tts.transcripts import one_line, places, transcript
 
 __all__ = ["PlanForm", "Planning", "open_planning"]
 
@@ -152,19 +152,16 @@ class Planning:
 
     def results(self) -> dict[int, Any]:
         """Return the results, by the places of their lines from 1; failed calls have none."""
-        found = {}
-        for place, number in enumerate(self._bound, 1):
-            outcome = self._graph.outcome(number)
-            if not isinstance(outcome, Exception):
-                found[place] = outcome
-        return found
+        lines = {number: place for place, number in enumerate(places(self._bound), 1)}
+        outcomes = {lines[number]: self._graph.outcome(number) for number in self._bound}
+        return {place: each for place, each in outcomes.items() if not isinstance(each, Exception)}
 
     def numbered(self, *, with_results: bool = False) -> list[str]:
         """Return the calls with their numbers, by default without results."""
-        told = (
-            self.lines() if with_results else [one_line(b.call.text) for b in self._bound.values()]
-        )
-        return [f"{number}. {text}" for number, text in zip(self._bound, told, strict=True)]
+        if with_results:
+            told = zip(places(self._bound), self.lines(), strict=True)
+            return [f"{number}. {line}" for number, line in told if number in self._bound]
+        return [f"{number}. {one_line(b.call.text)}" for number, b in self._bound.items()]
 
     def _done(self) -> dict[str, int]:
         """Return the calls that need not be made again, those that have not failed: the first."""

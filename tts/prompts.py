@@ -68,13 +68,20 @@ class Prompts:
         Raises:
             ConfigError: If there is none.
         """
+        found = self.find(role)
+        if found is None:
+            raise ConfigError(f"no prompt {role!r}: add {role}.j2 to the strategy's prompts folder")
+        return found
+
+    def find(self, role: str) -> str | None:
+        """Return a role's template text; None if there is none, as of a role that a tool asks."""
         if role in self.overrides:
             return self.overrides[role]
         for folder in self.folders:
             file = folder / f"{role}.j2"
             if file.is_file():
                 return file.read_text(encoding="utf-8")
-        raise ConfigError(f"no prompt {role!r}: add {role}.j2 to the strategy's prompts folder")
+        return None
 
 
 def check_template(source: str) -> None:

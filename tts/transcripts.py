@@ -9,20 +9,34 @@ from tts.errors import ToolError
 from tts.executed import as_text
 from tts.plans import Bound
 
-__all__ = ["one_line", "transcript"]
+__all__ = ["one_line", "places", "transcript"]
+
+_MOST_GAPS = 40
 
 
 def transcript(calls: Mapping[int, Bound], outcome: Callable[[int], Any]) -> list[str]:
-    """Return the calls with their results.
+    """Return the calls with their results, each at the place of its number.
 
     Args:
         calls: By number.
         outcome: Tells a call's result, or its error as a value.
     """
     return [
-        f"{one_line(bound.call.text)} = {_result(bound, outcome(number))}"
-        for number, bound in calls.items()
+        f"{one_line(calls[number].call.text)} = {_result(calls[number], outcome(number))}"
+        if number in calls
+        else "(no call)"
+        for number in places(calls)
     ]
+
+
+def places(calls: Mapping[int, Bound]) -> list[int]:
+    """Return the number of the call for each line; prompts number lines from 1.
+
+    Numbers that the plan left out have lines too, unless there are very many.
+    """
+    last = max(calls, default=0)
+    is_dense = 0 not in calls and last - len(calls) <= _MOST_GAPS
+    return list(range(1, last + 1)) if is_dense else sorted(calls)
 
 
 def one_line(text: str) -> str:

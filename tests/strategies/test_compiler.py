@@ -104,7 +104,7 @@ def test_a_plan_that_repair_cannot_help_goes_on_one_by_one() -> None:
     played = play("1. nope(1)\n2. math(2)", repair="3. nope(2)")
     assert played.solution.answer == "by hand"
     assert len(played.model.asked("repair")) == 1
-    assert "1. math(2) = <2>" in played.model.asked("act")[0]
+    assert "1. (no call)\n2. math(2) = <2>" in played.model.asked("act")[0]
     assert played.solution.parse_failures == 2
 
 
@@ -470,3 +470,16 @@ def test_a_result_that_cannot_be_a_key_fails_its_call_alone() -> None:
     played = play("1. search([1])\n2. search(record)\n3. math({$2: 1})\n4. join()")
     assert played.states == ["succeeded", "succeeded", "failed"]
     assert "cannot be a key" in played.model.asked("join")[0]
+
+
+def test_calls_are_shown_under_the_numbers_that_refer_to_them() -> None:
+    played = play(
+        ["3. math(3)\n5. math($3)\n6. join()"],
+        join="Replan: more",
+        max_rounds=1,
+        act="math($5)",
+    )
+    shown = "1. (no call)\n2. (no call)\n3. math(3) = <3>\n4. (no call)\n5. math($3) = <<3>>\n"
+    assert shown in played.model.asked("join")[0]
+    assert shown in played.model.asked("act")[0]
+    assert played.calls[2] == ("math", "<<3>>")

@@ -86,8 +86,11 @@ def test_a_reference_to_nothing_is_told() -> None:
 
 
 def test_earlier_results_can_be_referred_to() -> None:
-    said = ["math($1)", "Finish: 1"]
-    hands = play(said, history=("f(1) = 2",), results={1: 2})[1]
+    hands, model = Hands(), SpeakingBackend({"act": ["math($1)", "Finish: 1"]})
+    strategy = React.model_validate(
+        {"tools": tuple(hands.tools()), "history": ("f(1) = 2",)}, context={"results": {1: 2}}
+    )
+    virtual_run(lambda: tts.solve("q?", strategy, model=unlayered(model)))
     assert hands.seen == [("math", 2)]
 
 
