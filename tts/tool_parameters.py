@@ -9,7 +9,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, Literal, get_type_hints
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema
@@ -195,8 +195,11 @@ def to_schema(parameters: Iterable[Parameter]) -> dict[str, Any]:
     apart.
     """
     listed = tuple(parameters)
-    typed = [(one.name, _MODE, one.adapter) for one in listed if isinstance(one, _Typed)]
-    shown = [each for each in typed if _has_schema(each[2])]
+    shown: list[tuple[str, Literal["validation", "serialization"], TypeAdapter[Any]]] = [
+        (one.name, _MODE, one.adapter)
+        for one in listed
+        if isinstance(one, _Typed) and _has_schema(one.adapter)
+    ]
     schemas, shared = TypeAdapter.json_schemas(shown) if shown else ({}, {})
     fields = dict[str, Any]()
     for one in listed:
