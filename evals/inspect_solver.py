@@ -13,6 +13,7 @@ from tts.solver import open_solver
 from tts.spans import seed_of
 
 if TYPE_CHECKING:
+    from inspect_ai.model import ChatMessage
     from inspect_ai.solver import Generate, Solver, TaskState
 
 __all__ = ["inspect_solver"]
@@ -34,7 +35,8 @@ def inspect_solver(
         answer_only: Give scorers the extracted answer alone, instead of the text that carries it.
 
     Raises:
-        ConfigError: If Inspect is not installed, or the pipeline is wrong.
+        ConfigError: If Inspect is not installed, or the pipeline is wrong; while it runs, if a
+            sample's messages hold more than text.
     """
     try:
         from inspect_ai.solver import solver
@@ -71,9 +73,34 @@ async def _solve(pipeline: Pipeline, state: TaskState, seed: int, answer_only: b
 
 
 def _problem(pipeline: Pipeline, state: TaskState) -> Problem:
-    """Return the conversation as a problem: its system and user messages, one after the other."""
-    texts = [each.text for each in state.messages if each.role in {"system", "user"}]
-    return pipeline.problem("\n\n".join(text for text in texts if text.strip()), state.sample_id)
+    """Return the conversation as a problem: its messages, one after the other.
+
+    Where the assistant has spoken, as in few-shot examples, each message is headed by who speaks.
+    """
+    texts: list[tuple[str, str]] = []
+    for message in state.messages:
+        told = _unreadable(message)
+        if told:
+            raise ConfigError(
+                f"sample {state.sample_id}: a message holds {told}, and strategies read text "
+                "alone: take it out of the task"
+            )
+        if message.text.strip():
+            texts.append((message.role, message.text))
+    if any(role == "assistant" for role, _ in texts):
+        texts = [(role, f"{role.capitalize()}: {text}") for role, text in texts]
+    return pipeline.problem("\n\n".join(text for _, text in texts), state.sample_id)
+
+
+def _unreadable(message: ChatMessage) -> str | None:
+    """Say what of a message would be lost, if anything: pictures, sound, calls of tools."""
+    if message.role == "tool" or getattr(message, "tool_calls", None):
+        return "a call of a tool"
+    if isinstance(message.content, str):
+        return None
+    kinds = (part.type for part in message.content if part.type not in {"text", "reasoning"})
+    kind = next(kinds, None)
+    return None if kind is None else f"content of the kind {kind!r}"
 
 
 def _tell(state: TaskState, solution: Solution, answer_only: bool) -> None:

@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -36,7 +36,7 @@ def export_lm_eval(store: RunStore, folder: Path) -> list[Path]:
     """Write a run store as lm-eval's files; return those of the results. No model call.
 
     Accuracy is over the problems that have a verdict: failed runs and failed checkers are left out
-    of `effective`, and of the samples.
+    of `effective`, and of the samples. A problem has one `doc_id` in all files of a task.
 
     Args:
         store: The run.
@@ -45,13 +45,13 @@ def export_lm_eval(store: RunStore, folder: Path) -> list[Path]:
     Raises:
         ConfigError: If the run holds no row, or the folder cannot be written.
     """
-    about = store.about()
+    about, places = store.about(), _places(store)
     groups: dict[str, list[Cell]] = defaultdict(list)
     for cell in store.cells():
         groups[_model_name(cell)].append(cell)
     written = []
     for name, cells in groups.items():
-        solved = [_Task.of(cell, store, about) for cell in cells]
+        solved = [_Task.of(cell, store, about, places[cell.task]) for cell in cells]
         solved = [task for task in solved if task.rows]
         if solved:
             written.append(_write(folder / _safe(name), name, solved, about))
@@ -67,11 +67,15 @@ class _Task:
     cell: Cell
     rows: list[Row]
     planned: int
+    places: Mapping[str, int]
 
     @classmethod
-    def of(cls, cell: Cell, store: RunStore, about: dict[str, Any]) -> _Task:
+    def of(
+        cls, cell: Cell, store: RunStore, about: dict[str, Any], places: Mapping[str, int]
+    ) -> _Task:
         rows = [row for row in store.rows(cell) if row.right is not None and row.status != "failed"]
-        return cls(cell, rows, int(about.get("problems", {}).get(cell.key, len(rows))))
+        planned = int(about.get("problems", {}).get(cell.key, len(rows)))
+        return cls(cell, rows, planned, places)
 
     def results(self) -> dict[str, Any]:
         """Return accuracy and mean costs with their standard errors, as lm-eval spells them."""
@@ -101,10 +105,10 @@ class _Task:
 
     def samples(self) -> Iterator[dict[str, Any]]:
         """Yield a line for each problem with a verdict."""
-        for place, row in enumerate(self.rows):
+        for row in self.rows:
             doc = {"id": row.example, "question": row.problem, "answer": row.right_answer}
             yield {
-                "doc_id": place,
+                "doc_id": self.places[row.example],
                 "doc": {**doc, **row.extra},
                 "target": row.right_answer,
                 "arguments": {"gen_args_0": {"arg_0": row.problem, "arg_1": {}}},
@@ -118,6 +122,14 @@ class _Task:
                 _METRIC: float(bool(row.right)),
                 **{cost: getattr(row.usage, cost) for cost in _COSTS},
             }
+
+
+def _places(store: RunStore) -> dict[str, dict[str, int]]:
+    """Number each task's problems by their ids: the same number for all that answer there."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for cell in store.cells():
+        found[cell.task] |= {row.example for row in store.rows(cell)}
+    return {task: {id_: at for at, id_ in enumerate(sorted(ids))} for task, ids in found.items()}
 
 
 def _write(folder: Path, name: str, tasks: Sequence[_Task], about: dict[str, Any]) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from tts.evals.tasks.base import Task
 from tts.frozen import Frozen
 from tts.layers import Budget
 from tts.pipeline import Pipeline
-from tts.registry import mistake, nearest
+from tts.registry import Component, mistake, nearest
 from tts.strategy import Strategy
 from tts.votes import Vote
 from tts.yaml_files import Location, Marks, describe, first_mistake, located, parse_yaml, read_text
@@ -285,6 +286,19 @@ def _priced(provider: Provider) -> dict[str, Any]:
     return {"price": price.model_dump(mode="json")} if isinstance(price, Price) else {}
 
 
+def _portable(component: Component, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings as anybody may see them: of a path its last name, and a digest of the rest.
+
+    They are in reports, and a path tells whose machine it was.
+    """
+    shown = dict(settings)
+    for name, value in component:
+        if name in shown and isinstance(value, Path):
+            which = hashlib.sha256(str(value).encode()).hexdigest()[:8]
+            shown[name] = f"{value.name} ({which})"
+    return shown
+
+
 def _settings(task: Task, pipeline: Pipeline) -> dict[str, Any]:
     """Return all that decides a cell's rows: not how many there are, nor how calls are carried."""
     models = {
@@ -295,11 +309,11 @@ def _settings(task: Task, pipeline: Pipeline) -> dict[str, Any]:
         }
         for name, provider in pipeline.models.items()
     }
-    chosen = task.settings()
+    chosen = _portable(task, task.settings())
     del chosen["problems"]
     return {
         "task": chosen,
-        "models": models,
+        "models": {name: _portable(pipeline.models[name], own) for name, own in models.items()},
         "strategy": pipeline.strategy.settings(),
         "roles": pipeline.roles,
         "budget": pipeline.budget.model_dump(mode="json", exclude_none=True),

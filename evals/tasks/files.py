@@ -23,7 +23,7 @@ from tts.problem_files import listed
 __all__ = ["FileTask", "Hub", "field_of", "list_of", "number_in", "rows_of", "text_of"]
 
 _MOST_NAMED: Final = 5
-_KINDS: Final = {str: "texts", dict: "objects"}
+_KINDS: Final[dict[type, str]] = {str: "texts", dict: "objects"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,24 @@ def test_a_sample_is_a_line_with_what_was_asked_and_said(store: RunStore, tmp_pa
     assert samples.name == path.name.replace("results", "samples_sums").replace("json", "jsonl")
 
 
+def test_a_problem_has_one_number_whoever_answers(tmp_path: Path) -> None:
+    with RunStore(tmp_path / "run.sqlite") as store:
+        cells = [Cell(task="sums", model="main", strategy=way) for way in "ab"]
+        store.plan(cells)
+        for cell in cells:
+            for example in range(3):
+                lost = (cell.strategy, example) == ("b", 0)
+                more = {"status": "failed", "error": "down"} if lost else {}
+                store.add(row(cell, example, right=None if lost else True, **more))
+        paths = export_lm_eval(store, tmp_path / "out")
+    numbers = []
+    for path in paths:
+        (samples,) = path.parent.glob("samples_*.jsonl")
+        lines = [json.loads(line) for line in samples.read_text().splitlines()]
+        numbers.append({line["doc"]["id"]: line["doc_id"] for line in lines})
+    assert numbers == [{"e0": 0, "e1": 1, "e2": 2}, {"e1": 1, "e2": 2}]
+
+
 def test_an_empty_run_is_refused(tmp_path: Path) -> None:
     with (
         RunStore(tmp_path / "run.sqlite") as empty,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import jsonschema
@@ -136,6 +137,28 @@ def test_mistakes_are_told_where_they_stand(
         load(tmp_path, GOOD.replace(old, new, 1)).entries()
     assert f"suite.yaml:{place}:" in str(caught.value)
     assert words in str(caught.value)
+
+
+def test_settings_in_results_have_no_secret_and_no_folder(tmp_path: Path) -> None:
+    problems = tmp_path / "mine.jsonl"
+    problems.write_text('{"question": "1 + 1?", "answer": "2"}\n')
+    text = f"""
+tasks: [{{use: jsonl, path: {problems}}}]
+models:
+  main:
+    backend: openai
+    model: m
+    base_url: http://127.0.0.1:1/v1
+    headers: {{Cookie: session=SECRET1}}
+strategies: {{vote: {{use: self_consistency, samples: 4}}}}
+"""
+    suites = [load(tmp_path, text.replace("SECRET1", name)) for name in ("SECRET1", "SECRET2")]
+    first, other = (suite.entries()[0].cell for suite in suites)
+    kept = first.model_dump_json() + json.dumps(suites[0].model_dump(mode="json"))
+    assert "SECRET1" not in kept
+    assert first.key != other.key
+    assert first.settings["task"]["path"].startswith("mine.jsonl (")
+    assert str(tmp_path) not in first.model_dump_json()
 
 
 def test_tasks_that_reports_could_not_tell_apart_are_refused(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ thread.join()
 one, other = socket.socketpair()
 one.send(b"pair")
 print(other.recv(9).decode(), open({victim!r}).read())
-print(library.mount(None, b"/", None, 0x44000, None), ctypes.get_errno())
+print(library.umount2({victim!r}.encode(), 0), ctypes.get_errno())
 """
 
 

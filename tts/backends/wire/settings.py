@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 from urllib.request import getproxies, proxy_bypass
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_serializer, model_validator
 
 from tts.backends.base import EnvironmentName, Price
 from tts.backends.wire.address import BaseURL, is_private, origin
@@ -36,8 +37,8 @@ class Remote(Frozen):
     api_key_env: EnvironmentName | None = None
     """Environment variable that holds the key; None takes the provider's usual one at its own
     address, and sends no key to any other."""
-    headers: dict[str, str] = Field(default_factory=dict)
-    """Further headers, none of them secret."""
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+    """Further headers. Results and traces hold only a digest of each value."""
     price: Price | None = None
     """Dollars per million tokens; None is unknown."""
     context: Annotated[int, Field(ge=1)] | None = None
@@ -73,6 +74,14 @@ class Remote(Frozen):
                 message = "a key is never written down: name its variable in api_key_env"
                 raise mistake(type(self), ("headers", name), message, "***")
         return self
+
+    @field_serializer("headers", when_used="json")
+    def _digests(self, headers: dict[str, str]) -> dict[str, str]:
+        """What is kept tells whether a value has changed, not what it is: gateways want secrets."""
+        return {
+            name: "sha256:" + sha256(f"{name}:{value}".encode()).hexdigest()[:12]
+            for name, value in headers.items()
+        }
 
     @property
     def key(self) -> str:
