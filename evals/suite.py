@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,14 +22,15 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from tts.backends.base import Price, Provider
+from tts.backends.base import Provider
 from tts.errors import ConfigError
+from tts.evals.deciding import deciding
 from tts.evals.records import Cell
 from tts.evals.tasks.base import Task
 from tts.frozen import Frozen
 from tts.layers import Budget
 from tts.pipeline import Pipeline
-from tts.registry import Component, mistake, nearest
+from tts.registry import mistake, nearest
 from tts.strategy import Strategy
 from tts.votes import Vote
 from tts.yaml_files import Location, Marks, describe, first_mistake, located, parse_yaml, read_text
@@ -234,7 +234,7 @@ class Suite(Frozen):
                             budget=label,
                             seed=seed,
                             is_baseline=name == BASELINE,
-                            settings=_settings(task, pipeline),
+                            settings=deciding(task, pipeline),
                         )
                         yield Entry(cell, task, pipeline, place)
 
@@ -278,44 +278,3 @@ def _told_roles(lineup: Lineup, asking: Mapping[str, Sequence[str]]) -> str:
         f"of {len(lineup.models)} models ({', '.join(lineup.models)}), which one plays "
         f"{', '.join(open_)}? Say so, for instance: roles: {{{written}}}"
     )
-
-
-def _priced(provider: Provider) -> dict[str, Any]:
-    """Return the price that was set: dollars of rows are booked with it."""
-    price = getattr(provider, "price", None)
-    return {"price": price.model_dump(mode="json")} if isinstance(price, Price) else {}
-
-
-def _portable(component: Component, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings as anybody may see them: of a path its last name, and a digest of the rest.
-
-    They are in reports, and a path tells whose machine it was.
-    """
-    shown = dict(settings)
-    for name, value in component:
-        if name in shown and isinstance(value, Path):
-            which = hashlib.sha256(str(value).encode()).hexdigest()[:8]
-            shown[name] = f"{value.name} ({which})"
-    return shown
-
-
-def _settings(task: Task, pipeline: Pipeline) -> dict[str, Any]:
-    """Return all that decides a cell's rows: not how many there are, nor how calls are carried."""
-    models = {
-        name: {
-            **provider.identity(),
-            **_priced(provider),
-            "sampling": provider.sampling.model_dump(mode="json"),
-        }
-        for name, provider in pipeline.models.items()
-    }
-    chosen = _portable(task, task.settings())
-    del chosen["problems"]
-    return {
-        "task": chosen,
-        "models": {name: _portable(pipeline.models[name], own) for name, own in models.items()},
-        "strategy": pipeline.strategy.settings(),
-        "roles": pipeline.roles,
-        "budget": pipeline.budget.model_dump(mode="json", exclude_none=True),
-        "prompts": pipeline.prompts,
-    }
