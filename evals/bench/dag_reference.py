@@ -5,7 +5,8 @@
 Held-out problems by the operations they take, half as facts and half as sentences; temperature 0.
 The tools are add, sub and mul. `main` solves at once; `tools`, which was taught to call, plans and
 calls one by one, and solves at once for comparison. The compiler's way out is closed, so that its
-figures are its own. Differences are paired by problem, with 95% bootstrap intervals.
+figures are its own. Differences are paired by problem, with 95% bootstrap intervals. Many problems
+are solved at once; the seconds are of a few that are solved alone.
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ from tts.evals.statistics import bootstrap
 from tts.pipeline import Pipeline
 from tts.problem import Solution
 from tts.solver import open_solver
+from tts.tasks import for_each
 
 LEVELS: Final = (1, 2, 3, 4, 6, 8)
+ALONE: Final = 20
+"""Problems that are solved one after the other, for their seconds."""
 _DIRECT: Final = {"use": "self_consistency", "samples": 1, "stop": "never"}
 _COMPILER: Final = {"use": "compiler", "tools": ["arithmetic"], "fallback": False}
 _REACT: Final = {"use": "react", "tools": ["arithmetic"]}
@@ -45,6 +49,7 @@ class Found(NamedTuple):
 
     hits: list[bool]
     solutions: list[Solution]
+    alone: list[Solution]
 
     def figures(self, beside: Found) -> dict[str, Any]:
         """Return accuracy and costs, and the accuracy's difference to another way's."""
@@ -56,17 +61,25 @@ class Found(NamedTuple):
             "calls": round(statistics.fmean(each.calls for each in usages), 2),
             "total_tokens": round(statistics.fmean(each.total_tokens for each in usages)),
             "critical_tokens": round(statistics.fmean(each.critical_tokens for each in usages)),
-            "wall_ms": round(1000 * statistics.median(each.wall_seconds for each in usages)),
+            "wall_ms": round(1000 * statistics.median(o.usage.wall_seconds for o in self.alone)),
         }
 
 
-async def _solved(name: str, texts: list[str]) -> list[Solution]:
+async def _solved(name: str, texts: list[str]) -> tuple[list[Solution], list[Solution]]:
+    """Solve all problems, many at once, and then the first few alone."""
     model, strategy = WAYS[name]
     sampling = {"max_tokens": 480, "temperature": 0.0}
     played = {"backend": "reference", "model": model, "sampling": sampling}
     pipeline = Pipeline.model_validate({"models": {"m": played}, "strategy": strategy})
+    found: dict[int, Solution] = {}
     async with open_solver(pipeline) as solver:
-        return [await solver.solve(pipeline.problem(text), seed=0) for text in texts]
+
+        async def solve(place: int) -> None:
+            found[place] = await solver.solve(pipeline.problem(texts[place]), seed=0)
+
+        await for_each(solve, range(len(texts)))
+        alone = [await solver.solve(pipeline.problem(text), seed=0) for text in texts[:ALONE]]
+    return [found[place] for place in range(len(texts))], alone
 
 
 def measured(level: int, count: int) -> dict[str, dict[str, Any]]:
@@ -75,12 +88,12 @@ def measured(level: int, count: int) -> dict[str, dict[str, Any]]:
     texts, right = [one.text for one in drawn], [str(one.answer) for one in drawn]
     found = {}
     for name in WAYS:
-        solutions = anyio.run(_solved, name, texts)
+        solutions, alone = anyio.run(_solved, name, texts)
         hits = [
             one.answer is not None and equivalent(one.answer, answer)
             for one, answer in zip(solutions, right, strict=True)
         ]
-        found[name] = Found(hits, solutions)
+        found[name] = Found(hits, solutions, alone)
     return {name: one.figures(found["direct"]) for name, one in found.items()}
 
 
