@@ -70,3 +70,12 @@ def test_references_are_found_wherever_they_stand() -> None:
 def test_a_result_that_cannot_be_a_key_says_so() -> None:
     with pytest.raises(LookupError, match="list cannot be a key"):
         filled("{$1: 2}", {1: [1]})
+
+
+def test_a_result_that_holds_one_thing_many_times_is_handed_on_at_once() -> None:
+    result: list[Any] = [1]
+    for _ in range(60):
+        result = [result, result]
+    handed = filled("$1", {1: result})
+    assert handed is not result
+    assert handed[0] is handed[1] is not result[0]

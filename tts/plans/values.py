@@ -13,6 +13,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tts.copies import copied
+
 __all__ = ["Ref", "Template", "UnknownReference", "fill", "reference", "refs", "template"]
 
 _PATH = r"(?:\.[A-Za-z_]\w*|\[(?:\d{1,9}|'[^']*'|\"[^\"]*\")\])*"
@@ -24,7 +26,6 @@ _WITHIN = re.compile(
     r"|(\$\{\s*\d[^}]{0,40})",
     re.IGNORECASE,
 )
-_DEEPEST = 100
 _AFTER = re.compile(r"\s*(?:[,:)\]}]|$)")
 
 
@@ -148,7 +149,7 @@ def fill(value: Any, results: Mapping[int, Any], show: Callable[[Any], str]) -> 
         LookupError: If a result has no such part.
     """
     if isinstance(value, Ref):
-        return _copied(_part(value, results[value.id]))
+        return copied(_part(value, results[value.id]))
     if isinstance(value, Template):
         return "".join(
             part if isinstance(part, str) else show(_part(part, results[part.id]))
@@ -163,17 +164,6 @@ def fill(value: Any, results: Mapping[int, Any], show: Callable[[Any], str]) -> 
             _as_key(fill(key, results, show)): fill(part, results, show)
             for key, part in value.items()
         }
-    return value
-
-
-def _copied(value: Any, depth: int = 0) -> Any:
-    kind = type(value)
-    if depth > _DEEPEST:
-        return value
-    if kind is dict:
-        return {key: _copied(part, depth + 1) for key, part in value.items()}
-    if kind in {list, tuple, set}:
-        return kind(_copied(part, depth + 1) for part in value)
     return value
 
 
