@@ -86,7 +86,7 @@ class DraftTarget(Strategy, name="draft_target"):
     it. None begins anew in each.
 
     `budget.seconds` runs while it waits, so a budget meant for the calls ends problems that have
-    made none; if for an hour none of those it waits for ends, it fails. Which decisions a problem
+    made none; if none of those it waits for ends for a day, it fails. Which decisions a problem
     hands on that a budget, a failure or a cancellation cut short may depend on the calls' speed.
     Parts of a strategy, and other settings, are other streams. A suite refuses it."""
     takeover: Literal["append", "replace"] = "append"

@@ -15,7 +15,7 @@ from tts.layers import Account, Spending
 
 __all__ = ["PATIENCE", "Adds", "Carried", "Share"]
 
-PATIENCE: Final = 3600.0
+PATIENCE: Final = 24 * 3600.0
 """Seconds that a problem waits for earlier ones without any of them handing on."""
 
 
@@ -145,6 +145,11 @@ class _Line(Generic[_T]):
         self._advance()
 
     def open(self, number: int, key: str) -> None:
+        """Note that a problem opens its share.
+
+        Raises:
+            ConfigError: If it has before.
+        """
         if number in self._opened:
             raise ConfigError(
                 f"a problem opens one share of a sum, and has opened that of {key!r} before: "
@@ -157,7 +162,11 @@ class _Line(Generic[_T]):
         self._advance()
 
     async def sum_of(self, count: int, account: Account) -> _T:
-        """Return the sum of what the first problems hand on, once all of them have."""
+        """Return the sum of what the first problems hand on, once all of them have.
+
+        Raises:
+            BackendTimeout, BudgetExceeded, ConfigError: As `Carried.join`.
+        """
         began = anyio.current_time()
         while account.ended_by is None and count > self._done:
             left = max(began, self._moved) + PATIENCE - anyio.current_time()
@@ -180,7 +189,11 @@ class _Line(Generic[_T]):
         return self._sums[count]
 
     def hand_on(self, number: int, own: _T) -> None:
-        """Keep a share; one that cannot be added is its own problem's error, and counts nothing."""
+        """Keep a share.
+
+        Raises:
+            ConfigError: If it cannot be added; nothing is handed on then.
+        """
         try:
             _ = self._empty + own
         except Exception as error:
