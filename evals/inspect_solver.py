@@ -35,14 +35,17 @@ def inspect_solver(
         answer_only: Give scorers the extracted answer alone, instead of the text that carries it.
 
     Raises:
-        ConfigError: If Inspect is not installed, or the pipeline is wrong; while it runs, if a
-            sample's messages hold more than text.
+        ConfigError: If Inspect is not installed, the pipeline is wrong, or its strategy hands on
+            from problem to problem; while it runs, if a sample's messages hold more than text.
     """
+    loaded = pipeline if isinstance(pipeline, Pipeline) else Pipeline.load(pipeline)
+    if loaded.strategy.carries():
+        told = "Inspect's samples have no order, so none can hand on to the next: leave carry out"
+        raise loaded.mistake(told, "strategy", "carry")
     try:
         from inspect_ai.solver import solver
     except ImportError as error:
         raise ConfigError(MISSING) from error
-    loaded = pipeline if isinstance(pipeline, Pipeline) else Pipeline.load(pipeline)
 
     def tts(strategy: dict[str, Any], seed: int, answer_only: bool) -> Solver:
         async def solve(state: TaskState, generate: Generate) -> TaskState:

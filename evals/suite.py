@@ -39,6 +39,10 @@ __all__ = ["BASELINE", "EQUALS", "Baseline", "Entry", "Equal", "Lineup", "Suite"
 
 BASELINE: Final = "baseline"
 """The label of the self-consistency that the strategies are compared with."""
+ALONE: Final = (
+    "it hands on from problem to problem (carry), and a suite solves each problem by itself, in no "
+    "order, so that they can be compared: leave carry out here; `tts run` carries"
+)
 Equal: TypeAlias = Literal["total", "critical", "usd"]
 EQUALS: Final[tuple[Equal, ...]] = ("total", "critical", "usd")
 
@@ -164,6 +168,13 @@ class Suite(Frozen):
         if often > 1:
             message = f"{often} tasks are called {title!r}, and reports could not tell them apart"
             raise mistake(Suite, ("tasks",), message, title)
+        return self
+
+    @model_validator(mode="after")
+    def _problems_stand_alone(self) -> Self:
+        for name, strategy in self.strategies.items():
+            if strategy.carries():
+                raise mistake(Suite, ("strategies", name), ALONE, name)
         return self
 
     @model_validator(mode="after")

@@ -83,7 +83,12 @@ class DraftTarget(Strategy, name="draft_target"):
     """Let levels go on from problem to problem of an open solver: a problem waits until those that
     began this many or more before it have ended, and goes on from what all of them decided. Then
     the rate of every turn is kept over a stream, and what a problem gets depends on those before
-    it. None begins anew in each."""
+    it. None begins anew in each.
+
+    `budget.seconds` runs while it waits, so a budget meant for the calls ends problems that have
+    made none; if none of those it waits for ends for a day, it fails. Which decisions a problem
+    hands on that a budget, a failure or a cancellation cut short may depend on the calls' speed.
+    Parts of a strategy, and other settings, are other streams. A suite refuses it."""
     takeover: Literal["append", "replace"] = "append"
     """Whether the target goes on after the draft's chunk, as published, or writes in its place. A
     chunk with which the draft has ended its text is always replaced."""
@@ -129,6 +134,10 @@ class DraftTarget(Strategy, name="draft_target"):
         without = {"calibration": None, "allow_mismatch": False, "carry": None}
         return self.model_copy(update={"mode": "conditional", **without})
 
+    def carries(self) -> bool:
+        """Return whether levels go on from problem to problem."""
+        return self.carry is not None
+
     async def solve(self, problem: Problem, run: Run) -> Solution:
         """Write all texts, vote."""
         texts = [JointText(sample) for sample in range(self.samples)]
@@ -139,7 +148,7 @@ class DraftTarget(Strategy, name="draft_target"):
         elif self.carry is None:
             await self._write(texts, pair, self._controller(problem, run), run)
         else:
-            key = f"takeovers {self.mode} {self.rate:g}"
+            key = f"takeovers {Origin.of(self.settings()).fingerprint}"  # the bound is theirs
             async with run.carried(key, TurnCounts(), lag=self.carry) as share:
                 controller = self._controller(problem, run, before=share.before)
                 try:

@@ -141,17 +141,26 @@ class Reports:
 
     @asynccontextmanager
     async def carried(self, key: str, empty: _T, *, lag: int) -> AsyncIterator[Share[_T]]:
-        """Share a sum with the other problems of the open solver; see `Carried`. No call.
+        """Share a sum with what stands here in other problems of the open solver; see `Carried`.
 
-        What is done with it then depends on the problems that began before this one. Waiting for
-        them is on no clock but the wall's.
+        No call. What is done with it then depends on the problems that began before this one.
+        Waiting for them is on no clock but the wall's, and the budget's seconds run meanwhile. In
+        another place of the run, such as another part of a strategy, a key is another sum.
 
         Raises:
+            BackendTimeout: If no earlier problem got further for `tts.carried.PATIENCE` seconds.
             BudgetExceeded: If the budget ended before they did.
+            ConfigError: If the key's share was opened here before, or a share cannot be added.
         """
         session = self._session
         try:
-            async with session.carried.join(key, empty, lag=lag, account=session.account) as share:
+            async with session.carried.join(
+                f"{self._line.path} {key}",
+                empty,
+                number=session.number,
+                lag=lag,
+                account=session.account,
+            ) as share:
                 yield share
         except BudgetExceeded as refused:
             session.exhausted = session.exhausted or Exhausted.by(refused)

@@ -85,6 +85,7 @@ class Session:
         overrides: Prompt templates that replace the strategies' own, by role.
         exhausted: The limit that first refused or ended a call.
         carried: What outlives the solve; the open solver's.
+        number: The problem's place in the order in which those of the solver began.
     """
 
     models: Mapping[str, Model]
@@ -96,6 +97,7 @@ class Session:
     on_update: Callable[[Update], None] | None = None
     exhausted: Exhausted | None = None
     carried: Carried = field(default_factory=Carried)
+    number: int = 0
     _first: Model = field(init=False)
 
     def __post_init__(self) -> None:

@@ -76,6 +76,7 @@ class Solver:
         trace = trace or Trace()
         account = Account(self.pipeline.budget, anyio.current_time())
         session, root = self._session(account, trace, seed, on_update), Span("run", seed, Ledger())
+        session.number = self.carried.begin()
         self.accounts.add(account)
         if self.is_interrupted:
             account.end("interrupt")
@@ -87,6 +88,7 @@ class Solver:
             raise
         finally:
             self.accounts.discard(account)
+            self.carried.end(session.number)
         told, usage = solution.exhausted, solution.usage.model_dump()
         exhausted = None if told is None else told.model_dump()
         trace.write_end(solution.status, solution.answer, usage, exhausted=exhausted)

@@ -46,6 +46,14 @@ class Strategy(Component, group="tts.strategies", label="strategy"):
         """
         return None
 
+    def carries(self) -> bool:
+        """Return whether it, or a part of it, hands on from problem to problem of an open solver.
+
+        What a problem gets then depends on those before it, so where problems have no order, or
+        each has a solver of its own, as in a suite, such a strategy is refused.
+        """
+        return any(part.carries() for part in self.parts() if isinstance(part, Strategy))
+
     @abstractmethod
     async def solve(self, problem: Problem, run: Run) -> Solution:
         """Solve the problem.

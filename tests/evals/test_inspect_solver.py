@@ -26,6 +26,13 @@ def test_without_the_extra_the_solver_says_what_to_install() -> None:
         inspect_solver(PIPELINE)
 
 
+def test_what_hands_on_from_problem_to_problem_is_refused() -> None:
+    strategy = {"use": "draft_target", "carry": 2}
+    carrying = Pipeline.model_validate({"models": {"main": "inspect"}, "strategy": strategy})
+    with pytest.raises(ConfigError, match="samples have no order"):
+        inspect_solver(carrying)
+
+
 def test_without_the_extra_the_backend_says_what_to_install() -> None:
     async def main() -> None:
         async with Inspect().open():

@@ -122,6 +122,18 @@ def test_more_problems_of_a_task_are_the_same_cell(tmp_path: Path) -> None:
             "10:5",
             "which one plays 'solve' (asked by baseline,",
         ),
+        (
+            "vote: {use: self_consistency, samples: 4}",
+            "vote: {use: draft_target, carry: 1}",
+            "12:3",
+            "a suite solves each problem by itself, in no order",
+        ),
+        (
+            "vote: {use: self_consistency, samples: 4}",
+            "vote: {use: topology, worker: {use: draft_target, carry: 1}}",
+            "12:3",
+            "leave carry out here",
+        ),
         ("equal: total", "equal: tokens", "18:1", "total"),
         ("  vote:", "  baseline:", "12:3", "choose another"),
         ("seeds: [0, 1]", "seeds: [0, 1, 0]", "17:1", "0 stands there 2 times"),
