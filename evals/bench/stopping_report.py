@@ -194,8 +194,13 @@ def halves(ladder: Sequence[Outcome], full: Outcome, target: Target, delta: floa
         saved.append(1.0 - float(best.total[other].sum() / full.total[other].sum()))
         failed.append(float(fails[other].mean()))
         exceeds += bool(fails.mean() > target.level)
-    means = (float(np.mean(each)) if each else None for each in (saved, failed))
-    return Halves(str(target), len(saved) / _SPLITS, *means, exceeds=exceeds / _SPLITS)
+    return Halves(
+        target=str(target),
+        certified=len(saved) / _SPLITS,
+        saved=float(np.mean(saved)) if saved else None,
+        fails=float(np.mean(failed)) if failed else None,
+        exceeds=exceeds / _SPLITS,
+    )
 
 
 def frontier(rows: Sequence[Row]) -> Figure:
