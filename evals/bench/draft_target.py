@@ -207,7 +207,8 @@ def _show(found: Mapping[str, Any]) -> None:
         print(f"\ntakeover rates from turn {', '.join(map(str, BUCKETS))}; {RATE} is meant")
     for row in found.get("drift", ()):
         rates = "  ".join(f"{rate:.3f}" for rate in row["rates"])
-        bounds = "  ".join(f"{bound:.3f}" for bound in row.get("bounds", ()))
+        each = (f"{bound:.3f}" if bound < 1.0 else "-" for bound in row.get("bounds", ()))
+        bounds = "  ".join(each)
         told = f"   bounds {bounds}" if bounds else ""
         print(f"seed {row['seed']:<3}{row['recipe']:<22}{rates}   worst {row['worst']:.3f}{told}")
     for row in found.get("accuracy", ()):

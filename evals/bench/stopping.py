@@ -149,6 +149,10 @@ def _percent(interval: Interval) -> str:
     return f"{interval.mean:.1%} [{interval.low:.1%}, {interval.high:.1%}]"
 
 
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{share:.2%}"
+
+
 def show(rows: Sequence[Row], split: dict[str, list[Halves]], picked: dict[str, Any]) -> None:
     """Print the tables."""
     titles = ("speculate", "accuracy", "minus full vote", "not full vote's", "saved", "over esc")
@@ -164,8 +168,8 @@ def show(rows: Sequence[Row], split: dict[str, list[Halves]], picked: dict[str, 
     for name, targets in split.items():
         for one in targets:
             print(
-                f"{name} {one.target} | certified {one.certified:.0%} | saved {one.saved:.1%}"
-                f" | fails {one.fails:.2%} | exceeds the level {one.exceeds:.1%}"
+                f"{name} {one.target} | certified {one.certified:.0%} | saved {_share(one.saved)}"
+                f" | fails {_share(one.fails)} | exceeds the level {one.exceeds:.1%} of all"
             )
     print()
     for title, what in picked.items():

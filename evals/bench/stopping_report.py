@@ -154,16 +154,16 @@ class Halves:
     Attributes:
         target: What was to be certified.
         certified: Share of the halves that certified a setting.
-        saved: Mean share of tokens saved on the other half, where one did.
-        fails: Mean share of problems there on which the target's event happened.
-        exceeds: Share of certified halves whose setting fails above the target's level on all
-            problems together; at most delta is promised for problems without end.
+        saved: Mean share of tokens saved on the other half, where one did; None if none did.
+        fails: Mean share of problems there on which the target's event happened; likewise.
+        exceeds: Share of all halves that certified a setting which fails above the target's level
+            on all problems together; at most delta is promised for problems without end.
     """
 
     target: str
     certified: float
-    saved: float
-    fails: float
+    saved: float | None
+    fails: float | None
     exceeds: float
 
 
@@ -182,7 +182,7 @@ def halves(ladder: Sequence[Outcome], full: Outcome, target: Target, delta: floa
     """Calibrate a ladder of settings on random halves."""
     rng = np.random.default_rng(1)
     n = len(full.total)
-    saved, failed, exceeds = list[float](), list[float](), list[float]()
+    saved, failed, exceeds = list[float](), list[float](), 0
     for _ in range(_SPLITS):
         order = rng.permutation(n)
         known, other = order[: n // 2], order[n // 2 :]
@@ -193,11 +193,14 @@ def halves(ladder: Sequence[Outcome], full: Outcome, target: Target, delta: floa
         fails = best.fails(target)
         saved.append(1.0 - float(best.total[other].sum() / full.total[other].sum()))
         failed.append(float(fails[other].mean()))
-        exceeds.append(float(fails.mean() > target.level))
-    if not saved:
-        return Halves(str(target), 0.0, 0.0, 0.0, 0.0)
-    means = (float(np.mean(each)) for each in (saved, failed, exceeds))
-    return Halves(str(target), len(saved) / _SPLITS, *means)
+        exceeds += bool(fails.mean() > target.level)
+    return Halves(
+        target=str(target),
+        certified=len(saved) / _SPLITS,
+        saved=float(np.mean(saved)) if saved else None,
+        fails=float(np.mean(failed)) if failed else None,
+        exceeds=exceeds / _SPLITS,
+    )
 
 
 def frontier(rows: Sequence[Row]) -> Figure:

@@ -281,6 +281,26 @@ def test_progress_and_cost_of_sampling_are_told_on_standard_error(
     assert capsys.readouterr().err == ""  # nothing was drawn
 
 
+def test_what_a_problem_that_failed_has_cost_is_told_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Failing(SelfConsistency, name="failing_second"):
+        async def solve(self, problem: Problem, run: Run) -> Solution:
+            solution = await super().solve(problem, run)
+            if "Second?" in problem.text:
+                raise ConfigError("it cannot go on")
+            return solution
+
+    backend = ScriptedBackend(answer)
+    pipeline = Pipeline(models={"m": Given(backend=backend)}, strategy=Failing(samples=4))
+    recorder = Recorder(pipeline, frozenset(), seed=0, reuse=None, concurrency=1)
+    problems = [pipeline.problem(text) for text in ("First?", "Second?")]
+    with pytest.raises(ConfigError, match="cannot go on"):
+        virtual_run(lambda: recorder.record(problems))
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("tts: 1 problems sampled, 1 failed or cut short; 8 calls, ")
+
+
 def test_a_rule_that_looks_at_alternatives_has_them_asked_for() -> None:
     backend = ScriptedBackend(answer)
     pipeline = Pipeline(models={"m": Given(backend=backend)}, strategy=SelfConsistency(samples=4))

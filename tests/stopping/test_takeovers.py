@@ -162,6 +162,58 @@ def test_levels_that_cannot_move_are_not_carried() -> None:
         RateController(RATE, before=TurnCounts())
     said = RateController(RATE, step=0.1, lag=4, before=TurnCounts(), unseen=16).guarantee
     assert "off by at most 26 / decisions" in said  # (.6 + .1 * 20) / .1
+    assert "says nothing before there are 27; levels swing" in said  # .1 * 20 > 1
+    assert "by bucket so far: no decisions" in said
+
+
+def test_what_was_carried_is_told_with_its_bound_or_without_one() -> None:
+    before = TurnCounts(decisions=(130, 5, 130, 130), takeovers=(52, 2, 52, 52))
+    controller = RateController(RATE, step=0.05, lag=2, before=before, unseen=10)
+    assert "from turn 0 after 130: off by at most 0.185;" in controller.guarantee  # 24 / 130
+    assert "from turn 1 after 5: says nothing yet;" in controller.guarantee
+    assert "from turn 2 after 260: off by at most 0.185;" in controller.guarantee  # two turns of it
+    assert "swing" not in controller.guarantee
+    notes = controller.notes()
+    assert notes["carried_bound_0"] == pytest.approx((0.6 + 0.05 * 12) / 0.05 / 130)
+    assert notes["carried_rate_1"] == 0.4
+    assert "carried_bound_1" not in notes
+
+
+def first_turn_rate(rate: float, step: float, samples: int) -> float:
+    """Return the mean rate of 4,000 problems of independent samples, which have a turn each."""
+    rng, taken = random.Random(17), 0
+    for seed in range(4000):
+        controller = RateController(rate, lag=4, step=step, seed=seed)
+        for sample in range(samples):
+            taken += controller.decide(rng.random(), sample=sample, turn=0).takes_over
+    return taken / (4000 * samples)
+
+
+# Five standard errors, were decisions independent (the level's feedback makes them less variable):
+# such a test fails for fewer than one seed in a million.
+@pytest.mark.parametrize(("rate", "step", "samples"), [(0.4, 0.05, 16), (0.1, 0.01, 15)])
+def test_first_turn_rate_is_exact_while_no_level_can_leave_its_range(
+    rate: float, step: float, samples: int
+) -> None:
+    controller = RateController(rate, lag=4, step=step)
+    assert controller.unclipped >= samples
+    assert f"first turn of at most {controller.unclipped} samples" in controller.guarantee
+    error = 5 * math.sqrt(rate * (1 - rate) / (4000 * samples))
+    assert abs(first_turn_rate(rate, step, samples) - rate) < error
+
+
+def test_control_where_levels_can_leave_their_range_the_first_turn_misses_the_rate() -> None:
+    assert RateController(0.1, lag=4, step=1.0).unclipped == 4
+    error = 5 * math.sqrt(0.1 * 0.9 / (4000 * 16))
+    assert first_turn_rate(0.1, 1.0, 16) - 0.1 > error
+
+
+def test_levels_that_stay_are_proven_and_those_that_move_with_alike_decisions_are_not() -> None:
+    known = TurnScores(problems=(((0, 1.0),),) * 6)
+    assert RateController(RATE).unclipped == math.inf
+    assert "not proven" not in RateController(RATE, calibration=known).guarantee
+    assert "not proven" in RateController(RATE, calibration=known, step=0.1).guarantee
+    assert "not proven" in RateController(RATE, window=9, step=0.1).guarantee
 
 
 @given(ANY_SCORES, st.integers(0, 9))
@@ -375,5 +427,9 @@ def test_calibration_file_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "wrong.json").write_text('{"problems": "many"}')
     with pytest.raises(ConfigError, match="no scores"):
         TurnScores.load(tmp_path / "wrong.json")
+    for old in ('{"scores": [[0, 1.5]]}', '{"version": 1, "problems": [[[0, 1.5]]]}'):
+        (tmp_path / "old.json").write_text(old)
+        with pytest.raises(ConfigError, match=r"version 2: .*; make them anew"):
+            TurnScores.load(tmp_path / "old.json")
     with pytest.raises(ConfigError, match="not finite"):
         RateController(0.3, calibration=TurnScores(problems=(((0, math.inf),),)))

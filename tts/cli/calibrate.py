@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from tts.calibration_curve import figure, plot, table
 from tts.cli.sampling import Sampling
 from tts.errors import ConfigError
+from tts.layers import Trace
 from tts.output_files import prepare, write
 from tts.pictures import FORMATS, require_plot, save
 from tts.pipeline import Pipeline, read_text
@@ -241,9 +242,9 @@ class Recorder:
         sampling: Sampling,
         index: int,
     ) -> None:
+        seed, trace = seed_of(self._seed, "batch", index), Trace(sampling.hear)
         async with self._slots:
-            solution = await solver.solve(problems[index], seed=seed_of(self._seed, "batch", index))
-        sampling.add(solution.usage)
+            solution = await solver.solve(problems[index], seed=seed, trace=trace)
         if solution.status == "budget_exhausted":
             raise self.pipeline.mistake(
                 f"the budget ended the full vote of problem {problems[index].id}: raise it",

@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter
 from tts.errors import ConfigError
 from tts.frozen import Frozen
 from tts.stopping.conformal import Scores, uniform
-from tts.stopping.turn_rates import TurnCounts, TurnRate
+from tts.stopping.turn_rates import TurnCounts, TurnRate, bound_in_words, unclipped
 from tts.stopping.turn_scores import BUCKETS, TurnScores, bucket_of, weighed_by_bucket
 
 __all__ = ["Decision", "RateController"]
@@ -72,7 +72,9 @@ class RateController:
     Source: arXiv:2509.15148 (ATTS), whose released code calibrates on the first turn for all turns,
     without ties, `+1` or feedback. Smoothed p-values: Vovk et al. 2005. Buckets by turn: Mondrian,
     section 4.5 there. Levels: Gibbs and Candès 2021, see `AdaptiveLevel`; being a sum, the level
-    does not depend on the order of what it has seen. Problems that weigh 1: derived here. Were the
+    does not depend on the order of what it has seen. Independent samples keep the rate exactly
+    while no level can leave [0, 1]; one outside cannot be met, and the mean moves. Problems that
+    weigh 1: derived here. Were the
     new problem's own scores counted instead of u, p would be uniform; they weigh 1 of n + 1, so
     the rate is within 1 / (n + 1) of the level, on average over problems.
 
@@ -85,6 +87,7 @@ class RateController:
         seed: Breaks ties.
         calibration: Scores of other problems.
         before: Decisions of problems before this one: levels go on from where those left them.
+            The bound holds whatever they are, also where a budget or a failure cut problems short.
         unseen: Samples of other problems under way, beside those in `before`.
 
     Raises:
@@ -108,7 +111,7 @@ class RateController:
         before: TurnCounts | None = None,
         unseen: int = 0,
     ) -> None:
-        self.buckets, self.before, self._unseen = tuple(buckets), before, unseen
+        self.buckets, self.before, self._delay = tuple(buckets), before, lag - 1 + unseen
         least = min(lag, 1 if window is None else window)
         if not (0.0 < rate < 1.0 and step >= 0.0 and least >= 1):
             raise ConfigError(
@@ -131,8 +134,19 @@ class RateController:
         return self._fixed is None or self.step > 0.0
 
     @property
+    def unclipped(self) -> float:
+        """For how many samples of a problem the first turn's rate is proven.
+
+        0 where levels move with decisions that are no independent draws: with carried counts, or
+        with a step beside a fixed calibration or a window.
+        """
+        if self.step and (self._fixed or self.before is not None or self._window is not None):
+            return 0
+        return unclipped(self.rate, step=self.step, lag=self.lag)
+
+    @property
     def guarantee(self) -> str:
-        """What is controlled, at which level, over which unit."""
+        """What is controlled, at which level, over which unit, and where that says nothing."""
         starts = ", ".join(map(str, self.buckets))
         if self._fixed:
             counts = ", ".join(str(each.n) for each in self._fixed)
@@ -141,15 +155,20 @@ class RateController:
             unit = f"on average over samples, each against those up to {self.lag} before it"
         kept = f"rate: the target takes over {self.rate:g} of the scored chunks in each"
         if self.before is not None:
-            reach = max(self.rate, 1.0 - self.rate) + self.step * (self.lag + self._unseen)
+            bound = bound_in_words(self.rate, step=self.step, delay=self._delay)
+            so_far = "; ".join(map(str, self._carried(self.before))) or "no decisions"
             return (
                 f"{kept} turn, over all problems of this solver in the order in which they begin; "
-                f"proven: off by at most {reach / self.step:.4g} / decisions on the turn, whatever "
-                "the scores; nothing is said about correctness"
+                f"{bound}; by bucket so far: {so_far}; nothing is said about correctness"
             )
+        proven = "not proven, since levels move with decisions that resemble each other"
+        if self.unclipped:
+            proven = "proven for the first turn"
+            if self.unclipped < math.inf:
+                proven += f" of at most {self.unclipped:g} samples: later levels can leave [0, 1]"
         return (
-            f"{kept} bucket of turns (from {starts}), {unit}; proven for the first turn, later "
-            "ones assume that texts are alike there; nothing is said about correctness"
+            f"{kept} bucket of turns (from {starts}), {unit}; {proven}; later turns assume that "
+            "texts are alike there; nothing is said about correctness"
         )
 
     def is_ready(self, sample: int, turn: int) -> bool:
@@ -231,11 +250,14 @@ class RateController:
         told["unscored"] = len(self.decisions) - told["decisions"]
         told |= {f"takeover_rate_{one.first_turn}": one.takeovers / one.decisions for one in rates}
         if self.before is not None:
-            carried = (self.before + self.counts).rates(self.buckets, self.rate)
-            told |= {
-                f"carried_rate_{one.first_turn}": one.takeovers / one.decisions for one in carried
-            }
+            for one in self._carried(self.before + self.counts):
+                told[f"carried_rate_{one.first_turn}"] = one.takeovers / one.decisions
+                told |= {f"carried_bound_{one.first_turn}": one.bound} if one.is_bound else {}
         return told
+
+    def _carried(self, counts: TurnCounts) -> tuple[TurnRate, ...]:
+        """Return rates of counts from the first problem on, with their bounds."""
+        return counts.rates(self.buckets, self.rate, step=self.step, delay=self._delay)
 
     def dump(self) -> str:
         """Return the state as JSON: the decisions, and which samples have got how far."""

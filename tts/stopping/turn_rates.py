@@ -14,7 +14,7 @@ from tts.frozen import Frozen
 from tts.stopping.online import AdaptiveLevel
 from tts.stopping.turn_scores import bucket_of
 
-__all__ = ["TurnCounts", "TurnRate"]
+__all__ = ["TurnCounts", "TurnRate", "bound_in_words", "unclipped"]
 
 _Count = Annotated[int, Field(ge=0)]
 
@@ -28,13 +28,24 @@ class TurnRate:
         decisions: Chunks that were scored.
         takeovers: How many of them went to the target.
         bound: Largest distance of their share from the rate that any scores at all could have
-            brought about; above 1 it says nothing, and levels that do not adapt have none (inf).
+            brought about, of all the bucket's turns together; from 1 on it says nothing, and
+            levels that do not adapt have none (inf).
     """
 
     first_turn: int
     decisions: int
     takeovers: int
     bound: float
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the bound says anything: two shares cannot be further apart than 1."""
+        return self.bound < 1.0
+
+    def __str__(self) -> str:
+        """Return the unit, how often it was counted, and the bound, if it says anything."""
+        said = f"off by at most {self.bound:.3g}" if self.is_bound else "says nothing yet"
+        return f"from turn {self.first_turn} after {self.decisions}: {said}"
 
 
 class TurnCounts(Frozen):
@@ -88,3 +99,46 @@ class TurnCounts(Frozen):
             if made:
                 found.append(TurnRate(start, made, sum(taken for _, taken in own), bound))
         return tuple(found)
+
+
+def unclipped(rate: float, *, step: float, lag: int) -> float:
+    """Return how many samples' levels cannot leave [0, 1], whatever was decided; inf if none moves.
+
+    The rate of independent samples is exact on average up to there: a level is then the chance of
+    a takeover, and the levels' mean is the rate. Derived here: after d decisions a level has fallen
+    by step (1 - rate) d at most, or risen by step rate d.
+
+    Args:
+        rate: What is meant.
+        step: How far one decision moves the level.
+        lag: Samples that do not see each other.
+
+    >>> unclipped(0.4, step=0.02, lag=4), unclipped(0.1, step=1.0, lag=4)
+    (37, 4)
+    """
+    if not step:
+        return math.inf
+    down, up = rate / (1.0 - rate), (1.0 - rate) / rate
+    return lag + math.floor(min(down, up) / step + 1e-9)
+
+
+def bound_in_words(rate: float, *, step: float, delay: int) -> str:
+    """Return what is proven of a turn's rate over a stream, and from how many decisions on.
+
+    Args:
+        rate: What is meant.
+        step: How far one decision moves its turn's level.
+        delay: Most decisions on a turn that are made before one of them is heard of.
+    """
+    reach = AdaptiveLevel(target=rate, step=step, seen=1).bound(delay)
+    said = (
+        f"proven: off by at most {reach:.4g} / decisions on the turn, whatever the scores, which "
+        f"says nothing before there are {math.floor(reach) + 1}"
+    )
+    swing = step * (delay + 1)
+    if swing <= 1.0:
+        return said
+    return (
+        f"{said}; levels swing: step times {delay + 1} decisions that do not see each other is "
+        f"{swing:.3g}, keep it below 1"
+    )

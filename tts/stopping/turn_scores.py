@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError
 
@@ -34,6 +34,8 @@ def bucket_of(turn: int, buckets: Sequence[int] = BUCKETS) -> int:
 class TurnScores(Frozen):
     """Scores of drafted chunks on calibration problems, under the same two models and settings."""
 
+    version: Literal[2] = 2
+    """Of the file's format."""
     problems: Annotated[tuple[tuple[tuple[int, float], ...], ...], Field(min_length=1)]
     """By problem, the turn and score of each chunk of all its samples."""
     origin: Origin = Origin.model_construct()
@@ -44,13 +46,21 @@ class TurnScores(Frozen):
         """Read a file that `tts.evals.takeovers` wrote.
 
         Raises:
-            ConfigError: If it cannot be read.
+            ConfigError: If it cannot be read, is none, or is of another version.
         """
         try:
             return cls.model_validate_json(Path(path).read_bytes())
-        except (OSError, ValidationError) as error:
-            why = error.strerror if isinstance(error, OSError) else "no scores of turns"
-            raise ConfigError(f"cannot read the calibration: {why}", path=str(path)) from error
+        except OSError as error:
+            message = f"cannot read the calibration: {error.strerror}"
+            raise ConfigError(message, path=str(path)) from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the file"
+            raise ConfigError(
+                f"no scores of turns of version 2: {where}: {first['msg']}; make them anew with "
+                "python -m tts.evals.takeovers",
+                path=str(path),
+            ) from error
 
     def groups(
         self, bucket: int, buckets: Sequence[int] = BUCKETS, *, since: int | None = None
