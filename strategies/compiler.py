@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt
 
-from tts.errors import BackendError, BudgetExceeded
+from tts.errors import BackendError, BudgetExceeded, ContextLengthExceeded
 from tts.planning import PlanForm, Planning, open_planning
 from tts.plans import Verdict, read_verdict
 from tts.problem import Candidate, Problem, Solution
@@ -26,6 +26,8 @@ class Compiler(Strategy, name="compiler"):
     role `join` finishes with an answer, or asks for more, and `replan` plans on with all results
     at hand. A plan with errors is shown to `repair` once, with the errors. Where that does not
     help, or the rounds are over, the strategy `react` goes on one call at a time.
+
+    Where the results do not fit a prompt the work ends without an answer, with the executed graph.
 
     Cost: 2 model calls a round (plan, join) and at most 1 for repair; then those of `react`.
     Source: Kim et al. 2023, arXiv:2312.04511, section 3. Other than there, results stay
@@ -70,6 +72,11 @@ class Compiler(Strategy, name="compiler"):
                     solution = await self._rounds(problem, run, planning)
                     history, results = tuple(planning.lines()), planning.results()
             except BudgetExceeded:  # the run knows; what was done shall not be lost
+                return Solution(answer=None, graph=planning.executed)
+            except ContextLengthExceeded as error:
+                if not planning.executed.steps:
+                    raise
+                run.explain(str(error))
                 return Solution(answer=None, graph=planning.executed)
             if solution is None and self.fallback:
                 run.record("fallback", strategy="react")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, PositiveInt, PrivateAttr
 
-from tts.errors import BackendError, PlanError, ToolError
+from tts.errors import BackendError, ContextLengthExceeded, PlanError, ToolError
 from tts.messages import Completion
 from tts.plans import Call, PlanReader, bind, read_verdict
 from tts.plans import Problem as Mistake
@@ -20,6 +20,7 @@ from tts.tools import Tool
 
 __all__ = ["React"]
 
+_MOST_UNUSABLE = 3
 _NUMBER = re.compile(r"^\s*\d{1,9}\s*[.):]\s*(?=[A-Za-z_`*])")
 
 
@@ -28,7 +29,9 @@ class React(Strategy, name="react"):
 
     The baseline of `compiler`, and its way out where a plan cannot be made. A call may refer to
     earlier ones by their numbers, as a plan's may. A step whose model call fails is used up; an
-    error that asking again cannot help ends the work.
+    error that asking again cannot help ends the work. So do three replies in a row that cannot be
+    used: neither an answer nor a call of a function that there is. A prompt that has no room for
+    the results ends it without an answer; `Solution.reasons` says why.
 
     Cost: at most `max_steps` model calls, each as deep as its number; every prompt holds all
     results before it.
@@ -62,6 +65,7 @@ class React(Strategy, name="react"):
         """Choose, call, look; until there is an answer."""
         lines, results = list(self.history), dict(self._results)
         failure: BackendError | None = None
+        unusable = 0
         async with open_tools(self.tools, run.opening) as tools:
             signatures = tuple(tool.signature for tool in tools.values())
             for _ in range(self.max_steps):
@@ -69,6 +73,9 @@ class React(Strategy, name="react"):
                 try:
                     completion = await run.generate(prompt, temperature=self.temperature)
                 except BackendError as error:
+                    if isinstance(error, ContextLengthExceeded) and lines:
+                        run.explain(str(error))
+                        break
                     if not error.retryable:
                         raise
                     failure = error
@@ -81,7 +88,11 @@ class React(Strategy, name="react"):
                 marked = problem.answer_format.extract(said, complete=False)
                 if marked and not isinstance(call, Call):
                     return _answered(completion, marked)
-                lines.append(await self._made(call, said, tools, results, run))
+                line, is_usable = await self._made(call, said, tools, results, run)
+                lines.append(line)
+                unusable = 0 if is_usable else unusable + 1
+                if unusable == _MOST_UNUSABLE:
+                    break
         if failure is not None and len(lines) == len(self.history):
             raise failure
         return Solution(answer=None)
@@ -93,25 +104,37 @@ class React(Strategy, name="react"):
         tools: Mapping[str, Tool],
         results: dict[int, Any],
         run: Run,
-    ) -> str:
-        """Make a call and keep its result; return both as the model is shown them."""
+    ) -> tuple[str, bool]:
+        """Make a call and keep its result.
+
+        Returns:
+            Both as the model is shown them, and whether there was a call that could be made.
+        """
         if not isinstance(call, Call):
-            run.count_parse_failure()
             reason = "neither a call nor Finish" if call is None else call.reason
-            return f"{' '.join(said.split())[:200]} = error: {reason}"
+            _refuse(run, reason, said)
+            return f"{' '.join(said.split())[:200]} = error: {reason}", False
         written = _thought(said) + " ".join(call.text.split())
         try:
             bound = bind(call, tools)
             result = await run.call(bound.tool, bound.filled(results))
-        except (BackendError, PlanError, ToolError) as error:  # of the call; a tool may ask models
-            reason = error.reason if isinstance(error, PlanError | ToolError) else str(error)
-            return f"{written} = error: {' '.join(reason.split())}"
+        except PlanError as error:
+            _refuse(run, error.reason, call.text)
+            return f"{written} = error: {' '.join(error.reason.split())}", False
+        except (BackendError, ToolError) as error:  # of the call; a tool may ask models
+            reason = error.reason if isinstance(error, ToolError) else str(error)
+            return f"{written} = error: {' '.join(reason.split())}", True
         results[call.id] = result
-        return f"{written} = {' '.join(bound.tool.show(result).split())}"
+        return f"{written} = {' '.join(bound.tool.show(result).split())}", True
 
 
 def _answered(completion: Completion, answer: str) -> Solution:
     return Solution.of(Candidate(ticket=0, completion=completion, answer=answer))
+
+
+def _refuse(run: Run, reason: str, text: str) -> None:
+    run.record("unusable", reason=reason, text=text)
+    run.count_parse_failure(reason)
 
 
 def _thought(text: str) -> str:

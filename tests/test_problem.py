@@ -44,7 +44,8 @@ def test_report_has_the_keys_that_scripts_rely_on() -> None:
     report = Solution(answer="7", candidates=(candidate("7"),)).report()
     assert list(report) == [
         *["answer", "text", "status", "exhausted", "strategy", "stopped_by", "samples", "usage"],
-        *["parse_failures", "failed_calls", "failed_by_role", "notes", "trace_id"],
+        *["parse_failures", "reasons", "failed_calls", "failed_by_role", "failed_functions"],
+        *["notes", "trace_id"],
     ]
     assert report["samples"] == 1
 

@@ -66,6 +66,16 @@ def test_lookups_that_cannot_be_are_refused(settings: dict[str, Any]) -> None:
 PYTHON = {"use": "python", "path": "tts.arithmetic.calculate"}
 
 
+def test_a_pipeline_says_how_much_of_a_result_a_model_is_shown() -> None:
+    async def shown(**settings: Any) -> str:
+        async with open_tools([Toolbox.parse({**PYTHON, **settings})]) as tools:
+            return tools["calculate"].show("x" * 3000)
+
+    with allow_tools(PYTHON["path"]):
+        assert virtual_run(lambda: shown(longest=30)).startswith("x" * 30 + " ... (2970")
+        assert virtual_run(shown).startswith("x" * 2000 + " ... (1000")
+
+
 def test_a_pipeline_alone_can_run_no_code(tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     (tmp_path / "evil_module.py").write_text(f"open({str(marker)!r}, 'w')\ndef f(): ...\n")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from tts.backends.base import Meter
-from tts.errors import BackendError, BackendUnavailable, BudgetExceeded
+from tts.errors import BackendError, BackendUnavailable, BudgetExceeded, ContextLengthExceeded
 from tts.ledger import Clock
 from tts.messages import Completion, Request, ToolCall
 from tts.problem import Exhausted
@@ -99,6 +99,9 @@ async def _carried(model: Model, span: Span, request: Request, meter: Meter) -> 
     except BackendUnavailable:
         ending = "failed" if request.n == 1 else "divided"  # its draws will be made one by one
         raise
+    except ContextLengthExceeded as error:
+        ending = "failed"
+        raise _too_long(error, request.role) from error
     except BackendError:
         ending = "failed"
         raise
@@ -110,6 +113,15 @@ async def _carried(model: Model, span: Span, request: Request, meter: Meter) -> 
     if lost:
         span.ledger.lose(request.role, lost)
     return completion
+
+
+def _too_long(error: ContextLengthExceeded, role: str) -> ContextLengthExceeded:
+    """Say whose prompt it was, and what helps."""
+    return ContextLengthExceeded(
+        f"role {role!r}: {error}; shorten the problem or what the model is shown (of a function's "
+        "result at most its `longest`), or give the role a model with a longer context",
+        status=error.status,
+    )
 
 
 def _draws(completion: Completion) -> tuple[Completion | None, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -12,6 +13,7 @@ from tts.votes import Tally
 
 __all__ = ["Findings"]
 
+_MOST_REASONS = 8
 _Place: TypeAlias = tuple[tuple[int | str, ...], int]
 
 
@@ -22,12 +24,16 @@ class Findings:
 
     Attributes:
         parse_failures: Answers, judgements and plans that could not be read.
+        reasons: Why something could not be read or used, each once.
+        failed_functions: Calls of functions that failed, by function.
         notes: What the strategy measured on its way.
     """
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.parse_failures = 0
+        self.reasons: dict[str, None] = {}
+        self.failed_functions: Counter[str] = Counter()
         self.notes: dict[str, float] = {}
         self._seen: list[tuple[_Place, Candidate]] = []
         self._stops: dict[_Place, StoppedBy | None] = {}
@@ -53,9 +59,15 @@ class Findings:
 
     def adopt(self, child: Findings) -> None:
         """Take over what a child run has counted, and its candidates if they answer our problem."""
-        self.parse_failures += child.parse_failures
+        self.count(child)
         if child.problem.asks_same(self.problem):
             self._seen += child._seen
+
+    def count(self, part: Findings) -> None:
+        """Add what a part of the run could not read, and what failed in it."""
+        self.parse_failures += part.parse_failures
+        self.reasons |= part.reasons
+        self.failed_functions.update(part.failed_functions)
 
     def vote(self) -> Solution:
         """Return the answer of the plain vote over all candidates."""
@@ -69,6 +81,8 @@ class Findings:
             exhausted: What of the budget has refused or ended a call, if anything has.
         """
         update: dict[str, Any] = {"parse_failures": self.parse_failures, "notes": self.notes}
+        update["reasons"] = tuple(self.reasons)[:_MOST_REASONS]
+        update["failed_functions"] = dict(sorted(self.failed_functions.items()))
         if exhausted is not None:
             update |= {"status": "budget_exhausted", "exhausted": exhausted}
         elif solution.answer is None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from tts.allow_list import check_program
 from tts.errors import ConfigError, ToolError
@@ -46,6 +46,8 @@ class MCP(Toolbox, name="mcp"):
     Characters that no plan can write become underscores."""
     timeout: Annotated[float, Field(gt=0.0)] = 60.0
     """Seconds that an answer of the server may take."""
+    longest: PositiveInt = 2000
+    """Most characters of a result that a model is shown."""
 
     @model_validator(mode="after")
     def _is_one_place(self) -> Self:
@@ -132,6 +134,7 @@ class MCP(Toolbox, name="mcp"):
                 },
                 partial(_call, client, described.name),
                 timeout=self.timeout,
+                longest=self.longest,
                 is_shared=_may_share(described.annotations),
             )
         except ConfigError as error:

@@ -209,7 +209,7 @@ class Planning:
         )
         if problem.is_fatal:
             self.problems.append(problem)
-            self._run.count_parse_failure()
+            self._run.count_parse_failure(problem.reason)
 
     def _node(self, bound: Bound) -> Node:
         tool, line = bound.tool, None

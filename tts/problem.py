@@ -119,10 +119,14 @@ class Solution(Frozen):
     usage: RunUsage = RunUsage.model_construct()
     parse_failures: int = 0
     """Judgements and answers that could not be read; each was left out, none taken for wrong."""
+    reasons: tuple[str, ...] = ()
+    """Why something could not be read or used, in words: the first that differ, at most 8."""
     failed_calls: int = 0
     """Calls that raised a `BackendError`; the vote went on without them."""
     failed_by_role: dict[str, int] = Field(default_factory=dict)
     """The same by the role that asked: who was left without samples, or without a judge."""
+    failed_functions: dict[str, int] = Field(default_factory=dict)
+    """Calls of functions that failed or were too late, by function; each attempt is one."""
     trace_id: str = ""
     candidates: tuple[Candidate, ...] = ()
     """Every candidate that was drawn and consumed, by ticket."""
@@ -151,8 +155,10 @@ class Solution(Frozen):
             "samples": self.samples,
             "usage": values["usage"],
             "parse_failures": self.parse_failures,
+            "reasons": list(self.reasons),
             "failed_calls": self.failed_calls,
             "failed_by_role": self.failed_by_role,
+            "failed_functions": self.failed_functions,
             "notes": self.notes,
             "trace_id": self.trace_id,
             **graph,

@@ -69,9 +69,15 @@ class Reports:
         """
         return self._findings.remember(self._findings.read(ticket, completion), self._line.path)
 
-    def count_parse_failure(self) -> None:
-        """Count a judgement or plan that could not be read."""
+    def count_parse_failure(self, reason: str = "") -> None:
+        """Count a judgement or plan that could not be read, and keep why."""
         self._findings.parse_failures += 1
+        self.explain(reason)
+
+    def explain(self, reason: str) -> None:
+        """Keep in words why something could not be used, for `Solution.reasons`."""
+        if reason:
+            self._findings.reasons[" ".join(reason.split())] = None
 
     def note(self, **values: float) -> None:
         """Keep what a strategy measured on its way: for `Solution.notes` and the trace."""

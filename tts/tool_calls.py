@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from tts.copies import copied
-from tts.errors import ToolError
+from tts.errors import BackendError, ToolError
 from tts.layers import Spending
 from tts.problem import Exhausted
 from tts.session import Session
@@ -48,14 +48,14 @@ async def call(
     """
     span = line or run._line
     if not tool.run_as:
-        return await _called(run._session, span.path, tool, arguments)
+        return await _counted(run, span.path, tool, arguments)
     inner = type(run)(run._session, run.problem, run._prompts, span)
     start, before = run.now, span.clock
     try:
         with standing(span):
-            return await _called(run._session, span.path, tool, arguments, inner)
+            return await _counted(run, span.path, tool, arguments, inner)
     finally:
-        run._findings.parse_failures += inner._findings.parse_failures
+        run._findings.count(inner._findings)
         if line is not None:
             run._write_span(span.path, start, span.clock.since(before))
 
@@ -84,6 +84,17 @@ class Turns:
                 yield
             finally:
                 _held.reset(token)
+
+
+async def _counted(
+    run: Any, path: str, tool: Tool, arguments: Mapping[str, Any], inner: object = None
+) -> Any:
+    """Call a tool, and count it if it fails."""
+    try:
+        return await _called(run._session, path, tool, arguments, inner)
+    except (BackendError, ToolError):
+        run._findings.failed_functions[tool.name] += 1
+        raise
 
 
 async def _called(

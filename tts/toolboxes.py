@@ -16,10 +16,11 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
+from dataclasses import replace
 from functools import lru_cache
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, PrivateAttr, field_serializer, field_validator
+from pydantic import ConfigDict, Field, PositiveInt, PrivateAttr, field_serializer, field_validator
 
 from tts.allow_list import allow_tools, imported
 from tts.arithmetic import bounded, calculate
@@ -178,13 +179,16 @@ class Python(Toolbox, name="python"):
 
     path: str
     """`package.module.function`."""
+    longest: PositiveInt | None = None
+    """Most characters of a result that a model is shown; none is the function's own, 2,000."""
     _tool: Tool | None = PrivateAttr(default=None)
 
     def model_post_init(self, context: Any) -> None:
         """Check the allow-list and import the function: later nobody could say no."""
         try:
             imported(self.path)  # asked each time: the list may be another one
-            self._tool = _made(self.path)
+            made = _made(self.path)
+            self._tool = made if self.longest is None else replace(made, longest=self.longest)
         except ConfigError as error:
             raise mistake(Python, ("path",), error.message, self.path) from error
 

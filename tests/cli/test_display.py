@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tts.cli.display import Display
+from tts.executed import Executed, Step
 from tts.problem import Exhausted, Solution
 from tts.testing import candidate
 
@@ -64,3 +65,14 @@ def test_where_scores_choose_they_stand_beside_the_counts(
         ["best", "score", "0.5"],
         ["best", "score", "0.75"],
     ]
+
+
+def test_failed_functions_and_reasons_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = told(capsys, failed_functions={"add": 1, "sub": 2}, reasons=("no function 'nope'",))
+    assert "failed calls of functions: 3 (add 1, sub 2)" in lines
+    assert "why: no function 'nope'" in lines
+
+
+def test_one_planned_call_is_no_plural(capsys: pytest.CaptureFixture[str]) -> None:
+    step = Step(id=1, state="succeeded", emitted=0.0)
+    assert told(capsys, graph=Executed(steps=(step,)))[0].endswith(": 1 call planned")

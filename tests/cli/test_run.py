@@ -19,7 +19,8 @@ from tts.testing import FlakyBackend, ScriptedBackend
 
 KEYS = [
     "answer", "text", "status", "exhausted", "strategy", "stopped_by", "samples", "usage",
-    "parse_failures", "failed_calls", "failed_by_role", "notes", "trace_id",
+    "parse_failures", "reasons", "failed_calls", "failed_by_role", "failed_functions", "notes",
+    "trace_id",
 ]  # fmt: skip
 USAGE = [
     "calls", "cancelled_calls", "cached_calls", "prompt_tokens", "completion_tokens",

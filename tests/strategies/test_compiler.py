@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import tts
 from tests.strategies.test_failure_rows import Hands, play
 from tts import Budget, Pipeline, Solution, Trace, Update
-from tts.backends import Given, Retry
+from tts.backends import Backend, Given, Retry
 from tts.errors import AuthenticationError
 from tts.evals.bench.dag_faults import faulty_run
 from tts.solver import open_solver
@@ -53,7 +53,7 @@ def rounds(lines: dict[str, Any], **settings: Any) -> Any:
     return Played(solution, hands, model)
 
 
-def unlayered(model: SpeakingBackend) -> Any:
+def unlayered(model: Backend) -> Any:
     return Given(backend=model, retry=Retry(attempts=1))
 
 

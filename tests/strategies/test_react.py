@@ -5,10 +5,13 @@ from typing import Any
 import pytest
 
 import tts
+from tests.strategies.scripts import acting
 from tests.strategies.test_compiler import unlayered
 from tests.strategies.test_failure_rows import Hands
-from tts import Solution
-from tts.errors import AuthenticationError, BackendUnavailable
+from tts import Solution, Trace
+from tts.errors import AuthenticationError, BackendUnavailable, ContextLengthExceeded
+from tts.messages import Request
+from tts.strategies.compiler import Compiler
 from tts.strategies.react import React
 from tts.testing import SpeakingBackend, virtual_run
 
@@ -103,3 +106,59 @@ def test_earlier_results_can_be_referred_to() -> None:
 def test_numbers_in_prose_are_no_answer() -> None:
     solution, _, _ = play(["I would add 3 and 4."], max_steps=2)
     assert (solution.answer, solution.parse_failures) == (None, 2)
+
+
+def test_three_unusable_replies_in_a_row_are_enough() -> None:
+    solution, _, model = play(["nope(1)", "math(1)", "nope(1)", "well", "math()", "Finish: 7"])
+    assert (solution.answer, len(model.requests)) == (None, 5)
+    assert solution.parse_failures == 4
+
+
+def test_why_a_reply_could_not_be_used_is_kept_and_traced() -> None:
+    seen: list[dict[str, Any]] = []
+    model = SpeakingBackend({"act": ["nope(1)", "Finish: 7"]})
+    strategy = React(tools=tuple(Hands().tools()))  # type: ignore[arg-type]  # parsed by the field
+    trace = Trace(seen.append)
+    work = lambda: tts.solve("q?", strategy, model=unlayered(model), trace=trace)  # noqa: E731
+    solution = virtual_run(work)
+    [reason] = solution.reasons
+    assert reason.startswith("there is no function 'nope'; there are search, math, broken")
+    assert [each["reason"] for each in seen if each["event"] == "unusable"] == [reason]
+
+
+def too_long(request: Request) -> str:
+    """Choose a call; have no room for its result."""
+    if " = " in request.messages[0].content.splitlines()[-1] or "<5>" in str(request.messages):
+        raise ContextLengthExceeded("prompt of 2624 tokens leaves no room in a context of 1024")
+    return "1. math(5)\n2. join()" if request.role == "plan" else "math(5)"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "role"), [(React, "act"), (Compiler, "join")], ids=["react", "compiler"]
+)
+def test_results_that_no_prompt_holds_lose_nothing(strategy: Any, role: str) -> None:
+    hands, model = Hands(), acting(act=too_long, plan=too_long, join=too_long)
+    asking = strategy(tools=tuple(hands.tools()))
+    solution = virtual_run(lambda: tts.solve("q?", asking, model=unlayered(model)))
+    assert (solution.answer, solution.status) == (None, "no_answer")
+    assert hands.seen == [("math", 5)]
+    assert solution.usage.total_tokens > 0
+    [reason] = solution.reasons
+    assert reason.startswith(f"role '{role}': prompt of 2624 tokens leaves no room")
+    assert "`longest`" in reason
+    if strategy is Compiler:
+        assert solution.graph is not None
+        assert [step.result for step in solution.graph.steps] == ["<5>"]
+
+
+def test_a_problem_that_no_prompt_holds_names_the_role() -> None:
+    def full(request: Request) -> str:
+        raise ContextLengthExceeded("no room")
+
+    with pytest.raises(ContextLengthExceeded, match="role 'act': no room; shorten the problem"):
+        virtual_run(lambda: tts.solve("q?", React(), model=unlayered(acting(act=full))))
+
+
+def test_failed_functions_are_counted() -> None:
+    solution, _, _ = play(["broken(1)", "broken(2)", "math(1)", "Finish: 1 failed"])
+    assert (solution.status, solution.failed_functions) == ("ok", {"broken": 2})

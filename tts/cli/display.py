@@ -62,7 +62,9 @@ class Display:
             plural = "" if solution.samples == 1 else "s"
             self._print(f"{self._title}: {solution.samples} sample{plural}")
         else:
-            self._print(f"{self._title}: {len(solution.graph.steps)} calls planned")
+            planned = len(solution.graph.steps)
+            plural = "" if planned == 1 else "s"
+            self._print(f"{self._title}: {planned} call{plural} planned")
             for line in step_lines(solution.graph):
                 self._print(line)
         votes = self._votes or Tally.of(solution.candidates)
@@ -85,12 +87,7 @@ class Display:
         if solution.notes:
             noted = ", ".join(f"{name} {value:.4g}" for name, value in solution.notes.items())
             self._print(f"noted: {noted}")
-        for number, what in (
-            (solution.failed_calls, _failures(solution)),
-            (solution.parse_failures, "answers or judgements that could not be read"),
-        ):
-            if number:
-                self._print(f"left out: {number} {what}")
+        self._print_failures(solution)
         if usage.cached_calls:
             self._print(f"from the cache: {usage.cached_calls} calls, for nothing")
         answer = "none" if solution.answer is None else plain(solution.answer)
@@ -100,6 +97,18 @@ class Display:
             f"total {usage.total_tokens} tokens   critical path {usage.critical_tokens} tokens   "
             f"{usage.wall_seconds:.2f} s   {cost}"
         )
+
+    def _print_failures(self, solution: Solution) -> None:
+        for number, what in (
+            (solution.failed_calls, _failures(solution)),
+            (solution.parse_failures, "answers or judgements that could not be read"),
+        ):
+            if number:
+                self._print(f"left out: {number} {what}")
+        for reason in solution.reasons:
+            self._print(f"why: {plain(reason)}")
+        if solution.failed_functions:
+            self._print(f"failed calls of functions: {_functions(solution)}")
 
     def _print(self, line: str) -> None:
         self.console.print(Text(line), soft_wrap=True)
@@ -127,6 +136,13 @@ def _failures(solution: Solution) -> str:
     roles = ", ".join(f"{role} {count}" for role, count in solution.failed_by_role.items())
     plural = "failed call" + "s" * (solution.failed_calls > 1)
     return f"{plural} ({roles})" if roles else plural
+
+
+def _functions(solution: Solution) -> str:
+    """Count the calls of functions that failed, by function."""
+    failed = solution.failed_functions
+    each = ", ".join(f"{plain(name)} {count}" for name, count in failed.items())
+    return f"{sum(failed.values())} ({each})"
 
 
 def _bars(update: Update) -> Table:
