@@ -149,7 +149,8 @@ class Reports:
     async def carried(self, key: str, empty: _T, *, lag: int) -> AsyncIterator[Share[_T]]:
         """Share a sum with what stands here in other problems of the open solver; see `Carried`.
 
-        No call. What is done with it then depends on the problems that began before this one.
+        No call. What is done with it then depends on the problems that began before this one: a
+        strategy that uses it says so (`Strategy.carries`), and suites, without an order, refuse it.
         Waiting for them is on no clock but the wall's, and the budget's seconds run meanwhile. In
         another place of the run, such as another part of a strategy, a key is another sum.
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.stopping.test_takeovers import RATE
+from tests.stopping.test_takeovers import carried as counted
 from tests.strategies.test_draft_target import large, pipeline, small, takeovers
 from tts import Pipeline, Problem, Solution, Strategy
 from tts.backends import Given
@@ -16,6 +18,7 @@ from tts.layers import Trace
 from tts.messages import Request
 from tts.run import Run
 from tts.solver import open_solver
+from tts.stopping.turn_scores import BUCKETS
 from tts.strategies.draft_target import DraftTarget
 from tts.tasks import for_each
 from tts.testing import FlakyBackend, virtual_run
@@ -135,3 +138,31 @@ def test_a_problem_that_dies_hands_on_what_it_had_decided(fails_at: int) -> None
         assert (len(own), sum(own)) == (before["decisions"][turn], before["takeovers"][turn])
     assert sum(before["decisions"]) == len(scored)
     assert bool(scored) is (fails_at > 1)
+
+
+def test_a_problem_that_dies_before_its_share_opens_holds_up_nobody() -> None:
+    down = [True]
+    dead = FlakyBackend(small(), lambda request: down[0])
+    models = {"small": Given(backend=dead), "large": Given(backend=large())}
+    strategy = ThinksFirst(parts_in_turn=(drafted(),))
+    roles = {"draft": "small", "target": "large"}
+    opened = Pipeline(models=models, roles=roles, strategy=strategy)  # type: ignore[arg-type]  # parsed
+
+    async def main() -> Solution:
+        async with open_solver(opened) as solver:
+            with pytest.raises(BackendUnavailable):
+                await solver.solve(opened.problem("q0"))
+            down[0] = False
+            return await solver.solve(opened.problem("q1"))
+
+    assert virtual_run(main).answer == "7"
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_control_the_bound_of_carried_levels_needs_the_problems_under_way(sign: float) -> None:
+    """Three problems of twelve samples begin at once: none hears of the others."""
+    scores = [[[sign * (12 * number + i)] for i in range(12)] for number in range(3)]
+    total = counted(scores, carry=3, lag=1, step=0.1)
+    (told,) = total.rates(BUCKETS, RATE, step=0.1, delay=2 * 12)
+    (without,) = total.rates(BUCKETS, RATE, step=0.1, delay=0)
+    assert without.bound < abs(told.takeovers / told.decisions - RATE) <= told.bound
