@@ -11,9 +11,9 @@ from pydantic import Field, PositiveInt
 from tts.errors import BackendError
 from tts.graph import Features, features
 from tts.lists import Step, items, ordered, steps
-from tts.problem import Problem, Solution
+from tts.problem import Problem, Solution, StoppedBy
 from tts.questions import restates
-from tts.routing import TOPOLOGIES, Policy, Published, Topology, reroute, told
+from tts.routing import Policy, Published, Topology, reroute, told
 from tts.run import Run
 from tts.strategy import Strategy
 from tts.votes import Tally
@@ -97,12 +97,13 @@ class TopologyRouted(Strategy, name="topology"):
             is_over = len(tried) == self.max_rounds or run.is_exhausted
             agreed = best.agreement >= self.agreement
             topology = None if agreed or is_over else reroute(self.policy, plan.shape, tried)
-        first = float(TOPOLOGIES.index(tried[0]))
         shape = {name: float(value) for name, value in plan.shape}
-        run.note(**shape, topology=first, rounds=len(tried), agreement=best.agreement)
+        chosen = {f"topology_{tried[0]}": 1.0}
+        run.note(**shape, **chosen, rounds=len(tried), agreement=best.agreement)
         if best.solution is None or best.solution.answer is None:
             return await run.solve(self._worker)
-        return best.solution
+        why = _of_question_alone(best.solution.stopped_by)
+        return best.solution.model_copy(update={"stopped_by": why})
 
     @property
     def _worker(self) -> Strategy:
@@ -181,6 +182,14 @@ def _graph(written: Sequence[Step], listed: Sequence[Step], problem: str) -> _Pl
 
 def _answer(solution: Solution | None) -> str:
     return " ".join((solution.answer or "").split()) if solution else ""
+
+
+def _of_question_alone(why: StoppedBy | None) -> StoppedBy | None:
+    """Say that a rule stopped the last vote; what went before is under no guarantee of it."""
+    if why is None:
+        return None
+    reason = f"the vote of the last sub-task alone: {why.reason}"
+    return why.model_copy(update={"reason": reason, "guarantee": None})
 
 
 def _agreement(solution: Solution | None) -> float:

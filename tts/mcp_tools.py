@@ -87,9 +87,9 @@ class MCP(Toolbox, name="mcp"):
             if error is raised:
                 raise
             if state == "opening":
-                raise ConfigError(f"MCP server {self._name}: {error!r}") from error
+                raise ConfigError(f"MCP server {self._name}: {_in_words(error)}") from error
             if state == "open":
-                raise ToolError(self._name, f"the server went away: {error!r}") from error
+                raise ToolError(self._name, f"the server went away: {_in_words(error)}") from error
             # It went away after its last answer, and nobody needs it any more.
 
     @property
@@ -153,7 +153,12 @@ class MCP(Toolbox, name="mcp"):
 
 async def _call(client: Any, name: str, /, **arguments: Any) -> Any:
     """Call a tool of a server; values as they are where it gives them, else its texts."""
-    result = await client.call_tool(name, arguments)
+    try:
+        result = await client.call_tool(name, arguments)
+    except Exception as error:
+        if _is_closed(error):
+            raise ToolError(name, f"the MCP server went away: {_in_words(error)}") from error
+        raise
     text = "\n".join(part.text for part in result.content if hasattr(part, "text"))
     if result.is_error:
         raise ToolError(name, text or "the server says that it failed")
@@ -161,6 +166,20 @@ async def _call(client: Any, name: str, /, **arguments: Any) -> Any:
     if values is None:
         return text
     return values["result"] if set(values) == {"result"} else values
+
+
+def _is_closed(error: Exception) -> bool:
+    return "connection closed" in str(error).lower()
+
+
+def _in_words(error: Exception) -> str:
+    """Return what went wrong with a server; the protocol tells an end by a code alone."""
+    if _is_closed(error):
+        return (
+            "it ended or closed its connection before it answered: see what it wrote on standard "
+            "error, or start it by hand"
+        )
+    return repr(error)
 
 
 def _may_share(annotations: Any) -> bool:

@@ -18,6 +18,7 @@ from tts.carried import Carried
 from tts.errors import ConfigError
 from tts.layers import Account, Budget, Stack, Trace, open_stacks
 from tts.ledger import Ledger
+from tts.messages import Request
 from tts.pipeline import Pipeline, describe
 from tts.preflight import check_pipeline
 from tts.problem import Exhausted, Problem, Solution
@@ -175,8 +176,12 @@ def _check_size(account: Account) -> None:
     """Tell a budget that is too small for any call from one that was spent."""
     if account.ended_by is None:
         limits = account.budget.model_dump(exclude_none=True)
+        need = account.refused
+        usd = f" and ${need.usd:.4g}" if account.budget.usd is not None else ""
+        unset = Request.model_fields["max_tokens"].default
         raise ConfigError(
-            f"the budget {limits} does not hold one call with its prompt and max_tokens: "
+            f"the budget {limits} does not hold one call, which may take {need.tokens:g} tokens"
+            f"{usd} with its prompt and max_tokens ({unset} where it is not set): "
             "raise the budget or lower max_tokens"
         )
 

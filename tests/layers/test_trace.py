@@ -81,7 +81,7 @@ def test_a_cancelled_run_ends_its_trace_as_failed() -> None:
 
 def test_a_run_that_is_refused_ends_its_trace_as_failed() -> None:
     records: list[Record] = []
-    with pytest.raises(ConfigError, match="does not hold one call"):
+    with pytest.raises(ConfigError, match="does not hold one call, which may take"):
         virtual_run(
             lambda: solve(
                 "What?",
@@ -227,3 +227,8 @@ def test_without_a_sink_nothing_is_built() -> None:
         return (await backend.generate(request, Meter())).text
 
     assert virtual_run(main) == "Answer: a"
+
+
+def test_a_path_is_no_sink() -> None:
+    with pytest.raises(ConfigError, match=r"not 't\.jsonl': to write a file, `with"):
+        Trace("t.jsonl")  # type: ignore[arg-type]  # the mistake that is tested

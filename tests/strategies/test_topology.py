@@ -143,7 +143,7 @@ def test_the_shape_is_that_of_the_graph_as_it_was_written() -> None:
     """Edges to the question that nobody wrote make no wide graph a chain, and couple nothing."""
     two = routed(worker(decompose="1. apples []\n2. pears []")).notes
     assert (two["tasks"], two["edges"], two["omega"], two["gamma"]) == (2, 0, 2, 0.0)
-    assert TOPOLOGIES[int(two["topology"])] == "parallel"
+    assert two["topology_parallel"] == 1
     loose = routed(worker(decompose="1. apples []\n2. pears []\n3. q [1]")).notes
     assert (loose["tasks"], loose["edges"], loose["omega"]) == (3, 1, 2)
 
@@ -159,7 +159,7 @@ def test_a_plan_that_says_nothing_of_needs_is_a_chain() -> None:
     backend = worker(decompose="1. a\n2. b\n3. q")
     notes = routed(backend).notes
     assert (notes["omega"], notes["depth"], notes["edges"]) == (1, 3, 2)
-    assert TOPOLOGIES[int(notes["topology"])] == "sequential"
+    assert notes["topology_sequential"] == 1
 
 
 def test_labels_are_asked_for_and_counted() -> None:
@@ -229,6 +229,13 @@ def test_rounds_and_calls_are_bounded_however_answers_disagree(shape: Shape, mos
     assert rounds <= min(most, len(TOPOLOGIES))
     assert solution.usage.calls <= 1 + most * ((size + 1) * samples + 1)  # the question is one more
     assert solution.answer is not None
+
+
+def test_the_last_vote_is_no_guarantee_of_the_whole() -> None:
+    why = routed(worker(), worker={"use": "self_consistency", "samples": 3}).stopped_by
+    assert why is not None
+    assert why.reason.startswith("the vote of the last sub-task alone: lead ")
+    assert why.guarantee is None
 
 
 @given(shape=shapes(most=9), topology=st.sampled_from(TOPOLOGIES))

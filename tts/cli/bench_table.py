@@ -244,7 +244,8 @@ def _reach(every: Sequence[Comparison]) -> str:
     low, high = (round(100 * pick(one.detectable for one in every)) for pick in (min, max))
     points = f"{low}" if low == high else f"{low} to {high}"
     problems = max(one.problems for one in every)
-    shown = f"{problems} problems show true gains of {points} points or more with a chance of 80%."
+    some = "1 problem shows" if problems == 1 else f"{problems} problems show"
+    shown = f"{some} true gains of {points} points or more with a chance of 80%."
     small = sum(not one.is_result for one in every)
     if not small:
         return shown

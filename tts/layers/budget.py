@@ -89,6 +89,8 @@ class Account:
         self._scopes: set[anyio.CancelScope] = set()
         self.ended_by: str | None = None
         """What ended the budget before it was spent: "seconds" or "interrupt"."""
+        self.refused = Spending()
+        """The most that the call would have taken that was refused last."""
 
     @property
     def remaining(self) -> Spending:
@@ -218,6 +220,7 @@ class Account:
 
     def refusal(self, amount: Spending) -> BudgetExceeded:
         """Return the error that says which limit stands against the amount."""
+        self.refused = amount
         if self.ended_by == "seconds":
             spent = anyio.current_time() - self._started
             return BudgetExceeded("seconds", spent=spent, limit=self.budget.seconds or spent)

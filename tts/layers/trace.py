@@ -45,6 +45,9 @@ class Trace:
         sink: Called with each record; None throws them away.
         texts: Record prompts and completions in full; without it only the prompts' digests.
 
+    Raises:
+        ConfigError: If the sink cannot be called, as a path.
+
     Attributes:
         failure: Why the sink was given up (a full disk, say); a trace never costs an answer.
     """
@@ -52,6 +55,11 @@ class Trace:
     def __init__(
         self, sink: Callable[[Record], None] | None = None, *, texts: bool = False
     ) -> None:
+        if sink is not None and not callable(sink):
+            raise ConfigError(
+                f"a trace takes a function of a record, not {sink!r}: to write a file, "
+                "`with tts.layers.trace_file(Path(...)) as sink` and Trace(sink)"
+            )
         self.id = uuid4().hex
         self.sink = sink
         self.texts = texts

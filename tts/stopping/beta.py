@@ -44,8 +44,9 @@ class Beta(StoppingRule, name="beta"):
         chance = majority_posterior(leader, rival)
         if chance < self.confidence:
             return CONTINUE
+        plural = "" if leader == 1 else "s"
         return self.stop(
-            f"{leader} votes to {rival}: posterior {chance:.4f} >= {self.confidence:g}"
+            f"{leader} vote{plural} to {rival}: posterior {chance:.4f} >= {self.confidence:g}"
         )
 
     def earliest(self, tally: Tally, remaining: int) -> int:
