@@ -1,4 +1,4 @@
-"""How the grid of a suite differs from the one that a run store was made with."""
+"""How a suite and its problems differ from what a run store was made with."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tts.evals.records import Cell
+from tts.evals.tasks.base import Example
 
-__all__ = ["changes"]
+__all__ = ["changed_problems", "changes"]
 
 _AXES: Final = ("task", "model", "strategy", "budget", "seed")
 _WIDEST: Final = 60
@@ -41,6 +42,31 @@ def changes(before: Sequence[Cell], after: Sequence[Cell]) -> list[str]:
         )
         told += [f"{axis} {value!r} is new" for value in wanted if value not in held]
         told += [f"{axis} {value!r} is left out" for value in held if value not in wanted]
+    return told
+
+
+def changed_problems(
+    before: Mapping[str, Mapping[str, str]], after: Mapping[str, Sequence[Example]]
+) -> list[str]:
+    """Tell which tasks have other problems than before, a line each, with how many.
+
+    Args:
+        before: The digests of each task's problems by their ids, as a store holds them.
+        after: The problems of each task now. Tasks that are not in both are left to `changes`.
+    """
+    told = []
+    for task, examples in after.items():
+        old, new = before.get(task, {}), {each.id: each.digest for each in examples}
+        counts = {
+            "changed (solved anew)": sum(
+                old.get(one, digest) != digest for one, digest in new.items()
+            ),
+            "added": len(new.keys() - old.keys()),
+            "removed (left out of the figures)": len(old.keys() - new.keys()),
+        }
+        some = [f"{count} {what}" for what, count in counts.items() if count]
+        if old and some:
+            told.append(f"problems of task {task!r}: {', '.join(some)}")
     return told
 
 

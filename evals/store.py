@@ -145,6 +145,13 @@ class RunStore:
         found = self._connection.execute("SELECT cell FROM cells ORDER BY place")
         return [Cell.model_validate_json(text) for (text,) in found]
 
+    def planned(self) -> dict[str, dict[str, str]]:
+        """Return the digests of each task's problems by their ids, as they were planned."""
+        found: dict[str, dict[str, str]] = {}
+        for task, example, digest in self._connection.execute("SELECT * FROM planned"):
+            found.setdefault(task, {})[example] = digest
+        return found
+
     def add(self, row: Row) -> None:
         """Write a row to the disk.
 

@@ -26,9 +26,27 @@ def table(found: Calibration) -> str:
         )
     lines += [
         f"* chosen, + certified; {found.n} problems, {found.samples} samples in full",
+        *_unanswered(found),
         f"saves {found.saved:.1%} of the tokens; {found.guarantee}",
     ]
     return "\n".join(lines)
+
+
+def _unanswered(found: Calibration) -> list[str]:
+    """Say how many samples and problems have no answer, and what those problems count as."""
+    told = []
+    if found.unanswered and found.target.kind == "error":
+        told.append(
+            f"{found.unanswered} of these have no answer in any sample: they count as failed"
+        )
+    elif found.unanswered:
+        told.append(
+            f"{found.unanswered} more have no answer in any sample: nothing to agree with, so they "
+            "are left out of the certificate (samples, tokens and rounds are over all)"
+        )
+    if found.abstentions:
+        told.append(f"{found.abstentions} of {found.drawn} samples abstain: no answer that counts")
+    return told
 
 
 def setting(rule: StoppingRule) -> str:

@@ -68,9 +68,11 @@ def test_plain_output_has_the_figures_and_what_they_do_not_say(tts: Tts, suite: 
         "p (Holm)",
         "2 comparisons: if nothing differed, at most 0.1 would have p < 0.05 on average; that any "
         "has p (Holm) < 0.05 has a chance of at most 0.05.",
+        "too few: with fewer than 6 problems no difference can have p < 0.05",
         "gain: accuracy less that of plain votes", "its gain is the luck of that order",
     ):  # fmt: skip
         assert words in outcome.out
+    assert "at worst" not in outcome.out
 
 
 def test_equal_dollars_that_nobody_pays_are_told(tts: Tts, suite: Path) -> None:
@@ -124,7 +126,9 @@ def test_what_is_left_undone_is_no_success_and_the_hint_has_every_option(
 
     monkeypatch.setattr(Local, "run", nothing)
     words = ("--equal", "total", "--equal", "usd", "--allow-code-execution", "--json")
-    outcome = tts("bench", suite, "--out", "out 6", "--limit", "2", *words)
+    outcome = tts("bench", suite, "--out", "out 6", "--limit", "2", *words[:-1])
+    assert "?" not in outcome.out  # nothing has run, so no price is unknown
+    outcome = tts("bench", suite, "--out", "out 6", "--limit", "2", *words, "--resume")
     assert outcome.code == 1
     assert "tts: 2 problems are left" in outcome.err
     assert (
@@ -142,6 +146,9 @@ def test_answers_that_were_not_judged_are_told_with_what_to_do(tts: Tts, suite: 
     outcome = tts("bench", suite)
     assert outcome.code == 0
     assert "2 of 2 are kept, 2 of them not judged, go on with: tts bench " in outcome.err
+    (head,) = {line for line in outcome.out.splitlines() if line.startswith("strategy")}
+    assert "accuracy [95%]    at worst" in head
+    assert "at worst: accuracy if all that failed or could not be judged were wrong." in outcome.out
     again = tts("bench", suite, "--resume")
     assert "tts: tried again: 2 problems that failed or were not judged" in again.err
 
@@ -209,3 +216,18 @@ def test_a_folder_that_cannot_be_made_is_one_line(tts: Tts, suite: Path) -> None
     outcome = tts("bench", suite, "--out", "file/inside")
     assert outcome.code == 2
     assert "cannot make the folder" in outcome.err
+
+
+def test_problems_that_have_changed_since_the_last_run_are_told(tts: Tts, suite: Path) -> None:
+    lines = [f'{{"id": "{at}", "question": "{at}?", "answer": "{at}"}}' for at in range(3)]
+    Path("own.jsonl").write_text("\n".join(lines))
+    task = "{use: jsonl, path: own.jsonl}"
+    suite.write_text(SUITE.replace("{use: graphs, level: 1, problems: 3}", task))
+    tts("bench", suite)
+    assert "changed since" not in tts("bench", suite, "--resume").err
+    lines[1:] = ['{"id": "1", "question": "1?", "answer": "2"}', lines[0].replace("0", "9")]
+    Path("own.jsonl").write_text("\n".join(lines))
+    assert (
+        "1 changed (solved anew), 1 added, 1 removed (left out of the figures)\n"
+        in tts("bench", suite, "--resume").err
+    )

@@ -86,6 +86,22 @@ def test_a_rule_is_calibrated_written_and_used(
     assert "same answer as the full vote" in capsys.readouterr().out
 
 
+def test_samples_and_problems_without_an_answer_are_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [json.loads(line) for line in Path("votes.jsonl").read_text().splitlines()]
+    for one in rows[0]["candidates"]:
+        one["answer"] = None
+    Path("votes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert run(*LOOSE) == 0
+    printed = capsys.readouterr().out
+    assert "3 problems, 5 samples in full" in printed
+    assert "1 more have no answer in any sample" in printed
+    found = json.loads(Path("rule.json").read_text())
+    assert (found["n"], found["unanswered"], found["drawn"]) == (3, 1, 20)
+    assert f"{found['abstentions']} of 20 samples abstain" in printed
+
+
 @pytest.mark.parametrize("name", ["curve.png", "curve.pdf"])
 def test_the_curve_is_drawn_in_other_formats(folder: Path, name: str) -> None:
     assert run(*LOOSE, "--plot", name) == 0

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tts.evals.changes import changes
+from tts.evals.changes import changed_problems, changes
 from tts.evals.records import Cell
+from tts.evals.tasks.base import Example
+from tts.problem import Problem
 
 
 def cells(*strategies: str, **settings: Any) -> list[Cell]:
@@ -39,3 +41,22 @@ def test_what_came_and_went_is_named_by_its_axis() -> None:
 def test_long_values_are_cut() -> None:
     (line,) = changes(cells("a", prompt="x" * 500), cells("a", prompt="y" * 500))
     assert len(line) < 200
+
+
+def example(name: str, answer: str) -> Example:
+    return Example(id=name, problem=Problem(text=name), answer=answer)
+
+
+def test_problems_that_changed_came_and_went_are_counted_by_task() -> None:
+    was = [example(name, "1") for name in "abcd"]
+    now = [example("a", "1"), *(example(name, "2") for name in "bc"), example("e", "1")]
+    before = {"t": {each.id: each.digest for each in was}, "gone": {"x": "y"}}
+    assert changed_problems(before, {"t": was}) == []
+    assert changed_problems(before, {"t": now, "new": was}) == [
+        "problems of task 't': 2 changed (solved anew), 1 added, "
+        "1 removed (left out of the figures)"
+    ]
+    assert changed_problems(before, {"t": was[:3]}) == [
+        "problems of task 't': 1 removed (left out of the figures)"
+    ]
+    assert changed_problems({}, {"t": was}) == []

@@ -9,14 +9,17 @@ from pathlib import Path
 import pytest
 
 from tests.stopping.chance import is_surely_above, may_be_at_most
+from tts.calibration_curve import table
 from tts.errors import ConfigError, NotCertifiable
 from tts.stopping import Never, StoppingRule
+from tts.stopping.base import Verdict
 from tts.stopping.beta import Beta
 from tts.stopping.calibration import Calibration, Recording, Target, calibrate
 from tts.stopping.conformal_rule import Conformal
 from tts.stopping.drift import DriftWatch
 from tts.stopping.esc import ESC
 from tts.stopping.replay import replay, replay_all
+from tts.stopping.risk import certify
 from tts.testing import candidate
 from tts.votes import Tally
 
@@ -108,6 +111,89 @@ def test_equal_answers_are_no_disagreement_however_written() -> None:
         assert found.curve[0].failures == 0
 
 
+def silent(n: int) -> list[Recording]:
+    """Problems without an answer in any sample."""
+    drawn = tuple(candidate(None, ticket=at) for at in range(N))
+    return [Recording(drawn, "1")] * n
+
+
+def test_problems_without_an_answer_are_no_agreement() -> None:
+    alone = usual()
+    mixed = calibrate(LADDER, crowd(1) + silent(80), N, target=SAME, delta=0.1)
+    assert (mixed.n, mixed.effective_n, mixed.unanswered) == (120, 120.0, 80)
+    assert (mixed.abstentions, mixed.drawn) == (80 * N, 200 * N)
+    assert (alone.unanswered, alone.abstentions, alone.drawn) == (0, 0, 120 * N)
+    told = [
+        [(one.failures, one.bound, one.certified) for one in each.curve] for each in (alone, mixed)
+    ]
+    assert told[0] == told[1]
+    assert len(mixed.used) == 200  # later problems have their share of them, too
+    assert mixed.saved < alone.saved
+
+
+def test_the_table_says_how_many_have_no_answer() -> None:
+    found = calibrate(LADDER, crowd(1) + silent(80), N, target=SAME, delta=0.1)
+    assert "80 more have no answer in any sample: nothing to agree with" in table(found)
+    assert "1280 of 3200 samples abstain" in table(found)
+    assert "no answer" not in table(usual())
+    assert "abstain" not in table(usual())
+
+
+def test_for_errors_a_problem_without_an_answer_is_a_failure() -> None:
+    target = Target(kind="error", level=0.4)
+    found = calibrate(LADDER, crowd(2) + silent(20), N, target=target, delta=0.1)
+    alone = calibrate(LADDER, crowd(2), N, target=target, delta=0.1)
+    assert (found.n, found.unanswered) == (140, 20)
+    more = [
+        one.failures - other.failures for one, other in zip(found.curve, alone.curve, strict=True)
+    ]
+    assert set(more) == {20}
+    assert "20 of these have no answer in any sample: they count as failed" in table(found)
+
+
+class First(StoppingRule, name="first_sample"):
+    """Stops at the first sample, whatever it says."""
+
+    def verdict(self, tally: Tally, remaining: int) -> Verdict:
+        return self.stop("one is enough")
+
+    def earliest(self, tally: Tally, remaining: int) -> int:
+        return 1
+
+
+def test_a_prefix_without_an_answer_disagrees_with_a_vote_that_has_one() -> None:
+    late = tuple(candidate("1" if at == N - 1 else None, ticket=at) for at in range(N))
+    with pytest.raises(NotCertifiable, match="failed on 60 of 60"):
+        calibrate([First()], [Recording(late)] * 60, N, target=SAME, delta=0.1)
+
+
+def test_what_cannot_be_certified_says_what_did_not_count() -> None:
+    with pytest.raises(ConfigError, match="no sample of these 9 problems has an answer"):
+        calibrate(LADDER, silent(9), N, target=SAME, delta=0.1)
+    with pytest.raises(NotCertifiable, match=r"^3 problems cannot .*\(9 more have no answer"):
+        calibrate(LADDER, crowd(1, 3) + silent(9), N, target=SAME, delta=0.1)
+
+
+def test_silent_problems_buy_no_false_certificate() -> None:
+    # False alarm of this test: 1e-6. The level lies just below the rule's rate where there are
+    # answers; four silent problems for each of them would make it look five times as rare.
+    rule, runs, wrong, bold = ESC(window=2), 40, 0, 0
+    level = rates_of_disagreement([rule], crowd("truth", 1200))[0] - 0.005
+    target = Target(kind="disagreement", level=level)
+    for seed in range(runs):
+        problems = crowd(seed, 40) + silent(160)
+        with contextlib.suppress(NotCertifiable):
+            calibrate([rule], problems, N, target=target, delta=0.05)
+            wrong += 1
+        # Control: silence counted as agreement.
+        pairs = [replay_all([rule, Never()], one.candidates, N) for one in problems]
+        with contextlib.suppress(NotCertifiable):
+            certify([[run.key != full.key for run, full in pairs]], level, 0.05)
+            bold += 1
+    assert may_be_at_most(wrong, runs, 0.05)
+    assert is_surely_above(bold, runs, 0.05)
+
+
 def test_nothing_to_calibrate_is_refused() -> None:
     with pytest.raises(ConfigError, match="no settings"):
         calibrate(Never.ladder(), crowd(1, 3), N, target=SAME, delta=0.1)
@@ -166,8 +252,9 @@ def test_a_calibrated_rule_stops_as_its_inner_one_and_says_what_is_certified() -
     assert stopped is not None
     assert stopped.reason.startswith("beta: ")
     assert stopped.guarantee == (
-        "same answer as the full vote (full: 16 samples); controls: disagreement, <= 0.1 with "
-        "chance 0.9 over calibration sets; unit: question, n = 120, effective n = 120"
+        "same answer as the full vote, where that has one (full: 16 samples); controls: "
+        "disagreement, <= 0.1 with chance 0.9 over calibration sets; unit: question, n = 120, "
+        "effective n = 120"
     )
     assert rule.needs == inner.needs
 

@@ -19,7 +19,7 @@ import typer
 
 from tts.cli.bench_table import LiveTable, print_summaries
 from tts.errors import ConfigError
-from tts.evals.changes import changes
+from tts.evals.changes import changed_problems, changes
 from tts.evals.checkers.code import allow_code_execution as allow_code
 from tts.evals.executor import Executor, Local
 from tts.evals.harness import Harness
@@ -112,7 +112,8 @@ def bench(
 
 def _go_on(store: RunStore, harness: Harness) -> None:
     """Say what is not as it was, and make room for what failed."""
-    for line in changes(store.cells(), harness.cells):
+    told = changes(store.cells(), harness.cells)
+    for line in told + changed_problems(store.planned(), harness.examples):
         typer.echo(f"tts: changed since the last run: {line}", err=True)
     count = store.count_open()
     if count:

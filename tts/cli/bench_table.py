@@ -131,20 +131,23 @@ def _table(*names: str) -> Table:
 
 
 def _figures(summaries: Iterable[Summary]) -> Table:
-    heads = ("strategy", "n", "accuracy [95%]", "any right", "calls", "total", "critical", "s", "$")
-    table = _table(*heads, "failed", "unjudged", "unread")
-    for each in summaries:
+    own = list(summaries)
+    worst = ["at worst"] if any(each.failed or each.check_failures for each in own) else []
+    heads = ("any right", "calls", "total", "critical", "s", "$", "failed", "unjudged", "unread")
+    table = _table("strategy", "n", "accuracy [95%]", *worst, *heads)
+    for each in own:
         accuracy, means = each.accuracy, each.means
         table.add_row(
             _label(each.strategy, each.budget),
             str(each.n),
             "" if accuracy is None else _percent(accuracy.mean, accuracy.low, accuracy.high),
+            *["" if each.at_worst is None else f"{100 * each.at_worst:.1f}" for _ in worst],
             "" if each.oracle is None else f"{100 * each.oracle:.1f}",
             _number(means["calls"], 1),
             _number(means["total_tokens"]),
             _number(means["critical_tokens"]),
             _seconds(each),
-            "?" if means["cost_usd"] is None else f"{means['cost_usd']:.4g}",
+            _dollars(means["cost_usd"], ran=means["calls"] is not None),
             str(each.failed or ""),
             str(each.check_failures or ""),
             str(each.parse_failures or ""),
@@ -164,9 +167,18 @@ def _comparisons(summaries: Iterable[Summary], kind: str) -> Table:
                 f"{one.better}:{one.worse}",
                 f"{one.p:.3f}",
                 f"{one.p_holm:.3f}",
-                one.note,
+                ", ".join(note for note in (one.note, _FEW * _is_small(one)) if note),
             )
     return table
+
+
+_FEW: Final = "too few"
+_LEAST: Final = 6
+"""Problems without which no exact test of better against worse has p < 0.05."""
+
+
+def _is_small(one: Comparison) -> bool:
+    return one.problems < _LEAST
 
 
 _TESTED: Final = ("better:worse", "p", "p (Holm)")
@@ -187,6 +199,12 @@ def _seconds(each: Summary) -> str:
     return f"{told} of {each.timed}" if told and each.timed < each.n + each.check_failures else told
 
 
+def _dollars(usd: float | None, *, ran: bool) -> str:
+    if usd is None:
+        return "?" if ran else ""  # nothing has run, or its price is unknown
+    return f"{usd:.4g}"
+
+
 def _number(value: float | None, digits: int = 0) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
@@ -194,11 +212,16 @@ def _number(value: float | None, digits: int = 0) -> str:
 def _remarks(summaries: Sequence[Summary]) -> list[str]:
     """Say what the tables alone would let one forget."""
     every = [one for each in summaries for one in each.equal]
-    lines = ["", *_without_comparison(summaries)]
+    lines = ["", *_unjudged(summaries), *_without_comparison(summaries)]
     if not every:
         return lines if len(lines) > 1 else []
     lines += [_alarms(len(every)), _GAINS]
     lines.append(_reach(every))
+    if any(map(_is_small, every)):
+        lines.append(
+            f"{_FEW}: with fewer than {_LEAST} problems no difference can have p < {_LEVEL:g}, and "
+            "an interval holds all or nearly all that is possible."
+        )
     notes = {one.note for one in every}
     if "capped" in notes:
         lines.append(
@@ -208,6 +231,12 @@ def _remarks(summaries: Sequence[Summary]) -> list[str]:
     if "dearer" in notes:
         lines.append("dearer: the strategy costs less than the one sample it is compared with.")
     return lines
+
+
+def _unjudged(summaries: Sequence[Summary]) -> list[str]:
+    if not any(each.failed or each.check_failures for each in summaries):
+        return []
+    return ["at worst: accuracy if all that failed or could not be judged were wrong."]
 
 
 _LEVEL: Final = 0.05

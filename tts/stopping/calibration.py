@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from tts.answers import equivalent
 from tts.canonical import canonical
-from tts.errors import ConfigError
+from tts.errors import ConfigError, NotCertifiable
 from tts.frozen import Frozen
 from tts.origins import Origin
 from tts.problem import Candidate
@@ -67,24 +67,24 @@ class Point(Frozen):
     certified: bool
     """True if the procedure certifies it."""
     samples: float
-    """Mean samples consumed."""
+    """Mean samples consumed, over all problems, those without an answer included."""
     tokens: float
-    """Mean completion tokens sent for."""
+    """Mean completion tokens sent for, likewise."""
     rounds: float
-    """Mean calls on the longest chain."""
+    """Mean calls on the longest chain, likewise."""
 
 
 class Calibration(Frozen):
     """A certified rule with all that it rests on; the file of `tts calibrate`."""
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     rule: StoppingRule
     """The certified rule that saves most tokens."""
     target: Target
     delta: _Share
     """Chance, over calibration sets, that the certificate is false."""
     n: Annotated[int, Field(ge=1)]
-    """Problems."""
+    """Problems that it rests on: for `disagreement` those whose full vote has an answer."""
     effective_n: float
     """Independent problems: each question counts once, however many samples it has."""
     samples: Annotated[int, Field(ge=1)]
@@ -93,6 +93,13 @@ class Calibration(Frozen):
     """Share of the full vote's completion tokens that the rule saved."""
     curve: tuple[Point, ...]
     """All settings, the most cautious first."""
+    unanswered: Annotated[int, Field(ge=0)] = 0
+    """Problems whose full vote has no answer: left out of `n` for `disagreement`, failures for
+    `error`."""
+    abstentions: Annotated[int, Field(ge=0)] = 0
+    """Samples without an answer or a weight, over all problems."""
+    drawn: Annotated[int, Field(ge=0)] = 0
+    """All samples; those that failed are none."""
     used: tuple[int, ...] = ()
     """Candidates that the rule drew on each problem; later problems are compared with them."""
     lengths: tuple[int, ...] = ()
@@ -133,7 +140,8 @@ class Calibration(Frozen):
     @property
     def guarantee(self) -> str:
         """What is promised of a problem drawn like the calibration problems."""
-        claim = "right answer" if self.target.kind == "error" else "same answer as the full vote"
+        same = "same answer as the full vote, where that has one"
+        claim = "right answer" if self.target.kind == "error" else same
         return promise(
             f"{claim} (full: {self.samples} samples)",
             kind=self.target.kind,
@@ -168,9 +176,9 @@ def calibrate(
 ) -> Calibration:
     """Return the rule of the ladder that saves most among those that are certified.
 
-    Learn then test: the ladder is tested from its start until a setting is not certified, with
-    the exact binomial p-value. With chance 1 - delta over sets of independent problems, all
-    certified settings keep the target on problems of the same kind.
+    Learn then test, from the ladder's start until a setting is not certified, by the exact binomial
+    p-value. With chance 1 - delta over sets of independent problems, all certified settings keep
+    the target on problems of their kind: `disagreement` on those whose full vote has an answer.
 
     Args:
         ladder: Settings, the most cautious first, fixed before these problems were seen.
@@ -181,17 +189,14 @@ def calibrate(
         vote: How candidates weigh.
 
     Raises:
-        ConfigError: If there is nothing to calibrate, or answers are missing for `error`.
+        ConfigError: If there is nothing to calibrate, or there are no answers to compare with.
         NotCertifiable: If no setting is certified; it says what these data would certify.
     """
     _check(ladder, recordings, target)
-    replays = [replay_all(ladder, one.candidates, n, vote=vote) for one in recordings]
-    runs = [list(row) for row in zip(*replays, strict=True)]
-    wanted = [_wanted(one, target, vote) for one in recordings]
-    losses = [[_fails(run.key, key) for run, key in zip(row, wanted, strict=True)] for row in runs]
-    certificate = certify(losses, target.level, delta)
+    runs = _replayed(ladder, recordings, n, vote)
+    tallies = [_tally(one, vote) for one in recordings]
+    certificate = _certified(runs, _wanted(recordings, tallies, target), target, delta)
     curve = _curve(ladder, runs, certificate)
-    full = sum(tokens_of(one.candidates) for one in recordings) / len(recordings)
     best = min((point for point in curve if point.certified), key=lambda point: point.tokens)
     consumed = _consumed(runs[curve.index(best)], recordings)
     return Calibration(
@@ -201,12 +206,28 @@ def calibrate(
         n=certificate.n,
         effective_n=float(certificate.n),
         samples=n,
-        saved=1.0 - best.tokens / full if full else 0.0,
+        saved=_saved(best, recordings),
         curve=curve,
+        unanswered=sum(tally.leader is None for tally in tallies),
+        abstentions=sum(tally.abstentions for tally in tallies),
+        drawn=sum(len(one.candidates) for one in recordings),
         used=tuple(map(len, consumed)),
         lengths=tuple(map(tokens_of, consumed)),
         made=datetime.now(UTC).date().isoformat(),
     )
+
+
+def _replayed(
+    ladder: Sequence[StoppingRule], recordings: Sequence[Recording], n: int, vote: Vote | None
+) -> list[list[Replayed]]:
+    """Return for each setting what it would have done on each problem."""
+    replays = [replay_all(ladder, one.candidates, n, vote=vote) for one in recordings]
+    return [list(row) for row in zip(*replays, strict=True)]
+
+
+def _saved(best: Point, recordings: Sequence[Recording]) -> float:
+    full = sum(tokens_of(one.candidates) for one in recordings) / len(recordings)
+    return 1.0 - best.tokens / full if full else 0.0
 
 
 def _consumed(runs: Sequence[Replayed], recordings: Sequence[Recording]) -> list[list[Candidate]]:
@@ -223,18 +244,48 @@ def _check(ladder: Sequence[StoppingRule], recordings: Sequence[Recording], targ
         raise ConfigError(f"the target {target} needs the right answer of every problem")
 
 
-def _wanted(recording: Recording, target: Target, vote: Vote | None) -> str | None:
+def _tally(recording: Recording, vote: Vote | None) -> Tally:
+    return Tally.of(sorted(recording.candidates, key=lambda candidate: candidate.ticket), vote)
+
+
+def _wanted(
+    recordings: Sequence[Recording], tallies: Sequence[Tally], target: Target
+) -> list[str | None]:
+    """Return the answer that each problem should have; None where there is none to agree with."""
     if target.kind == "error":
-        return canonical(recording.truth or "")
-    ordered = sorted(recording.candidates, key=lambda candidate: candidate.ticket)
-    leader = Tally.of(ordered, vote).leader
-    return leader.group if leader else None
+        return [canonical(recording.truth or "") for recording in recordings]
+    leaders = [tally.leader for tally in tallies]
+    return [leader.group if leader else None for leader in leaders]
 
 
-def _fails(key: str | None, wanted: str | None) -> bool:
-    if key is None or wanted is None:
-        return key is not wanted
-    return not equivalent(key, wanted)
+def _certified(
+    runs: Sequence[Sequence[Replayed]], wanted: Sequence[str | None], target: Target, delta: float
+) -> Certificate:
+    """Test on the problems that have an answer to compare with, and count no silence as agreement.
+
+    Which these are depends on no setting: they stay independent draws, of such problems.
+    """
+    losses = [
+        [_fails(run.key, key) for run, key in zip(row, wanted, strict=True) if key is not None]
+        for row in runs
+    ]
+    left_out = wanted.count(None)
+    if left_out == len(wanted):
+        raise ConfigError(
+            f"no sample of these {left_out} problems has an answer, so there is no vote to agree "
+            "with: see what the model writes, and raise max_tokens or set the answer format"
+        )
+    try:
+        return certify(losses, target.level, delta)
+    except NotCertifiable as error:
+        if not left_out:
+            raise
+        reason = f"{error.reason} ({left_out} more have no answer in any sample, and do not count)"
+        raise NotCertifiable(reason, level=error.level, needed=error.needed) from error
+
+
+def _fails(key: str | None, wanted: str) -> bool:
+    return key is None or not equivalent(key, wanted)
 
 
 def _curve(

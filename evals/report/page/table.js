@@ -36,6 +36,14 @@ const EQUAL = [["total", "total"], ["critical", "critical"], ["usd", "money"]];
 const within = (estimate, tell) => estimate
   ? [tell(estimate[0]), el("span", { class: "range" }, range(estimate, tell))] : NONE;
 
+// With what it were if all runs without a verdict were wrong, where there are any.
+function accuracy(entry) {
+  const open = entry.counts.failed + entry.counts.unjudged;
+  const worst = open > 0 && entry.at_worst !== null && el("span", { class: "range",
+    title: "If all that failed or could not be judged were wrong" }, `at worst ${percent(entry.at_worst)}`);
+  return [within(entry.accuracy, percent), worst].flat();
+}
+
 function entryTable(entries, state, colours, sort, choose) {
   const judged = entries.filter((each) => each.accuracy);
   const low = Math.min(...judged.map((each) => each.accuracy[1]));
@@ -45,7 +53,7 @@ function entryTable(entries, state, colours, sort, choose) {
     cell: (e) => within(e.costs[name], COSTS[name].show) });
   const columns = [
     { name: "strategy", left: true, value: (e) => e.label, cell: (e) => entryName(e, colours, choose) },
-    { name: "accuracy", value: (e) => e.accuracy?.[0], cell: (e) => within(e.accuracy, percent) },
+    { name: "accuracy", value: (e) => e.accuracy?.[0], cell: accuracy },
     { name: "interval", title: "95% bootstrap interval over problems; the line is the baseline",
       value: (e) => e.accuracy?.[1], cell: (e) => whiskers(e.accuracy, low, high, base?.accuracy?.[0]) },
     ...EQUAL.filter(([kind]) => entries.some((e) => e.equal[kind])).map(([kind, word]) => ({
