@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.stopping.test_takeovers import RATE
 from tests.stopping.test_takeovers import carried as counted
 from tests.strategies.test_draft_target import large, pipeline, small, takeovers
 from tts import Pipeline, Problem, Solution, Strategy
 from tts.backends import Given
 from tts.carried import Carried
 from tts.errors import BackendUnavailable
+from tts.evals.bench.turn_drift import RATE
 from tts.layers import Trace
 from tts.messages import Request
 from tts.run import Run
