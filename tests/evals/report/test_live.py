@@ -113,6 +113,7 @@ def test_a_page_that_waits_does_not_hold_up_the_end(
                 group.cancel_scope.cancel()
 
     anyio.run(end)
+    assert asked.is_set()
 
 
 def test_a_foreign_name_of_this_server_reads_nothing(store: Path) -> None:
