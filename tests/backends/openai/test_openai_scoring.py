@@ -32,3 +32,10 @@ def test_characters_that_tokens_share_are_spelled(text: str, data: st.DataObject
     assert answer.text == text
     places = [-int(entry.logprob) for entry in answer.logprobs or ()]
     assert places == list(range(3, 3 + len(parts)))
+
+
+def test_whole_characters_before_split_ones_like_them_are_tokens_of_their_own() -> None:
+    parts = ["é".encode(), *(bytes([byte]) for byte in "éé".encode())]
+    request = Request(messages=(Message(role="user", content="?"),), given="ééé")
+    answer = read_scores(told([b"<user>", b"?", b"<assistant>", *parts]), request)
+    assert [-int(entry.logprob) for entry in answer.logprobs or ()] == [3, 4, 5, 6, 7]

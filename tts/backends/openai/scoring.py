@@ -46,45 +46,66 @@ def read_scores(value: Any, request: Request) -> Answer:
     """
     entries = value.get("prompt_logprobs") or value["choices"][0]["prompt_logprobs"]
     given = request.given or ""
+    data = given.encode("utf-8", "surrogatepass")
     scored: list[TokenLogprob] = []
-    missing, is_within = given, False  # whether tokens that are parts of characters wait
-    for entry in reversed(entries):
-        if not missing:
-            break
+    ends, count = {len(data)}, 0  # where what is left may end; how many tokens spell all of it
+    for entry in reversed(entries if given else ()):
         one = _scored(entry, request.top_logprobs)
-        end = _end_of(one.token, missing, is_within)
-        if end is None and _PART in one.token:
-            is_within = True
-        elif end is None and is_within and _is_split(missing):
-            missing = ""
+        if 0 in ends and not one.token:
             break
-        elif end is None:
-            # The text's first token may hold what stands before it, such as a space.
-            if not (one.token.endswith(missing) and not one.token.removesuffix(missing).strip()):
-                break
-            one, missing = one.model_copy(update={"token": missing}), ""
-        else:
-            missing, is_within = missing[: end - len(one.token)], False
+        whole = next(
+            (
+                data[:end].decode("utf-8", "surrogatepass")
+                for end in ends
+                if _holds(one.token, data[:end])
+            ),
+            None,
+        )
+        before, ends = ends, {begin for end in ends for begin in _begins(one.token, data, end)}
+        if whole is not None and 0 not in ends and 0 not in before:
+            one, ends = one.model_copy(update={"token": whole}), {0}
+        if not ends:
+            break
         scored.append(one)
-    if missing and not (is_within and _is_split(missing)):
+        count = len(scored) if 0 in ends else count
+    if given and not count:
         raise InvalidResponse("the prompt's last tokens do not spell the given text")
+    scored = scored[:count]
     usage = value["usage"]
     prompt = usage["prompt_tokens"] + usage.get("completion_tokens", 0)
     return Answer(text=given, usage=Usage(prompt_tokens=prompt), logprobs=tuple(reversed(scored)))
 
 
-def _end_of(token: str, text: str, is_within: bool) -> int | None:
-    """Return where a token ends in a text: at its end, or before characters that are split."""
-    if not is_within:
-        return len(text) if text.endswith(token) else None
-    found = text.rfind(token, 0, len(text) - 1)
-    end = found + len(token)
-    return end if found >= 0 and _is_split(text[end:]) else None
+def _holds(token: str, rest: bytes) -> bool:
+    """Return whether a token is all of the rest, behind white space: a first token may be."""
+    spelled = token.encode("utf-8", "surrogatepass")
+    return bool(rest) and spelled.endswith(rest) and not spelled.removesuffix(rest).strip()
 
 
-def _is_split(text: str) -> bool:
-    """Return whether tokens may be parts of all its characters: ASCII has one byte each."""
-    return all(not character.isascii() for character in text)
+def _begins(token: str, data: bytes, end: int) -> set[int]:
+    """Return where a token that ends there may begin.
+
+    A part of a character is spelled by a sign that stands for one to three of its bytes, not all.
+    """
+    ends = {end}
+    for sign in reversed(token):
+        if sign == _PART:
+            ends = {begin for each in ends for begin in _part_begins(data, each)}
+        else:
+            spelled = sign.encode("utf-8", "surrogatepass")
+            ends = {each - len(spelled) for each in ends if data[:each].endswith(spelled)}
+    return ends
+
+
+def _part_begins(data: bytes, end: int) -> set[int]:
+    """Return where a part of a character that ends there may begin."""
+    first = end - 1
+    while first > 0 and data[first] & 0xC0 == 0x80:
+        first -= 1
+    is_end = end == len(data) or data[end] & 0xC0 != 0x80
+    if end <= 0 or data[first] < 0xC0:
+        return set()
+    return set(range(first + is_end, end))
 
 
 def _scored(entry: Any, tops: int) -> TokenLogprob:
