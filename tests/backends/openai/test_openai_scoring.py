@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tts.backends.openai.scoring import read_scores
 from tts.messages import Message, Request
 
-TEXTS = st.text(st.sampled_from("ab 7é日語🙂\n"), min_size=1, max_size=12)
+TEXTS = st.text(st.sampled_from("ab 7é日語🙂\ufffd\n"), min_size=1, max_size=12)
 
 
 def told(parts: list[bytes]) -> dict[str, Any]:
@@ -39,3 +39,9 @@ def test_whole_characters_before_split_ones_like_them_are_tokens_of_their_own() 
     request = Request(messages=(Message(role="user", content="?"),), given="ééé")
     answer = read_scores(told([b"<user>", b"?", b"<assistant>", *parts]), request)
     assert [-int(entry.logprob) for entry in answer.logprobs or ()] == [3, 4, 5, 6, 7]
+
+
+def test_a_text_after_a_prompt_of_one_token_is_scored() -> None:
+    request = Request(messages=(Message(role="user", content="?"),), given="ab")
+    answer = read_scores(told([b"a", b"b"]), request)
+    assert [entry.token for entry in answer.logprobs or ()] == ["a", "b"]

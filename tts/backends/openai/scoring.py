@@ -50,6 +50,8 @@ def read_scores(value: Any, request: Request) -> Answer:
     scored: list[TokenLogprob] = []
     ends, count = {len(data)}, 0  # where what is left may end; how many tokens spell all of it
     for entry in reversed(entries if given else ()):
+        if 0 in ends and entry is None:  # the prompt's first token has no score
+            break
         one = _scored(entry, request.top_logprobs)
         if 0 in ends and not one.token:
             break
@@ -89,11 +91,10 @@ def _begins(token: str, data: bytes, end: int) -> set[int]:
     """
     ends = {end}
     for sign in reversed(token):
-        if sign == _PART:
-            ends = {begin for each in ends for begin in _part_begins(data, each)}
-        else:
-            spelled = sign.encode("utf-8", "surrogatepass")
-            ends = {each - len(spelled) for each in ends if data[:each].endswith(spelled)}
+        spelled = sign.encode("utf-8", "surrogatepass")
+        whole = {each - len(spelled) for each in ends if data[:each].endswith(spelled)}
+        parts = {each for one in ends for each in _part_begins(data, one)}
+        ends = whole | parts if sign == _PART else whole
     return ends
 
 
