@@ -22,10 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tts.backends.base import Price
-from tts.evals.statistics import Interval, bootstrap
+from tts.evals.statistics import Interval, drawn_anew, spread
 from tts.resampling import vote_curve, winners
 
-__all__ = ["Curves", "Matched", "Pool", "compare", "curves", "matched"]
+__all__ = [
+    "Compared", "Curves", "Matched", "Pool", "at_equal_cost", "compare", "curves", "matched",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
 
@@ -166,13 +168,67 @@ def matched(costs: Floats, target: float) -> Matched:
     return Matched(low + weight, low, weight, "")
 
 
-def compare(right: Floats, accuracy: Floats, match: Matched) -> tuple[Interval, Interval]:
-    """Return self-consistency's accuracy at a match, and the gain over it, paired by problem.
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A strategy beside self-consistency at its cost."""
+
+    match: Matched
+    baseline: Interval
+    """Self-consistency's accuracy there."""
+    gain: Interval
+    """The strategy's less that, paired by problem."""
+
+
+def compare(
+    right: Floats,
+    spent: Floats,
+    accuracy: Floats,
+    costs: Floats,
+    problems: Sequence[str] | None = None,
+) -> Compared:
+    """Compare a strategy with as many samples of self-consistency as cost what it has cost.
+
+    Each resample of the problems is matched anew: what is known of both mean costs is an estimate
+    too, and a strategy that is dear on few problems may owe its match to having met one of them.
+    The intervals count two problems more, one at either end of what is possible.
 
     Args:
-        right: A strategy's result on each problem, 0 or 1.
-        accuracy: Self-consistency's curves; shape (problems, m).
-        match: The samples.
+        right: The strategy's result on each pair, 0 or 1; shape (pairs,).
+        spent: What each has cost it; shape (pairs,).
+        accuracy: Self-consistency's curves on the same; shape (pairs, m).
+        costs: Likewise what N samples cost, increasing with N.
+        problems: The problem of each pair; several of one are drawn together. None: all differ.
     """
+    match = matched(costs.mean(0), float(spent.mean()))
     baseline = match.at(accuracy)
-    return bootstrap(baseline), bootstrap(right - baseline)
+    codes = np.unique(problems, return_inverse=True)[1] if problems else np.arange(len(right))
+    n, m = int(codes.max()) + 1, accuracy.shape[1]
+    table = np.zeros((n, 3 + 2 * m))  # sums of each problem: pairs, right, spent, curves, costs
+    np.add.at(table, codes, np.column_stack([np.ones_like(right), right, spent, accuracy, costs]))
+    typical, alone, gains = len(right) / n, list[Floats](), list[Floats]()
+    for picks in drawn_anew(n + 2, width=2):
+        lines = np.arange(len(picks))[:, None] * (n + 2)
+        often = np.bincount((picks + lines).ravel(), minlength=len(picks) * (n + 2))
+        often = often.reshape(len(picks), n + 2).astype(float)
+        lost, won = typical * often[:, n], typical * often[:, n + 1]
+        sums = often[:, :n] @ table
+        pairs, hits, cost = sums[:, 0], sums[:, 1], sums[:, 2]
+        votes = at_equal_cost(sums[:, 3 + m :], cost, sums[:, 3 : 3 + m])
+        alone.append((votes + won) / (pairs + lost + won))
+        gains.append((hits - votes + won - lost) / (pairs + lost + won))
+    return Compared(
+        match,
+        spread(float(baseline.mean()), alone),
+        spread(float((right - baseline).mean()), gains),
+    )
+
+
+def at_equal_cost(costs: Floats, targets: Floats, values: Floats) -> Floats:
+    """Return each row's value at the N at which its costs meet its target; see `matched`."""
+    last = costs.shape[1] - 1
+    below = np.clip((costs <= targets[:, None]).sum(1) - 1, 0, last)
+    above, rows = np.minimum(below + 1, last), np.arange(len(costs))
+    gaps = costs[rows, above] - costs[rows, below]
+    weights = np.clip((targets - costs[rows, below]) / np.where(gaps > 0.0, gaps, 1.0), 0.0, 1.0)
+    found: Floats = (1 - weights) * values[rows, below] + weights * values[rows, above]
+    return found

@@ -8,7 +8,7 @@ problems with all their repeats.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -17,7 +17,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Interval", "bootstrap", "detectable", "holm", "mcnemar", "wilson"]
+__all__ = [
+    "Interval", "bootstrap", "detectable", "drawn_anew", "holm", "mcnemar", "spread", "wilson",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
 RESAMPLES: Final = 2000
@@ -90,13 +92,31 @@ def bootstrap(
         typical = float(counts.mean())
         sums = np.append(sums, np.asarray(beside, float) * typical)
         counts = np.append(counts, np.full(len(beside), typical))
-    rng, means, n = np.random.default_rng(seed), list[Floats](), len(sums)
-    step = max(1, _CHUNK // n)
+    drawn = drawn_anew(len(sums), seed=seed, resamples=resamples)
+    means = [sums[picks].sum(1) / counts[picks].sum(1) for picks in drawn]
+    return spread(float(given.mean()), means, level)
+
+
+def drawn_anew(
+    clusters: int, *, width: int = 1, seed: int = 0, resamples: int = RESAMPLES
+) -> Iterator[NDArray[np.int64]]:
+    """Yield which clusters each resample draws, in arrays of shape (resamples, clusters).
+
+    Args:
+        clusters: At least 1.
+        width: Numbers a cluster that whoever asks holds; the more, the smaller the arrays.
+        seed: Same seed, same draws.
+        resamples: Rows of all arrays together.
+    """
+    rng, step = np.random.default_rng(seed), max(1, _CHUNK // (clusters * width))
     for start in range(0, resamples, step):
-        picks = rng.integers(n, size=(min(step, resamples - start), n))
-        means.append(sums[picks].sum(1) / counts[picks].sum(1))
-    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(given.mean()), float(low), float(high))
+        yield rng.integers(clusters, size=(min(step, resamples - start), clusters))
+
+
+def spread(mean: float, resampled: Sequence[Floats], level: float = 0.95) -> Interval:
+    """Return an estimate with the percentile interval of its resampled values."""
+    ends = np.quantile(np.concatenate(resampled), [(1 - level) / 2, (1 + level) / 2])
+    return Interval(mean, float(ends[0]), float(ends[1]))
 
 
 def mcnemar(better: int, worse: int) -> float:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tts.evals.equal import Curves, Pool, curves, matched
+from tts.evals.equal import Curves, Pool, compare, curves
 from tts.evals.figures import Comparison, Point, Summary
 from tts.evals.records import Cell, Row
 from tts.evals.statistics import (
@@ -230,18 +230,17 @@ def _comparison(kind: str, rows: Sequence[Solved], pools: _Pools) -> Comparison 
     ]
     if pools.curves is None or not pairs:
         return None
-    costs = [_cost(row, kind) for row, *_ in pairs]
+    spent = np.array([_cost(row, kind) for row, *_ in pairs], dtype=float)  # None: not a number
     baseline = pools.curves.of([place for _, place, _ in pairs])
-    if any(cost is None for cost in costs) or np.isnan(baseline.cost(kind)).any():
+    costs = baseline.cost(kind)
+    if np.isnan(spent).any() or np.isnan(costs).any():
         return "a price is unknown"
-    target = float(np.mean([cost for cost in costs if cost is not None]))
-    if not baseline.cost(kind).any():
+    if not costs.any():
         return "the baseline costs nothing"
-    match = matched(baseline.cost(kind).mean(0), target)
     right = np.array([float(bool(row.right)) for row, *_ in pairs])
     problems = [row.example for row, *_ in pairs]
-    alone = match.at(baseline.accuracy)
-    votes = match.dealt(baseline.votes, [key for _, _, key in pairs])
+    found = compare(right, spent, baseline.accuracy, costs, problems)
+    votes = found.match.dealt(baseline.votes, [key for _, _, key in pairs])
     signs = [np.sign(total) for total in _sums(right - votes, problems)]
     better, worse = signs.count(1.0), signs.count(-1.0)
     p = mcnemar(better, worse)
@@ -249,10 +248,10 @@ def _comparison(kind: str, rows: Sequence[Solved], pools: _Pools) -> Comparison 
         kind=kind,
         pairs=len(pairs),
         problems=len(set(problems)),
-        samples=match.samples,
-        note=match.note,
-        baseline=bootstrap(alone, problems, beside=(0.0, 1.0)),
-        gain=bootstrap(right - alone, problems, beside=(-1.0, 1.0)),
+        samples=found.match.samples,
+        note=found.match.note,
+        baseline=found.baseline,
+        gain=found.gain,
         better=better,
         worse=worse,
         p=p,

@@ -39,7 +39,7 @@ from tts.evals.bench.draft_target_times import times
 from tts.evals.bench.strategies import tasks_of
 from tts.evals.bench.strategy_rows import Task
 from tts.evals.bench.turn_drift import RATE, drifting, kept, published
-from tts.evals.equal import Pool, compare, curves, matched
+from tts.evals.equal import Pool, compare, curves
 from tts.evals.statistics import bootstrap
 from tts.layers import Trace
 from tts.solver import open_solver
@@ -186,13 +186,13 @@ def _gain(
         costs = [one.total_tokens if is_all else one.completion_tokens for one in row["samples"]]
         pools.append(Pool(tuple(row["answers"]), task.right, tuple(costs)))
     known = curves(pools)
-    match = matched(known.total.mean(0), sum(row[cost] for row in own) / len(own))
-    base, gain = compare(np.array([row["right"] for row in own]), known.accuracy, match)
+    right, spent = (np.array([float(row[key]) for row in own]) for key in ("right", cost))
+    found = compare(right, spent, known.accuracy, known.total)
     return {
-        "samples": match.samples,
-        "note": match.note,
-        "alone": astuple(base),
-        "gain": astuple(gain),
+        "samples": found.match.samples,
+        "note": found.match.note,
+        "alone": astuple(found.baseline),
+        "gain": astuple(found.gain),
     }
 
 

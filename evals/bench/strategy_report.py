@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from tts.evals.bench.strategy_rows import POOL, Entry, Task
-from tts.evals.equal import Curves, Matched, Pool, compare, curves, matched
+from tts.evals.equal import Curves, Pool, compare, curves
 from tts.evals.statistics import Interval, bootstrap
 
 __all__ = ["Result", "report", "show"]
@@ -57,9 +57,10 @@ def result_of(entry: Entry, tasks: Sequence[Task], baseline: Curves) -> Result:
     right = np.array([float(row["answer"] == tasks[at].right) for row, at in pairs])
     means = {name: float(np.mean([row.get(name, 0) for row in rows])) for name in _MEANS}
 
-    def against(costs: np.ndarray[Any, Any], cost: float) -> Against:
-        match: Matched = matched(costs.mean(0), cost)
-        return Against(match.samples, match.note, *compare(right, baseline.accuracy, match))
+    def against(kind: str) -> Against:
+        spent = np.array([float(row.get(f"{kind}_tokens", 0)) for row in rows])
+        found = compare(right, spent, baseline.accuracy, baseline.cost(kind))
+        return Against(found.match.samples, found.match.note, found.baseline, found.gain)
 
     return Result(
         tasks[0].level,
@@ -69,8 +70,8 @@ def result_of(entry: Entry, tasks: Sequence[Task], baseline: Curves) -> Result:
         bootstrap(right),
         float(np.mean([row.get("oracle", False) for row in rows])),
         means,
-        against(baseline.total, means["total_tokens"]),
-        against(baseline.critical, means["critical_tokens"]),
+        against("total"),
+        against("critical"),
     )
 
 
