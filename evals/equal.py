@@ -208,10 +208,10 @@ def compare(
     typical, alone, gains = len(right) / n, list[Floats](), list[Floats]()
     for picks in drawn_anew(n + 2, width=2):
         lines = np.arange(len(picks))[:, None] * (n + 2)
-        often = np.bincount((picks + lines).ravel(), minlength=len(picks) * (n + 2))
-        often = often.reshape(len(picks), n + 2).astype(float)
+        counts = np.bincount((picks + lines).ravel(), minlength=len(picks) * (n + 2))
+        often: Floats = counts.reshape(len(picks), n + 2).astype(float)
         lost, won = typical * often[:, n], typical * often[:, n + 1]
-        sums = often[:, :n] @ table
+        sums: Floats = often[:, :n] @ table
         pairs, hits, cost = sums[:, 0], sums[:, 1], sums[:, 2]
         votes = at_equal_cost(sums[:, 3 + m :], cost, sums[:, 3 : 3 + m])
         alone.append((votes + won) / (pairs + lost + won))
