@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from tts.backends.base import Price
+from tts.evals.tries import Earlier, Spent, Tried
 from tts.frozen import Frozen
 from tts.ledger import RunUsage
 from tts.problem import StoppedBy
@@ -104,11 +105,34 @@ class Row(Frozen):
     """Tokens of `usage` that these calls were charged with, and that nobody paid again."""
     replayed_usd: float | None = 0.0
     """Dollars likewise; None where a price is unknown."""
+    earlier: Earlier = Earlier.model_construct()
+    """Tries before this one, which failed or could not be judged. Not in `usage`."""
+    tried: Tried | None = None
+    """All tries and their calls, for the next one; only while the row is open."""
     draws: tuple[Draw, ...] = ()
     trace: tuple[dict[str, Any], ...] = ()
     """The records of the trace, prompts and texts included where the suite keeps them."""
     finished_at: str = ""
     """UTC, ISO 8601."""
+
+    @property
+    def costs(self) -> RunUsage:
+        """What the problem has cost: `usage`, and what earlier tries have lost.
+
+        Critical tokens and seconds are those of this try, which began anew.
+        """
+        lost, usage = self.earlier.lost, self.usage
+        if lost == Spent():
+            return usage
+        usd = None if None in (usage.cost_usd, lost.cost_usd) else usage.cost_usd + lost.cost_usd
+        update = {
+            "calls": usage.calls + lost.calls,
+            "prompt_tokens": usage.prompt_tokens + lost.prompt_tokens,
+            "completion_tokens": usage.completion_tokens + lost.completion_tokens,
+            "total_tokens": usage.total_tokens + lost.total_tokens,
+            "cost_usd": usd,
+        }
+        return usage.model_copy(update=update)
 
     @property
     def is_open(self) -> bool:
