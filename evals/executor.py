@@ -91,7 +91,7 @@ class Worker:
             entry = self._entries[key]
             models = self._lineups[entry.cell.model]
             keep, share = suite.keep, suite.share
-            tried = job.tried.get(key, Tried())
+            tried = job.tried.get(key)
             row = await solve_example(
                 entry, job.example, models, self._calls, keep=keep, share=share, tried=tried
             )

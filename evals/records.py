@@ -44,6 +44,12 @@ class Cell(Frozen):
         return self.is_baseline or use in _PLAIN
 
     @property
+    def is_vote(self) -> bool:
+        """True if it pays for nothing but its samples, and for what failed on the way."""
+        use = self.settings.get("strategy", {}).get("use", self.strategy)
+        return self.is_baseline or use == "self_consistency"
+
+    @property
     def key(self) -> str:
         """A digest of all of it: where it changes, nothing of an earlier run counts."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)

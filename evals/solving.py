@@ -41,7 +41,7 @@ async def solve_example(
     *,
     keep: Keep = "texts",
     share: bool = True,
-    tried: Tried = Tried.model_construct(),
+    tried: Tried | None = None,
 ) -> Row:
     """Solve and judge one problem. Spends what the strategy spends, less the calls that are kept.
 
@@ -77,7 +77,7 @@ async def solve_example(
         update |= {"status": "failed", "error": error, "right": None, "usage": _spent(records)}
     if keep != "answers":
         update["trace"] = tuple(records)
-    return _accounted(row.model_copy(update=update), kept.values(), tried)
+    return _accounted(row.model_copy(update=update), kept.values(), tried or Tried())
 
 
 def _accounted(row: Row, kept: Collection[Kept], tried: Tried) -> Row:

@@ -24,8 +24,8 @@ KEYS = {
     "task", "model", "strategy", "budget", "is_baseline", "seeds", "problems", "n", "accuracy",
     "ci95", "accuracy_at_worst", "oracle", "calls", "prompt_tokens", "completion_tokens",
     "total_tokens", "critical_tokens", "critical_completion_tokens", "cost_usd", "wall_seconds",
-    "errors", "failures", "budget_exhausted", "stopped_by", "pass_at_k", "maj_at_k", "equal",
-    "unequal", "timed",
+    "errors", "failures", "budget_exhausted", "stopped_by", "repeated", "pass_at_k", "maj_at_k",
+    "equal", "unequal", "timed",
 }  # fmt: skip
 
 
