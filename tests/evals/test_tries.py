@@ -262,26 +262,23 @@ def test_figures_hold_what_was_lost_and_say_so(tmp_path: Path) -> None:
 
 
 class Shaky(Charging):
-    """Charges a failed attempt before a third of its answers; down, it does nothing but fail."""
+    """Refuses and charges the first attempt at a third of its calls; down, it only fails."""
 
     def __init__(self, inner: Backend) -> None:
         super().__init__(inner)
-        self.is_down, self.wasted = False, 0
+        self.is_down, self.refused = False, set[int | None]()
 
     def fails(self, request: Request) -> bool:
         return self.is_down and "2 + 2" in request.messages[-1].content
 
     async def generate(self, request: Request, meter: Meter) -> Completion:
-        attempt, answer = meter.attempt(), meter.attempt()
-        try:
-            if (request.seed or 0) % 3 == 0:
-                attempt.start()
-                attempt.prompt_tokens, attempt.completion_tokens = WASTE, 1
-                self.wasted += WASTE + 1
-            return await super().generate(request, answer)
-        finally:
-            meter.add(attempt)
-            meter.add(answer)
+        third = (request.seed or 0) % 3 == 0
+        if third and request.seed not in self.refused and not self.fails(request):
+            self.refused.add(request.seed)
+            meter.start()
+            meter.prompt_tokens, meter.completion_tokens = WASTE, 1
+            raise BackendUnavailable("try again", status=503)
+        return await super().generate(request, meter)
 
 
 @pytest.mark.parametrize("breaks_down", [False, True])
@@ -297,11 +294,11 @@ def test_all_samples_of_a_pool_cost_as_much_as_the_pool(tmp_path: Path, breaks_d
     with RunStore(tmp_path / "run.sqlite") as store:
         found = {each.strategy: each for each in summarise(store, ("total", "usd"))}
     assert [(one.pairs, one.samples, one.note) for one in found["vote"].equal] == [(5, 8.0, "")] * 2
-    drawn = sum(draw.prompt_tokens + draw.completion_tokens for draw in rows["baseline"].draws)
-    assert model.wasted > 0
+    assert len(model.refused) > 5
     assert found["baseline"].repeated.problems == found["vote"].repeated.problems == breaks_down
     assert found["baseline"].curve[-1].total_tokens == found["baseline"].means["total_tokens"]
-    assert rows["baseline"].costs.total_tokens >= drawn
+    drawn = sum(draw.prompt_tokens + draw.completion_tokens for draw in rows["baseline"].draws)
+    assert rows["baseline"].usage.total_tokens > drawn  # failed attempts are charged
 
 
 def test_a_job_carries_earlier_tries_to_another_process(tmp_path: Path) -> None:
