@@ -130,15 +130,9 @@ class Row(Frozen):
         lost, usage = self.earlier.lost, self.usage
         if lost == Spent():
             return usage
-        usd = None if None in (usage.cost_usd, lost.cost_usd) else usage.cost_usd + lost.cost_usd
-        update = {
-            "calls": usage.calls + lost.calls,
-            "prompt_tokens": usage.prompt_tokens + lost.prompt_tokens,
-            "completion_tokens": usage.completion_tokens + lost.completion_tokens,
-            "total_tokens": usage.total_tokens + lost.total_tokens,
-            "cost_usd": usd,
-        }
-        return usage.model_copy(update=update)
+        total = usage.total_tokens + lost.total_tokens
+        both = Spent.of(usage).plus(lost).model_dump()
+        return usage.model_copy(update={**both, "total_tokens": total})
 
     @property
     def is_open(self) -> bool:

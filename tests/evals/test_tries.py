@@ -20,7 +20,6 @@ from tts.evals.harness import Harness
 from tts.evals.progress import Progress
 from tts.evals.ray_executor import _lost
 from tts.evals.records import Row
-from tts.evals.solving import solve_example
 from tts.evals.store import RunStore
 from tts.evals.suite import Suite
 from tts.evals.summary import summarise
@@ -319,4 +318,3 @@ def test_a_job_carries_earlier_tries_to_another_process(tmp_path: Path) -> None:
 def test_a_job_that_was_never_tried_carries_nothing() -> None:
     assert Job(Sums().examples()[0], ("one",)).tried == {}
     assert Tried().settled(["a"]) == Earlier()
-    assert solve_example.__kwdefaults__["tried"] is None

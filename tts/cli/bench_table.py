@@ -240,7 +240,7 @@ def _unjudged(summaries: Sequence[Summary]) -> list[str]:
 
 
 def _repeated(summaries: Sequence[Summary]) -> list[str]:
-    """Say what was paid in vain: it is in the costs, and who runs a bench without it pays less."""
+    """Say what was paid in vain: it is in the costs, though not in those of a bench without it."""
     again = [each.repeated for each in summaries if each.repeated.problems]
     if not again:
         return []
@@ -248,8 +248,8 @@ def _repeated(summaries: Sequence[Summary]) -> list[str]:
     some = "1 run that" if rows == 1 else f"{rows} runs that"
     return [
         f"tried again: {some} had failed or could not be judged. {tokens:,} tokens of their "
-        " earlier tries were in vain, and are in calls, total and $; critical and s are those "
-        "of the last try."
+        "earlier tries were in vain, and are in calls, total and $; critical and s are those of "
+        "the last try."
     ]
 
 
