@@ -5,7 +5,9 @@ is the plain vote over N of them, drawn without replacement, ties to the first: 
 problem is the mean over 64 random orders of the pool, and so is its critical cost, the dearest of
 the N. Its total cost is the prompts of as many requests as the first N took, and N times the pool's
 mean of the other tokens; its cost in dollars, the same at the model's price. A server that draws
-several samples in one request charges the prompt once, for whoever asks it so.
+several samples in one request charges the prompt once, for whoever asks it so. What a pool paid
+beside its samples, failed attempts and tries in vain, is borne by all of its m samples alike: so
+all of them cost what drawing them has cost.
 
 Matched to a cost is the N, between 1 and m, at which self-consistency costs as much on average over
 the problems, the two whole numbers around it interpolated: the same N for every problem.
@@ -16,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +32,8 @@ __all__ = [
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
+_SAME: Final = 1e-9
+"""Relative difference of two costs that are sums of the same floats in another order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,9 @@ class Pool:
     """Prompt tokens charged with each: 0 for one that came in the request of an earlier one."""
     price: Price | None = None
     """Of one token beside the other; without it dollars are as many as tokens."""
+    beside: tuple[int, int] = (0, 0)
+    """Prompt and completion tokens that were paid beside the samples: of failed attempts, and of
+    tries in vain. N of m samples bear N / m of them."""
 
     @property
     def charged(self) -> Floats:
@@ -131,21 +138,24 @@ def curves(pools: Sequence[Pool], seed: int = 0) -> Curves:
     found: dict[str, list[Floats]] = {name: [] for name in Curves.__slots__}
     for pool in pools:
         shares, orders = vote_curve(pool.answers, pool.right, rng)
-        own: Floats = np.arange(1.0, len(pool.costs) + 1) * float(np.mean(pool.costs))
+        size = len(pool.costs)
+        numbers: Floats = np.arange(1.0, size + 1)
+        prompts = pool.charged + numbers * pool.beside[0] / size
+        own = numbers * (sum(pool.costs) + pool.beside[1]) / size
         found["accuracy"].append(shares)
-        found["total"].append(pool.charged + own)
+        found["total"].append(prompts + own)
         found["critical"].append(np.maximum.accumulate(pool.waits[orders], axis=1).mean(0))
-        found["usd"].append(_dollars(pool, own))
+        found["usd"].append(_dollars(pool, prompts, own))
         found["votes"].append(_votes(pool))
     return Curves(**{name: np.array(rows) for name, rows in found.items()})
 
 
-def _dollars(pool: Pool, own: Floats) -> Floats:
+def _dollars(pool: Pool, prompts: Floats, own: Floats) -> Floats:
     """Return the dollars of the first N samples, as shares of what all of them cost."""
     if pool.usd is None:
         return np.full(len(own), np.nan)
     price = pool.price or Price(input=1.0, output=1.0)
-    worth = pool.charged * price.input + own * price.output
+    worth = prompts * price.input + own * price.output
     return pool.usd * (worth / worth[-1] if worth[-1] else np.ones(len(own)))
 
 
@@ -161,8 +171,9 @@ def matched(costs: Floats, target: float) -> Matched:
     """Return the samples at which mean costs, increasing with N = 1..m, meet a target."""
     if target < costs[0]:
         return Matched(1.0, 1, 0.0, "dearer")
-    if target >= costs[-1]:
-        return Matched(float(len(costs)), len(costs), 0.0, "capped" if target > costs[-1] else "")
+    if target >= costs[-1] * (1 - _SAME):
+        note = "capped" if target > costs[-1] * (1 + _SAME) else ""
+        return Matched(float(len(costs)), len(costs), 0.0, note)
     low = int(np.searchsorted(costs, target, side="right"))
     weight = float((target - costs[low - 1]) / (costs[low] - costs[low - 1]))
     return Matched(low + weight, low, weight, "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,7 @@ from tts.evals.records import Row
 from tts.evals.solving import solve_example
 from tts.evals.suite import Entry, Suite
 from tts.evals.tasks.base import Example
+from tts.evals.tries import Tried
 from tts.layers import Stack, open_stacks
 from tts.layers.store import Store
 from tts.solver import Solver
@@ -39,6 +40,8 @@ class Job:
     example: Example
     cells: tuple[str, ...]
     """Keys of the cells that have not solved it yet, in their order."""
+    tried: Mapping[str, Tried] = field(default_factory=dict)
+    """What earlier tries have paid, by the keys of those cells that had some."""
 
 
 class Executor(Protocol):
@@ -88,9 +91,11 @@ class Worker:
             entry = self._entries[key]
             models = self._lineups[entry.cell.model]
             keep, share = suite.keep, suite.share
-            on_row(
-                await solve_example(entry, job.example, models, self._calls, keep=keep, share=share)
+            tried = job.tried.get(key)
+            row = await solve_example(
+                entry, job.example, models, self._calls, keep=keep, share=share, tried=tried
             )
+            on_row(row)
 
     @property
     def troubles(self) -> list[str]:

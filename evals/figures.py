@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tts.evals.statistics import Interval
 
-__all__ = ["Comparison", "Point", "Summary"]
+__all__ = ["Comparison", "Point", "Repeated", "Summary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,20 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeated:
+    """Problems that were tried again because their run failed, or could not be judged."""
+
+    problems: int = 0
+    """Rows, those of other seeds apart."""
+    tries: int = 0
+    """Tries before the one that counts, of all of them."""
+    tokens: int = 0
+    """What these have paid in vain, in all."""
+    usd: float | None = 0.0
+    """Dollars likewise; None where a price is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """A strategy on a task; costs are means a problem, over the runs that did not fail."""
 
@@ -94,6 +108,8 @@ class Summary:
     """Runs that a budget ended."""
     stopped: dict[str, int]
     """Runs that a rule ended, by its name."""
+    repeated: Repeated = field(default_factory=Repeated)
+    """Of the runs that did not fail; costs hold what it tells."""
     curve: tuple[Point, ...] = ()
     """Of the votes of k samples, where every problem has equally many."""
     equal: tuple[Comparison, ...] = ()
@@ -123,6 +139,7 @@ class Summary:
             "failures": failures,
             "budget_exhausted": self.exhausted,
             "stopped_by": self.stopped,
+            "repeated": asdict(self.repeated),
             "pass_at_k": {str(point.k): point.pass_at_k for point in self.curve},
             "maj_at_k": {str(point.k): point.accuracy.mean for point in self.curve},
             "equal": {each.kind: _told(each) for each in self.equal},

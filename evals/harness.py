@@ -72,13 +72,16 @@ class Harness:
     def jobs(self, store: RunStore) -> list[Job]:
         """Return what a store does not hold yet."""
         done = {cell.key: store.finished(cell) for cell in self.cells}
+        tried = {cell.key: store.tried(cell) for cell in self.cells}
         jobs = []
         for entries, examples in self._work:
             for example in examples:
                 keys = (entry.cell.key for entry in entries)
                 missing = tuple(k for k in keys if done[k].get(example.id) != example.digest)
+                place = (example.id, example.digest)
+                again = {key: tried[key][place] for key in missing if place in tried[key]}
                 if missing:
-                    jobs.append(Job(example, missing))
+                    jobs.append(Job(example, missing, again))
         return jobs
 
     async def run(self, store: RunStore) -> list[str]:

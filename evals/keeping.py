@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from tts.backends.base import Backend, Meter
 from tts.backends.policy import Cache
+from tts.evals.tries import Spent
 from tts.layers import Layer
 from tts.layers.store import Store, open_store
 from tts.messages import Completion, Request
@@ -44,17 +45,18 @@ class Kept(Layer):
 
     Attributes:
         replayed: Calls that were answered from the store.
-        saved_tokens: Tokens that these were charged with.
-        saved_usd: Dollars likewise; None once a price was unknown.
+        replays: What these were charged with, by digest.
         made: Calls that were finished and kept.
+        bills: What these cost, by digest.
     """
 
     def __init__(self, inner: Backend, store: Store, identity: Mapping[str, Any]) -> None:
         super().__init__(inner)
         self._store = store
         self._identity = json.dumps([self.name, identity], sort_keys=True)
-        self.replayed = self.made = self.saved_tokens = 0
-        self.saved_usd: float | None = 0.0
+        self.replayed = self.made = 0
+        self.replays: dict[str, Spent] = {}
+        self.bills: dict[str, Spent] = {}
 
     async def generate(self, request: Request, meter: Meter) -> Completion:
         """Answer from the store, or ask and keep."""
@@ -69,7 +71,8 @@ class Kept(Layer):
                 setattr(meter, name, counts[name])
             meter.estimated = completion.usage.estimated
             meter.hear(completion.text)
-            self._note(meter)
+            self.replayed += 1
+            self._note(self.replays, key, meter, completion)
             return completion
         completion = await self.inner.generate(request, meter)
         counts = {name: getattr(meter, name) for name in _COUNTS}
@@ -81,17 +84,21 @@ class Kept(Layer):
         text = completion.model_dump_json(exclude_defaults=True)
         self._store.put(key, f"{head}\n{text}".encode())
         self.made += 1
+        self._note(self.bills, key, meter, completion)
         return completion
 
-    def _note(self, meter: Meter) -> None:
-        """Count a call that was answered from the store."""
-        price, tokens = self.price, (meter.prompt_tokens, meter.completion_tokens)
-        self.replayed += 1
-        self.saved_tokens += sum(tokens)
-        if price is None or self.saved_usd is None:
-            self.saved_usd = None
-        else:
-            self.saved_usd += price.of(*tokens, meter.cached_tokens)
+    def _note(
+        self, notes: dict[str, Spent], key: bytes, meter: Meter, completion: Completion
+    ) -> None:
+        """Add what a call is charged with to what is known of it: one may be asked twice."""
+        price, tokens, name = self.price, (meter.prompt_tokens, meter.completion_tokens), _name(key)
+        spent = Spent(
+            calls=completion.count,
+            prompt_tokens=tokens[0],
+            completion_tokens=tokens[1],
+            cost_usd=None if price is None else price.of(*tokens, meter.cached_tokens),
+        )
+        notes[name] = notes[name].plus(spent) if name in notes else spent
 
     def _known(self, key: bytes, detail: int) -> tuple[dict[str, Any], Completion] | None:
         kept = self._store.get(key)
@@ -111,6 +118,11 @@ class Kept(Layer):
     def _key(self, request: Request) -> bytes:
         fields = request.model_dump_json(exclude=_NO_MATTER)
         return blake2b(f"{self._identity}\n{fields}".encode(), digest_size=16).digest()
+
+
+def _name(key: bytes) -> str:
+    """Return a key's beginning: enough to tell the calls of one problem apart."""
+    return key[:8].hex()
 
 
 @contextmanager

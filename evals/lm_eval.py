@@ -82,7 +82,7 @@ class _Task:
         told: dict[str, Any] = {"alias": self.cell.task}
         measured = {_METRIC: [float(bool(row.right)) for row in self.rows]}
         for cost in _COSTS:
-            measured[cost] = [float(getattr(row.usage, cost)) for row in self.rows]
+            measured[cost] = [float(getattr(row.costs, cost)) for row in self.rows]
         for name, values in measured.items():
             told[f"{name},none"] = sum(values) / len(values)
             told[f"{name}_stderr,none"] = _stderr(values)
@@ -120,16 +120,22 @@ class _Task:
                 "prompt_hash": _digest(row.problem),
                 "target_hash": _digest(row.right_answer),
                 _METRIC: float(bool(row.right)),
-                **{cost: getattr(row.usage, cost) for cost in _COSTS},
+                **{cost: getattr(row.costs, cost) for cost in _COSTS},
             }
 
 
 def _places(store: RunStore) -> dict[str, dict[str, int]]:
-    """Number each task's problems by their ids: the same number for all that answer there."""
-    found: dict[str, set[str]] = defaultdict(set)
+    """Number each task's problems as they were planned, whoever has answered how many by now.
+
+    Where a store knows no plan of a task, its problems are numbered by their ids.
+    """
+    found = {task: list(ids) for task, ids in store.planned().items()}
+    solved: dict[str, set[str]] = defaultdict(set)
     for cell in store.cells():
-        found[cell.task] |= {row.example for row in store.rows(cell)}
-    return {task: {id_: at for at, id_ in enumerate(sorted(ids))} for task, ids in found.items()}
+        if cell.task not in found:
+            solved[cell.task] |= {row.example for row in store.rows(cell, texts=False)}
+    found |= {task: sorted(ids) for task, ids in solved.items()}
+    return {task: {id_: at for at, id_ in enumerate(ids)} for task, ids in found.items()}
 
 
 def _write(folder: Path, name: str, tasks: Sequence[_Task], about: dict[str, Any]) -> Path:

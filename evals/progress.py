@@ -34,8 +34,8 @@ class Line:
         self.unjudged += row.check_failure is not None
         self.judged += row.right is not None
         self.right += bool(row.right)
-        self.total_tokens += row.usage.total_tokens
-        self.critical_tokens += row.usage.critical_tokens
+        self.total_tokens += row.costs.total_tokens
+        self.critical_tokens += row.costs.critical_tokens
 
 
 @dataclass(slots=True)
@@ -48,12 +48,20 @@ class Paid:
     """None once a price was unknown."""
 
     def add(self, row: Row) -> None:
-        """Count a row."""
-        usage, cost, saved = row.usage, row.usage.cost_usd, row.replayed_usd
+        """Count a row's own try."""
+        cost, saved = row.usage.cost_usd, row.replayed_usd
+        usd = None if cost is None or saved is None else max(0.0, cost - saved)
         self.rows += 1
-        self.tokens += usage.total_tokens - row.replayed_tokens
-        known = self.usd is not None and cost is not None and saved is not None
-        self.usd = self.usd + max(0.0, cost - saved) if known else None  # type: ignore[operator]  # all are known
+        self._pay(row.usage.total_tokens - row.replayed_tokens, usd)
+
+    def add_all(self, row: Row) -> None:
+        """Count a row with the tries before it."""
+        self.add(row)
+        self._pay(row.earlier.paid.total_tokens, row.earlier.paid.cost_usd)
+
+    def _pay(self, tokens: int, usd: float | None) -> None:
+        self.tokens += tokens
+        self.usd = None if self.usd is None or usd is None else self.usd + usd
 
 
 @dataclass(slots=True)
@@ -92,11 +100,19 @@ class Progress:
         self._began = self.clock()
 
     def add(self, cell: Cell, row: Row, *, is_old: bool = False) -> None:
-        """Count a row; old ones were there before and say nothing of the speed."""
+        """Count a row; old ones were there before and say nothing of the speed.
+
+        An old one that is open is tried again: of it counts only what was paid for it.
+        """
+        if is_old:
+            self.before.add_all(row)
+            if row.is_open:
+                return
+        else:
+            self.paid.add(row)
         line = self._by_cell[cell.key]
         line.add(row)
         line.planned = max(line.planned, line.done)  # an earlier run went further
-        (self.before if is_old else self.paid).add(row)
 
     @property
     def done(self) -> int:

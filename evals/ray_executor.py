@@ -20,6 +20,7 @@ from tts.evals.executor import Job, open_worker
 from tts.evals.records import Row
 from tts.evals.sharing import most_workers, share_of
 from tts.evals.suite import Suite
+from tts.evals.tries import Spent, Tried
 from tts.tasks import first_error, task_scope
 
 __all__ = ["RayExecutor"]
@@ -233,6 +234,7 @@ class _Fleet:
 
 
 def _lost(job: Job, key: str) -> Row:
+    tried = job.tried.get(key, Tried())
     return Row(
         cell=key,
         example=job.example.id,
@@ -242,6 +244,8 @@ def _lost(job: Job, key: str) -> Row:
         extra=job.example.extra,
         status="failed",
         error=f"its worker was killed, {_TRIES} times; what that has spent is not known",
+        earlier=tried.settled(()),
+        tried=tried.and_one(Spent(), {}),
         finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from tts.backends.base import Price
+from tts.evals.tries import Earlier, Spent, Tried
 from tts.frozen import Frozen
 from tts.ledger import RunUsage
 from tts.problem import StoppedBy
@@ -41,6 +42,12 @@ class Cell(Frozen):
         """True if its samples are independent draws of one prompt, all of them kept."""
         use = self.settings.get("strategy", {}).get("use", self.strategy)
         return self.is_baseline or use in _PLAIN
+
+    @property
+    def is_vote(self) -> bool:
+        """True if it pays for nothing but its samples, and for what failed on the way."""
+        use = self.settings.get("strategy", {}).get("use", self.strategy)
+        return self.is_baseline or use == "self_consistency"
 
     @property
     def key(self) -> str:
@@ -104,11 +111,28 @@ class Row(Frozen):
     """Tokens of `usage` that these calls were charged with, and that nobody paid again."""
     replayed_usd: float | None = 0.0
     """Dollars likewise; None where a price is unknown."""
+    earlier: Earlier = Earlier.model_construct()
+    """Tries before this one, which failed or could not be judged. Not in `usage`."""
+    tried: Tried | None = None
+    """All tries and their calls, for the next one; only while the row is open."""
     draws: tuple[Draw, ...] = ()
     trace: tuple[dict[str, Any], ...] = ()
     """The records of the trace, prompts and texts included where the suite keeps them."""
     finished_at: str = ""
     """UTC, ISO 8601."""
+
+    @property
+    def costs(self) -> RunUsage:
+        """What the problem has cost: `usage`, and what earlier tries have lost.
+
+        Critical tokens and seconds are those of this try, which began anew.
+        """
+        lost, usage = self.earlier.lost, self.usage
+        if lost == Spent():
+            return usage
+        total = usage.total_tokens + lost.total_tokens
+        both = Spent.of(usage).plus(lost).model_dump()
+        return usage.model_copy(update={**both, "total_tokens": total})
 
     @property
     def is_open(self) -> bool:

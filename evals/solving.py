@@ -15,6 +15,7 @@ from tts.evals.keeping import Kept
 from tts.evals.records import Draw, Row
 from tts.evals.suite import Entry
 from tts.evals.tasks.base import Example
+from tts.evals.tries import Spent, Tried
 from tts.layers import Record, Stack, Trace
 from tts.layers.store import Store
 from tts.ledger import RunUsage
@@ -40,6 +41,7 @@ async def solve_example(
     *,
     keep: Keep = "texts",
     share: bool = True,
+    tried: Tried | None = None,
 ) -> Row:
     """Solve and judge one problem. Spends what the strategy spends, less the calls that are kept.
 
@@ -52,6 +54,7 @@ async def solve_example(
         calls: Where finished calls are kept.
         keep: What the row holds beside its result.
         share: Use the calls that other cells have made.
+        tried: What earlier tries have paid, if the problem is tried again.
 
     Raises:
         AuthenticationError: If a key is missing or wrong: no other problem would fare better.
@@ -74,6 +77,17 @@ async def solve_example(
         update |= {"status": "failed", "error": error, "right": None, "usage": _spent(records)}
     if keep != "answers":
         update["trace"] = tuple(records)
+    return _accounted(row.model_copy(update=update), kept.values(), tried or Tried())
+
+
+def _accounted(row: Row, kept: Collection[Kept], tried: Tried) -> Row:
+    """Return a row with what earlier tries have lost; an open one, with what the next must know."""
+    replays = {key: spent for each in kept for key, spent in each.replays.items()}
+    update: dict[str, Any] = {"earlier": tried.settled(replays)}
+    if row.is_open:
+        made = {key: spent for each in kept for key, spent in each.bills.items()}
+        paid = Spent.of(row.usage).less(Spent.sum(replays.values()))
+        update["tried"] = tried.and_one(paid, made)
     return row.model_copy(update=update)
 
 
@@ -84,11 +98,11 @@ def _price(entry: Entry, stacks: Mapping[str, Stack]) -> Price | None:
 
 def _replayed(kept: Collection[Kept]) -> dict[str, Any]:
     """Return the fields of a row that tell what its kept calls have saved."""
-    dollars = [each.saved_usd for each in kept if each.saved_usd is not None]
+    saved = Spent.sum(spent for each in kept for spent in each.replays.values())
     return {
         "replayed_calls": sum(each.replayed for each in kept),
-        "replayed_tokens": sum(each.saved_tokens for each in kept),
-        "replayed_usd": sum(dollars) if len(dollars) == len(kept) else None,
+        "replayed_tokens": saved.total_tokens,
+        "replayed_usd": saved.cost_usd,
     }
 
 

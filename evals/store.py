@@ -15,6 +15,7 @@ from pydantic_core import PydanticSerializationError
 from tts.errors import ConfigError, TTSError
 from tts.evals.records import Cell, Row
 from tts.evals.tasks.base import Example
+from tts.evals.tries import Tried
 
 __all__ = ["RunStore", "StoreFailed"]
 
@@ -22,14 +23,15 @@ _LAYOUT: Final = """
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE cells (key TEXT PRIMARY KEY, place INTEGER NOT NULL, cell TEXT NOT NULL);
 CREATE TABLE planned (
-    task TEXT NOT NULL, example TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (task, example)
+    task TEXT NOT NULL, example TEXT NOT NULL, digest TEXT NOT NULL, place INTEGER NOT NULL,
+    PRIMARY KEY (task, example)
 ) WITHOUT ROWID;
 CREATE TABLE rows (
     cell TEXT NOT NULL, example TEXT NOT NULL, digest TEXT NOT NULL, open INTEGER NOT NULL,
     row TEXT NOT NULL, texts TEXT NOT NULL, PRIMARY KEY (cell, example)
 );
 """
-_VERSION: Final = 0x74747303
+_VERSION: Final = 0x74747304
 _PATIENCE: Final = 30.0
 _TEXTS: Final[dict[str, Any]] = {"trace": True, "text": True, "draws": {"__all__": {"text": True}}}
 """What stands in a column of its own, so that figures are read without it."""
@@ -124,7 +126,9 @@ class RunStore:
         """
         pairs = [(cell.key, place, cell.model_dump_json()) for place, cell in enumerate(cells)]
         known = [
-            (task, each.id, each.digest) for task, own in (examples or {}).items() for each in own
+            (task, each.id, each.digest, place)
+            for task, own in (examples or {}).items()
+            for place, each in enumerate(own)
         ]
         with _told_failures():
             self._connection.execute("BEGIN")
@@ -133,7 +137,7 @@ class RunStore:
                 self._connection.execute("DELETE FROM planned")
                 self._connection.executemany("INSERT INTO cells VALUES (?, ?, ?)", pairs)
                 self._connection.executemany(
-                    "INSERT OR IGNORE INTO planned VALUES (?, ?, ?)", known
+                    "INSERT OR IGNORE INTO planned VALUES (?, ?, ?, ?)", known
                 )
                 self._connection.execute("COMMIT")
             except sqlite3.Error:
@@ -146,9 +150,10 @@ class RunStore:
         return [Cell.model_validate_json(text) for (text,) in found]
 
     def planned(self) -> dict[str, dict[str, str]]:
-        """Return the digests of each task's problems by their ids, as they were planned."""
+        """Return the digests of each task's problems by their ids, in the order of the plan."""
         found: dict[str, dict[str, str]] = {}
-        for task, example, digest in self._connection.execute("SELECT * FROM planned"):
+        asked = "SELECT task, example, digest FROM planned ORDER BY task, place"
+        for task, example, digest in self._connection.execute(asked):
             found.setdefault(task, {})[example] = digest
         return found
 
@@ -170,6 +175,12 @@ class RunStore:
         """Return the ids of a cell's solved examples, with the digest of what they said."""
         asked = "SELECT example, digest FROM rows WHERE cell = ? AND NOT open"
         return dict(self._connection.execute(asked, (cell.key,)).fetchall())
+
+    def tried(self, cell: Cell) -> dict[tuple[str, str], Tried]:
+        """Return what the tries of a cell's open problems have paid, by id and digest."""
+        asked = "SELECT row FROM rows WHERE cell = ? AND open"
+        rows = [_whole(text) for (text,) in self._connection.execute(asked, (cell.key,))]
+        return {(row.example, row.digest): row.tried for row in rows if row.tried is not None}
 
     def count(self) -> int:
         """Return the number of rows, those of cells that are no longer planned included."""
@@ -210,10 +221,15 @@ def _told_failures() -> Iterator[None]:
 
 
 def _dumped(row: Row) -> str:
+    left_out = dict(_TEXTS)
+    if not row.earlier.tries:
+        left_out["earlier"] = True
+    if row.tried is None:
+        left_out["tried"] = True
     try:
-        return row.model_dump_json(exclude=_TEXTS)
+        return row.model_dump_json(exclude=left_out)
     except PydanticSerializationError:  # half of a surrogate pair, which no file can hold
-        return _encoded(row.model_dump(exclude=_TEXTS))
+        return _encoded(row.model_dump(exclude=left_out))
 
 
 def _encoded(value: Any) -> str:

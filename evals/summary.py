@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tts.evals.equal import Curves, Pool, compare, curves
-from tts.evals.figures import Comparison, Point, Summary
+from tts.evals.figures import Comparison, Point, Repeated, Summary
 from tts.evals.records import Cell, Row
 from tts.evals.statistics import (
     Interval,
@@ -24,6 +24,7 @@ from tts.evals.statistics import (
     wilson,
 )
 from tts.evals.store import RunStore
+from tts.evals.tries import Spent
 from tts.resampling import pass_at_k
 
 __all__ = ["Comparison", "Point", "Summary", "summarise"]
@@ -115,7 +116,7 @@ def _summary(group: _Group) -> Summary:
         accuracy=_accuracy(values, [row.example for row in judged]),
         at_worst=sum(values) / len(rows) if rows else None,
         oracle=_mean([float(any(draw.right for draw in row.draws)) for row in ran]),
-        means={name: _mean([getattr(row.usage, name) for row in ran]) for name in _MEANS},
+        means={name: _mean([getattr(row.costs, name) for row in ran]) for name in _MEANS},
         wall_seconds=_mean(timed),
         timed=len(timed),
         failed=len(rows) - len(ran),
@@ -124,8 +125,16 @@ def _summary(group: _Group) -> Summary:
         failed_calls=sum(row.failed_calls for row in rows),
         exhausted=sum(row.status == "budget_exhausted" for row in ran),
         stopped=dict(stops),
+        repeated=_repeated(ran),
         curve=_Pools.of(group).points(),
     )
+
+
+def _repeated(rows: Sequence[Row]) -> Repeated:
+    again = [row.earlier for row in rows if row.earlier.tries]
+    lost = Spent.sum(each.lost for each in again)
+    tries = sum(each.tries for each in again)
+    return Repeated(len(again), tries, lost.total_tokens, lost.cost_usd)
 
 
 def _accuracy(values: Sequence[float], problems: Sequence[str]) -> Interval | None:
@@ -168,9 +177,10 @@ class _Pools:
                 tuple(draw.key for draw in row.draws),
                 _right_keys(row),
                 tuple(draw.completion_tokens for draw in row.draws),
-                row.usage.cost_usd,
+                row.costs.cost_usd,
                 tuple(draw.prompt_tokens for draw in row.draws),
                 row.price,
+                _beside(row) if group.cell.is_vote else (0, 0),
             )
             for _, row in whole
         ]
@@ -196,6 +206,14 @@ class _Pools:
                 )
             )
         return tuple(found)
+
+
+def _beside(row: Row) -> tuple[int, int]:
+    """Return the tokens that were paid beside the samples: failed attempts, and lost tries."""
+    prompts = sum(draw.prompt_tokens for draw in row.draws)
+    completions = sum(draw.completion_tokens for draw in row.draws)
+    costs = row.costs
+    return max(0, costs.prompt_tokens - prompts), max(0, costs.completion_tokens - completions)
 
 
 def _right_keys(row: Row) -> set[str]:
@@ -261,9 +279,9 @@ def _comparison(kind: str, rows: Sequence[Solved], pools: _Pools) -> Comparison 
 
 
 def _cost(row: Row, kind: str) -> float | None:
-    usage = row.usage
-    costs = {"total": usage.total_tokens, "critical": usage.critical_tokens, "usd": usage.cost_usd}
-    return costs[kind]
+    costs = row.costs
+    kinds = {"total": costs.total_tokens, "critical": costs.critical_tokens, "usd": costs.cost_usd}
+    return kinds[kind]
 
 
 def _sums(values: Any, problems: Sequence[str]) -> list[float]:

@@ -26,7 +26,7 @@ def compact(row: Row) -> dict[str, Any]:
         "right": row.right,
         "answer": None if row.answer is None else row.answer[:200],
         "costs": known_costs(row),
-        "calls": row.usage.calls,
+        "calls": row.costs.calls,
         "samples": len(row.draws),
         "stopped": stopped,
         "error": None if row.error is None else row.error[:300],
@@ -46,10 +46,18 @@ def detail(row: Row) -> dict[str, Any]:
         "parse_failures": row.parse_failures,
         "failed_calls": row.failed_calls,
         "replayed_calls": row.replayed_calls,
+        "earlier": _earlier(row),
         "draws": [{**draw.model_dump(mode="json"), "text": _cut(draw.text)} for draw in row.draws],
         "trace": records,
         "prompts": prompts,
     }
+
+
+def _earlier(row: Row) -> dict[str, Any] | None:
+    """Return how often a problem was tried before, and what that has lost."""
+    lost = row.earlier.lost
+    told = {"tries": row.earlier.tries, "calls": lost.calls, "tokens": lost.total_tokens}
+    return {**told, "usd": lost.cost_usd} if row.earlier.tries else None
 
 
 def size(found: dict[str, Any]) -> int:

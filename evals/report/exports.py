@@ -21,8 +21,8 @@ COLUMNS: Final = {
     "stopped_by": str, "samples": int, "calls": int, "cancelled_calls": int, "cached_calls": int,
     "prompt_tokens": int, "completion_tokens": int, "total_tokens": int, "critical_tokens": int,
     "critical_completion_tokens": int, "cost_usd": float, "wall_seconds": float,
-    "parse_failures": int, "failed_calls": int, "replayed_calls": int, "finished_at": str,
-    "extra": str,
+    "parse_failures": int, "failed_calls": int, "replayed_calls": int, "earlier_tries": int,
+    "lost_tokens": int, "lost_usd": float, "finished_at": str, "extra": str,
 }  # fmt: skip
 """Columns by name with the type of their values; each may be missing. `extra` is JSON."""
 
@@ -37,7 +37,7 @@ def table(runs: Sequence[Run], entries: Sequence[Entry]) -> list[dict[str, Any]]
 def _line(run: Run, entry: Entry, result: Result) -> dict[str, Any]:
     row = result.row
     own = {name: getattr(row, name) for name in COLUMNS if hasattr(row, name)}
-    usage = {name: value for name, value in row.usage.model_dump().items() if name in COLUMNS}
+    usage = {name: value for name, value in row.costs.model_dump().items() if name in COLUMNS}
     line = {
         **own,
         **usage,
@@ -50,6 +50,9 @@ def _line(run: Run, entry: Entry, result: Result) -> dict[str, Any]:
         "is_baseline": entry.summary.is_baseline,
         "stopped_by": None if row.stopped_by is None else row.stopped_by.rule,
         "samples": len(row.draws),
+        "earlier_tries": row.earlier.tries,
+        "lost_tokens": row.earlier.lost.total_tokens,
+        "lost_usd": row.earlier.lost.cost_usd,
         "extra": json.dumps(row.extra, ensure_ascii=False, sort_keys=True),
     }
     return {name: line[name] for name in COLUMNS}

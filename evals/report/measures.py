@@ -17,10 +17,10 @@ Place = tuple[float, float]
 """Cost and accuracy."""
 
 COSTS: Final[Mapping[str, Callable[[Row], float | None]]] = {
-    "total": lambda row: row.usage.total_tokens,
-    "critical": lambda row: row.usage.critical_tokens,
+    "total": lambda row: row.costs.total_tokens,
+    "critical": lambda row: row.costs.critical_tokens,
     "seconds": lambda row: None if row.replayed_calls else row.usage.wall_seconds,
-    "usd": lambda row: row.usage.cost_usd,
+    "usd": lambda row: row.costs.cost_usd,
 }
 """The costs of a solved problem; None where it is not known."""
 
@@ -91,6 +91,7 @@ def figures(entry: Entry) -> dict[str, Any]:
             "failed_calls": summary.failed_calls,
         },
         "stopped": summary.stopped,
+        "repeated": asdict(summary.repeated),
         "equal": {each.kind: _compared(each) for each in summary.equal},
         "unequal": summary.unequal,
         "curve": [_at(point) for point in summary.curve],

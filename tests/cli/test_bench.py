@@ -24,8 +24,8 @@ KEYS = {
     "task", "model", "strategy", "budget", "is_baseline", "seeds", "problems", "n", "accuracy",
     "ci95", "accuracy_at_worst", "oracle", "calls", "prompt_tokens", "completion_tokens",
     "total_tokens", "critical_tokens", "critical_completion_tokens", "cost_usd", "wall_seconds",
-    "errors", "failures", "budget_exhausted", "stopped_by", "pass_at_k", "maj_at_k", "equal",
-    "unequal", "timed",
+    "errors", "failures", "budget_exhausted", "stopped_by", "repeated", "pass_at_k", "maj_at_k",
+    "equal", "unequal", "timed",
 }  # fmt: skip
 
 
@@ -149,8 +149,13 @@ def test_answers_that_were_not_judged_are_told_with_what_to_do(tts: Tts, suite: 
     (head,) = {line for line in outcome.out.splitlines() if line.startswith("strategy")}
     assert "accuracy [95%]    at worst" in head
     assert "at worst: accuracy if all that failed or could not be judged were wrong." in outcome.out
+    assert "tried again" not in outcome.out
     again = tts("bench", suite, "--resume")
     assert "tts: tried again: 2 problems that failed or were not judged" in again.err
+    assert (
+        "tried again: 2 runs that had failed or could not be judged. 0 tokens of their earlier "
+        "tries were in vain, and are in calls, total and $; critical and s are those of the last"
+    ) in again.out
 
 
 def test_what_has_changed_since_the_last_run_is_told(tts: Tts, suite: Path) -> None:

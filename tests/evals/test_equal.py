@@ -66,6 +66,25 @@ def test_a_prompt_that_a_request_shares_is_charged_once_and_waited_for_by_all() 
         assert matched(found.total[0], cost).samples == samples
 
 
+def test_what_was_paid_beside_the_samples_is_borne_by_all_of_them_alike() -> None:
+    price = Price(input=1.0, output=4.0)
+    paid = Pool(("1",) * 4, "1", (10,) * 4, 1000e-6, (100, 0, 100, 0), price, (40, 20))
+    found = curves([paid])
+    assert found.total[0].tolist() == [125, 150, 275, 300]
+    assert found.total[0, -1] == 2 * 100 + 4 * 10 + 60
+    assert found.critical[0].tolist() == [110] * 4  # of the draws: others did not wait
+    assert found.usd[0] * 1e6 == pytest.approx(
+        np.array([170, 240, 410, 480]) / 480 * 1000
+    )  # worth: prompts + 4 x completions, beside included
+
+
+@given(st.lists(st.floats(1e-9, 1e-3), min_size=2, max_size=40))
+def test_costs_that_differ_by_the_order_of_a_sum_alone_are_equal(dollars: list[float]) -> None:
+    pools = [Pool(("1",) * 7, "1", (3,) * 7, usd) for usd in dollars]
+    match = matched(curves(pools).usd.mean(0), sum(reversed(dollars)) / len(dollars))
+    assert (match.samples, match.note) == (7.0, "")
+
+
 def test_problems_are_dealt_to_both_sizes_by_weight() -> None:
     match, keys = matched(np.array([10.0, 20.0, 30.0]), 24.5), [str(n) for n in range(200)]
     sizes = match.dealt(np.tile([1.0, 2.0, 3.0], (200, 1)), keys)

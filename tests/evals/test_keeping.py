@@ -11,7 +11,7 @@ from tts.errors import BackendUnavailable
 from tts.evals.keeping import Kept, open_calls
 from tts.layers import Layer
 from tts.messages import Completion
-from tts.testing import FlakyBackend, ScriptedBackend
+from tts.testing import FlakyBackend, ScriptedBackend, virtual_run
 
 ASKED = Request(messages=(Message(role="user", content="two words"),), seed=1)
 
@@ -72,6 +72,28 @@ def test_who_reads_more_of_each_token_asks_again_and_who_reads_less_does_not(
     for request, made in [(ASKED, 1), (more, 2), (ASKED, 2), (most, 3), (more, 3)]:
         ask(tmp_path / "c", model, request)
         assert len(model.requests) == made
+
+
+def test_equal_calls_that_are_made_side_by_side_are_on_one_bill(tmp_path: Path) -> None:
+    model = ScriptedBackend(
+        lambda request: "a b c", latency=1.0, price=Price(input=1.0, output=2.0)
+    )
+
+    async def main() -> None:
+        with open_calls(tmp_path / "c") as store:
+            kept = Kept(model, store, {})
+            async with anyio.create_task_group() as tasks:
+                for _ in range(2):
+                    tasks.start_soon(kept.generate, ASKED, Meter())
+            again = Kept(model, store, {})
+            await again.generate(ASKED, Meter())
+        ((name, bill),) = kept.bills.items()
+        assert (bill.calls, bill.prompt_tokens, bill.completion_tokens) == (2, 4, 6)
+        assert bill.cost_usd == pytest.approx(16e-6)
+        assert {name: again.replays[name].total_tokens} == {name: 5}
+        assert (kept.replays, again.bills) == ({}, {})
+
+    virtual_run(main)
 
 
 def test_failed_calls_are_not_kept(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from tts.cli import main
 from tts.evals.lm_eval import _stderr, export_lm_eval
 from tts.evals.records import Cell, Draw, Row
 from tts.evals.store import RunStore
+from tts.evals.tasks.base import Example
 from tts.ledger import RunUsage
+from tts.problem import Problem
 
 
 def row(cell: Cell, example: int, right: bool | None, **more: Any) -> Row:
@@ -117,6 +119,28 @@ def test_a_problem_has_one_number_whoever_answers(tmp_path: Path) -> None:
         lines = [json.loads(line) for line in samples.read_text().splitlines()]
         numbers.append({line["doc"]["id"]: line["doc_id"] for line in lines})
     assert numbers == [{"e0": 0, "e1": 1, "e2": 2}, {"e1": 1, "e2": 2}]
+
+
+@pytest.mark.parametrize("solved", [[2], [1, 2], [0, 1, 2]])
+def test_the_number_is_the_place_in_the_plan_however_far_the_run_is(
+    tmp_path: Path, solved: list[int]
+) -> None:
+    order = (2, 0, 1)
+    asked = [
+        Example(id=f"e{n}", problem=Problem(text=f"What is {n}?"), answer=str(n)) for n in order
+    ]
+    cell = Cell(task="sums", model="main", strategy="a")
+    with RunStore(tmp_path / "run.sqlite") as store:
+        store.plan([cell], {"sums": asked})
+        assert list(store.planned()["sums"]) == ["e2", "e0", "e1"]
+        for example in asked:
+            if int(example.answer) in solved:
+                store.add(row(cell, int(example.answer), right=True, digest=example.digest))
+        (path,) = export_lm_eval(store, tmp_path / "out")
+    (samples,) = path.parent.glob("samples_*.jsonl")
+    lines = [json.loads(line) for line in samples.read_text().splitlines()]
+    places = {line["doc"]["id"]: line["doc_id"] for line in lines}
+    assert places == {f"e{n}": order.index(n) for n in solved}
 
 
 def test_an_empty_run_is_refused(tmp_path: Path) -> None:

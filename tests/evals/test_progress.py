@@ -9,6 +9,7 @@ from tests.evals.sums import row
 from tts.cli.bench_table import LiveTable, _state
 from tts.evals.progress import Progress
 from tts.evals.records import Cell
+from tts.evals.tries import Earlier, Spent
 
 CELLS = [Cell(task="t", model="m", strategy=name, seed=seed) for name in "ab" for seed in (0, 1)]
 
@@ -53,6 +54,22 @@ def test_calls_that_others_had_made_were_not_paid_again() -> None:
     assert found.paid.tokens == 5
     assert found.paid.usd == pytest.approx(5e-6)
     assert found.lines[0].total_tokens == 30  # what the strategy costs is the same as ever
+
+
+def test_what_open_problems_have_paid_is_told_and_they_are_not_done() -> None:
+    found = progress(Clock())
+    nothing = Earlier(tries=1, paid=Spent(prompt_tokens=7), lost=Spent(prompt_tokens=5))
+    failed = row(CELLS[0].key, "1", None, status="failed", error="x", earlier=nothing)
+    found.add(CELLS[0], failed, is_old=True)
+    assert (found.done, found.lines[0].failed, found.before.tokens) == (0, 0, 10 + 7)
+    paid = Earlier(tries=2, paid=Spent(prompt_tokens=17), lost=Spent(prompt_tokens=15))
+    last = row(CELLS[0].key, "1", tokens=12, replayed_tokens=2, earlier=paid)
+    found.add(CELLS[0], last)
+    assert (found.done, found.paid.tokens, found.before.tokens) == (1, 10, 17)
+    assert found.lines[0].total_tokens == 12 + 15
+    again = progress(Clock())
+    again.add(CELLS[0], last, is_old=True)
+    assert again.before.tokens == found.before.tokens + found.paid.tokens
 
 
 def test_an_unknown_price_makes_the_sum_unknown() -> None:

@@ -207,8 +207,7 @@ def _begin(harness: Harness, store: RunStore, path: Path) -> Progress:
     progress = Progress(cells, planned)
     for cell in cells:
         for row in store.rows(cell, texts=False):
-            if not row.is_open:
-                progress.add(cell, row, is_old=True)
+            progress.add(cell, row, is_old=True)
     return progress
 
 

@@ -212,7 +212,7 @@ def _number(value: float | None, digits: int = 0) -> str:
 def _remarks(summaries: Sequence[Summary]) -> list[str]:
     """Say what the tables alone would let one forget."""
     every = [one for each in summaries for one in each.equal]
-    lines = ["", *_unjudged(summaries), *_without_comparison(summaries)]
+    lines = ["", *_unjudged(summaries), *_repeated(summaries), *_without_comparison(summaries)]
     if not every:
         return lines if len(lines) > 1 else []
     lines += [_alarms(len(every)), _GAINS]
@@ -237,6 +237,20 @@ def _unjudged(summaries: Sequence[Summary]) -> list[str]:
     if not any(each.failed or each.check_failures for each in summaries):
         return []
     return ["at worst: accuracy if all that failed or could not be judged were wrong."]
+
+
+def _repeated(summaries: Sequence[Summary]) -> list[str]:
+    """Say what was paid in vain: it is in the costs, though not in those of a bench without it."""
+    again = [each.repeated for each in summaries if each.repeated.problems]
+    if not again:
+        return []
+    rows, tokens = sum(each.problems for each in again), sum(each.tokens for each in again)
+    some = "1 run that" if rows == 1 else f"{rows} runs that"
+    return [
+        f"tried again: {some} had failed or could not be judged. {tokens:,} tokens of their "
+        "earlier tries were in vain, and are in calls, total and $; critical and s are those of "
+        "the last try."
+    ]
 
 
 _LEVEL: Final = 0.05

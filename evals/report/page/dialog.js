@@ -66,7 +66,9 @@ function detailParts(told) {
       ["stopped by", stopped && `${stopped.rule}: ${stopped.reason} (${stopped.guarantee || "no guarantee"})`],
       ["not judged", told.check_failure],
       ["unread", told.parse_failures ? count(told.parse_failures, "judgement or answer", "judgements or answers") : null],
-      ["failed calls", told.failed_calls || null]]),
+      ["failed calls", told.failed_calls || null],
+      ["tried before", told.earlier && `${count(told.earlier.tries, "time")}: `
+        + `${count(told.earlier.tokens, "token")} of that were lost, and are part of the cost`]]),
     told.text && el("details", null, el("summary", null, "The completion that carries the answer"),
       el("pre", { tabindex: 0 }, told.text)),
     el("h3", null, "Candidates"), candidates(told),

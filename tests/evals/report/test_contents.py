@@ -7,6 +7,7 @@ from typing import Any
 from tests.evals.report.samples import NASTY, cells, row
 from tts.evals.report import Contents, Entry, Run, contents
 from tts.evals.report.details import compact, detail, size
+from tts.evals.tries import Earlier, Spent
 
 Loaded = tuple[list[Run], list[Entry]]
 
@@ -74,6 +75,18 @@ def test_a_row_in_short_has_its_costs() -> None:
     told = compact(row(cells()[0], 3, 0.5))
     assert set(told["costs"]) == {"total", "critical", "seconds", "usd"}
     assert told["samples"] == 16
+
+
+def test_earlier_tries_are_part_of_the_cost_and_told_in_full() -> None:
+    once = row(cells()[0], 3, 0.5)
+    lost = Spent(calls=2, prompt_tokens=30, completion_tokens=4, cost_usd=0.5)
+    again = once.model_copy(update={"earlier": Earlier(tries=3, paid=lost, lost=lost)})
+    assert detail(once)["earlier"] is None
+    assert detail(again)["earlier"] == {"tries": 3, "calls": 2, "tokens": 34, "usd": 0.5}
+    assert detail(again)["usage"] == detail(once)["usage"]
+    costs = compact(again)["costs"]
+    assert costs["total"] == once.usage.total_tokens + 34
+    assert costs["critical"] == once.usage.critical_tokens
 
 
 def test_what_costs_nothing_is_on_no_front_of_money(loaded: Loaded) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tts import ConfigError
 from tts.evals.report import Contents, Entry, Run, export, plot
 from tts.evals.report.exports import COLUMNS, table
+from tts.evals.tries import Earlier, Spent
 
 Loaded = tuple[list[Run], list[Entry]]
 
@@ -35,6 +36,22 @@ def test_json_comes_back(loaded: Loaded, tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     export(*loaded, path)
     assert json.loads(path.read_text(encoding="utf-8")) == table(*loaded)
+
+
+def test_a_line_has_the_costs_of_earlier_tries_and_tells_them_apart(loaded: Loaded) -> None:
+    runs, entries = loaded
+    first = entries[0].results[0]
+    lost = Spent(calls=2, prompt_tokens=30, completion_tokens=4, cost_usd=0.5)
+    earlier = Earlier(tries=3, paid=lost, lost=lost)
+    again = replace(first, row=first.row.model_copy(update={"earlier": earlier}))
+    lines = [table(runs, [replace(entries[0], results=(each,))])[0] for each in (first, again)]
+    changed = {name for name in COLUMNS if lines[0][name] != lines[1][name]}
+    more = {name: lines[1][name] - lines[0][name] for name in changed}
+    assert more.pop("cost_usd") == pytest.approx(0.5)
+    assert more == {
+        "calls": 2, "prompt_tokens": 30, "completion_tokens": 4, "total_tokens": 34,
+        "earlier_tries": 3, "lost_tokens": 34, "lost_usd": 0.5,
+    }  # fmt: skip
 
 
 def test_no_answer_becomes_a_formula_of_a_spreadsheet(loaded: Loaded, tmp_path: Path) -> None:
