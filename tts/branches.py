@@ -1,4 +1,4 @@
-"""What tools that ask models put on the clock of the run that they serve."""
+"""What the calls of a plan put on the clock of the run that they serve: tokens, and seconds."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ class Branches:
         ends: dict[int, Clock] = {}
         for step in executed.steps if spent else ():
             own = spent.get(step.id if step.same_as is None else step.same_as, Clock())
-            before = max((ends[one] for one in step.after), default=Clock())
+            before = Clock().join(*(ends[one] for one in step.after))
             ends[step.id] = before.plus(own)
-        return max(ends.values(), default=Clock())
+        return Clock().join(*ends.values())

@@ -212,13 +212,12 @@ class Planning:
             self._run.count_parse_failure(problem.reason)
 
     def _node(self, bound: Bound) -> Node:
-        tool, line = bound.tool, None
+        tool = bound.tool
         before = self._made.get(_made(bound))
         if before is not None:  # planned again: what it does is done
             return _again(bound, before)
-        if tool.run_as:
-            line = self._run.branch(f"call{bound.call.id}")
-            self._branches.add(bound.call.id, line)
+        line = self._run.branch(f"call{bound.call.id}")
+        self._branches.add(bound.call.id, line)
 
         async def work(results: Mapping[int, Any]) -> Any:
             return await self._run.call(tool, bound.filled(results), line)

@@ -25,7 +25,7 @@ KEYS = {
     "ci95", "accuracy_at_worst", "oracle", "calls", "prompt_tokens", "completion_tokens",
     "total_tokens", "critical_tokens", "critical_completion_tokens", "cost_usd", "wall_seconds",
     "errors", "failures", "budget_exhausted", "stopped_by", "pass_at_k", "maj_at_k", "equal",
-    "unequal", "timed",
+    "unequal", "timed", "critical_seconds",
 }  # fmt: skip
 
 

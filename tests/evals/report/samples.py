@@ -75,6 +75,7 @@ def row(cell: Cell, number: int, chance: float) -> Row:
         completion_tokens=sum(tokens) - 60 * len(draws), total_tokens=sum(tokens),
         critical_tokens=max(tokens) * (3 if cell.strategy == "pdr" else 1),
         cost_usd=sum(tokens) * 1e-6, wall_seconds=max(tokens) / 50,
+        critical_seconds=max(tokens) / 60,
     )  # fmt: skip
     common: dict[str, Any] = {
         "cell": cell.key, "example": f"p{number}", "right_answer": right, "usage": usage,
