@@ -40,9 +40,9 @@ class RunUsage(Frozen):
     """Completion tokens on that chain."""
     critical_seconds: Annotated[float, Field(ge=0.0)] = 0.0
     """Seconds on the chain of calls that is the longest in seconds, each call as long as it took
-    when it was made: waiting for permits and rate limits and trying again included, and what a
-    bench answers from its kept calls, too. Without such answers at most `wall_seconds`, but for
-    functions that ran while the plan which calls them was still being written."""
+    when it was made: waiting for permits and rate limits and trying again included. Functions that
+    a strategy calls are on it. At most `wall_seconds`, unless calls were answered by what a bench
+    had kept."""
     cost_usd: Annotated[float, Field(ge=0.0)] | None = 0.0
     """None if the price of any call is unknown."""
     wall_seconds: Annotated[float, Field(ge=0.0)] = 0.0
