@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+
 import anyio
 import pytest
 from hypothesis import given, settings
@@ -141,16 +142,18 @@ STEPS = st.lists(
 
 
 @settings(max_examples=60)
-@given(STEPS, st.sampled_from([0.0, 0.5, 2.0]))
+@given(STEPS, st.sampled_from([0.0, 0.5, 2.0]), st.booleans())
 def test_a_plan_takes_the_seconds_of_its_longest_chain(
-    steps: list[tuple[int, int | None]], pause: float
+    steps: list[tuple[int, int | None]], pause: float, has_join: bool
 ) -> None:
     """Calls that run while the plan is written, wait for each other, or share one call."""
     lines = []
     for number, (takes, after) in enumerate(steps, 1):
         before = "" if after is None or after >= number else f", after=${after}"
         lines.append(f"{number}. rest({takes}{before})\n")
-    solution, passed = compiled(planner([*lines, f"{len(steps) + 1}. join()\n"], pause))
+    if has_join:
+        lines.append(f"{len(steps) + 1}. join()\n")
+    solution, passed = compiled(planner(lines, pause))
     assert solution.answer == "yes"
     assert solution.usage.critical_seconds == pytest.approx(passed)
     assert solution.usage.critical_tokens == solution.usage.total_tokens

@@ -40,7 +40,7 @@ class Branches:
     def __init__(self, clock: Callable[[], Clock]) -> None:
         self._clock = clock
         self._lines: dict[int, _Line] = {}
-        self._opened = 0.0
+        self._before, self._opened = Clock(), 0.0
 
     @contextmanager
     def planned(self) -> Iterator[None]:
@@ -49,19 +49,19 @@ class Branches:
         A plan that was kept from an earlier call is there at once: its calls begin as much later
         as it took when it was made.
         """
-        before, known = self._clock(), set(self._lines)
-        self._opened = anyio.current_time()
+        known = set(self._lines)
+        self._before, self._opened = self._clock(), anyio.current_time()
         try:
             yield
         finally:
-            took = self._clock().since(before).seconds
+            took = self._clock().since(self._before).seconds
             late = max(0.0, took - (anyio.current_time() - self._opened))
             for number in self._lines.keys() - known:
                 self._lines[number].start += late
 
     def add(self, number: int, span: Span) -> None:
         """Take in a line, which stands at its beginning, by the number of the tool's call."""
-        start = span.clock.seconds + anyio.current_time() - self._opened
+        start = self._before.seconds + anyio.current_time() - self._opened
         self._lines[number] = _Line(span, span.clock, start)
 
     def settle(self, executed: Executed) -> Clock:
