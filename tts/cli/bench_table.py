@@ -230,7 +230,10 @@ def _remarks(summaries: Sequence[Summary]) -> list[str]:
 def _timed(summaries: Sequence[Summary]) -> list[str]:
     if all(each.means["critical_seconds"] is None for each in summaries):
         return []
-    return ["s: seconds on the longest chain of calls, each as it was first measured."]
+    told = "s: seconds on the longest chain of calls, each call as it was first measured"
+    if any(each.timed < each.n + each.check_failures for each in summaries):
+        told += ", for whichever strategy made it; share: false measures everyone's own"
+    return [f"{told}."]
 
 
 def _unjudged(summaries: Sequence[Summary]) -> list[str]:
