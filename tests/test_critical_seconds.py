@@ -127,7 +127,7 @@ def planner(pieces: list[str], pause: float) -> SpeakingBackend:
 
 def compiled(backend: Backend) -> tuple[tts.Solution, float]:
     model = Given(backend=backend, retry=Retry(attempts=1))
-    strategy = Compiler(tools=(rest,), fallback=False)
+    strategy = Compiler(tools=(rest,), fallback=False)  # type: ignore[arg-type]  # parsed by the field
 
     async def main() -> tuple[tts.Solution, float]:
         solution = await tts.solve("q?", strategy, model=model)

@@ -70,6 +70,7 @@ def test_plain_output_has_the_figures_and_what_they_do_not_say(tts: Tts, suite: 
         "has p (Holm) < 0.05 has a chance of at most 0.05.",
         "too few: with fewer than 6 problems no difference can have p < 0.05",
         "gain: accuracy less that of plain votes", "its gain is the luck of that order",
+        "as it was first measured, for whichever strategy made it; share: false measures everyone",
     ):  # fmt: skip
         assert words in outcome.out
     assert "at worst" not in outcome.out
