@@ -14,7 +14,8 @@ _LONGEST: Final = 20_000
 """Characters of one text; what is cut off is counted in it."""
 _KEPT: Final = frozenset({
     "span", "ticket", "role", "model", "name", "start", "end", "outcome", "prompt_tokens",
-    "completion_tokens", "attempts", "cached", "hedged", "n", "prompt_digest", "overshoot", "seconds",
+    "completion_tokens", "attempts", "cached", "hedged", "n", "prompt_digest", "overshoot",
+    "seconds",
 })  # fmt: skip
 
 
