@@ -33,7 +33,8 @@ class Kept(Layer):
 
     What was finished before a crash is not asked again, and strategies that draw the same samples
     draw them once. Whoever is answered here pays what whoever asked has paid, failed attempts
-    included: so costs are those of a user who keeps nothing.
+    included, and waits as long on its chain of calls (`Meter.seconds`): so costs are those of a
+    user who keeps nothing.
 
     A call that reads more of each token (log-probabilities, alternatives) than the kept one does
     is made again, and replaces it.
@@ -69,18 +70,21 @@ class Kept(Layer):
             meter.start()
             for name in _COUNTS:
                 setattr(meter, name, counts[name])
+            meter.seconds = counts["seconds"]
             meter.estimated = completion.usage.estimated
             meter.hear(completion.text)
             self.replayed += 1
             self._note(self.replays, key, meter, completion)
             return completion
+        start = anyio.current_time()
         completion = await self.inner.generate(request, meter)
+        seconds = anyio.current_time() - start
         counts = {name: getattr(meter, name) for name in _COUNTS}
         if meter.cached:  # a cache of the model's own: the price is the first one all the same
             meter.settle(completion.usage)
             meter.started, meter.cached = True, False
             counts = {name: getattr(meter, name) for name in _COUNTS}
-        head = json.dumps({"detail": detail, **counts})
+        head = json.dumps({"detail": detail, "seconds": seconds, **counts})
         text = completion.model_dump_json(exclude_defaults=True)
         self._store.put(key, f"{head}\n{text}".encode())
         self.made += 1
@@ -109,7 +113,7 @@ class Kept(Layer):
             counts = json.loads(head)
             return (
                 (counts, Completion.model_validate_json(text))
-                if counts["detail"] >= detail
+                if counts["detail"] >= detail and counts["seconds"] >= 0.0
                 else None
             )
         except (ValueError, KeyError, ValidationError):  # written by another version

@@ -106,7 +106,8 @@ class Row(Frozen):
     failed_calls: int = 0
     replayed_calls: int = 0
     """Calls that were answered from those kept by the run: by other strategies, or before it was
-    resumed. Where there are some, `usage.wall_seconds` is too short to say anything."""
+    resumed. Where there are some, `usage.wall_seconds` is too short to say anything;
+    `usage.critical_seconds` counts them with the time that they took when they were made."""
     replayed_tokens: int = 0
     """Tokens of `usage` that these calls were charged with, and that nobody paid again."""
     replayed_usd: float | None = 0.0

@@ -35,7 +35,7 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 _MEANS = ("calls", "prompt_tokens", "completion_tokens", "total_tokens", "critical_tokens",
-          "critical_completion_tokens", "cost_usd")  # fmt: skip
+          "critical_completion_tokens", "critical_seconds", "cost_usd")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,7 @@ def test_a_sample_without_a_rule_is_one_request() -> None:
     usage = played.solution.usage
     assert (usage.calls, usage.prompt_tokens, usage.completion_tokens) == (8, 1, 16)
     assert (usage.critical_tokens, usage.critical_completion_tokens) == (3, 2)
+    assert usage.critical_seconds == pytest.approx(1.0)
 
 
 def test_its_record_and_its_budget_hold_all_of_them() -> None:

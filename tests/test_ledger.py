@@ -1,4 +1,4 @@
-"""Both costs of random programs, against the longest path of an explicit graph of calls."""
+"""The costs of random programs, against the longest paths of an explicit graph of calls."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Literal, TypeAlias
 
+import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -127,6 +128,7 @@ class Call:
 
     tokens: int
     completion_tokens: int
+    seconds: float
     after: frozenset[Call]
     number: int
 
@@ -142,7 +144,7 @@ class Graph:
 
     def call(self, prompt: int, words: int, after: frozenset[Call]) -> Call:
         self.size += 1
-        return Call(prompt + words, words, after, self.size)
+        return Call(prompt + words, words, pace(words), after, self.size)
 
     def lay(self, program: Program, after: frozenset[Call]) -> frozenset[Call]:
         """Lay out a program that starts after these calls; return what its end waits for."""
@@ -169,8 +171,13 @@ class Graph:
         return here
 
 
+def pace(words: int) -> float:
+    """How long a call takes: not longer if it says more, or the chains would be the same."""
+    return words * 7 % 31 / 4
+
+
 def longest(ends: frozenset[Call]) -> tuple[int, int]:
-    """The longest chain that ends here, by walking all of them."""
+    """The longest chain that ends here in tokens, by walking all of them."""
     known: dict[Call, tuple[int, int]] = {}
 
     def chain(call: Call) -> tuple[int, int]:
@@ -182,13 +189,33 @@ def longest(ends: frozenset[Call]) -> tuple[int, int]:
     return max((chain(call) for call in ends), default=(0, 0))
 
 
+def longest_wait(ends: frozenset[Call]) -> float:
+    """The longest chain that ends here in seconds, likewise."""
+    known: dict[Call, float] = {}
+
+    def chain(call: Call) -> float:
+        if call not in known:
+            known[call] = call.seconds + max(map(chain, call.after), default=0.0)
+        return known[call]
+
+    return max(map(chain, ends), default=0.0)
+
+
+def critical_seconds(program: Program) -> float:
+    return longest_wait(Graph().lay(program, frozenset()))
+
+
 def critical(program: Program) -> tuple[int, int]:
     return longest(Graph().lay(program, frozenset()))
 
 
-def script(request: Request) -> str:
+def length(request: Request) -> int:
     kind, *words = request.messages[0].content.split()
-    return "w " * int(words[0 if kind == "ask" else request.ticket])
+    return int(words[0 if kind == "ask" else request.ticket])
+
+
+def script(request: Request) -> str:
+    return "w " * length(request)
 
 
 class Counting(Layer):
@@ -221,6 +248,26 @@ def test_both_costs_are_those_of_the_graph_of_calls(
         assert (own.critical_tokens, own.critical_completion_tokens) == critical(body)
 
 
+@settings(max_examples=100)
+@given(PROGRAMS, st.sampled_from([1, 2, 64]))
+def test_seconds_are_those_of_the_graph_and_never_more_than_passed(
+    program: Program, concurrency: int
+) -> None:
+    async def work(run: Run) -> float:
+        start = anyio.current_time()
+        await perform(program, run, [])
+        return anyio.current_time() - start
+
+    backend = ScriptedBackend(script, latency=lambda request: pace(length(request)))
+    played = play(backend, work, concurrency=concurrency)
+    seconds = played.solution.usage.critical_seconds
+    assert seconds <= played.value + 1e-9
+    assert seconds >= critical_seconds(program) - 1e-9
+    if concurrency == 64:  # nobody waits for a permit
+        assert seconds == pytest.approx(played.value, abs=1e-9)
+        assert seconds == pytest.approx(critical_seconds(program), abs=1e-9)
+
+
 @given(st.lists(st.integers(1, 30), min_size=3, max_size=8), st.integers(1, 4), st.integers())
 def test_critical_path_of_a_sample_does_not_depend_on_who_finishes_first(
     words: list[int], window: int, salt: int
@@ -251,18 +298,35 @@ def usage_of(program: Program) -> tuple[int, int]:
     return usage.total_tokens, usage.critical_tokens
 
 
-CLOCKS = st.builds(Clock, st.integers(0, 99), st.integers(0, 99))
+WHOLE = st.integers(0, 99)
+CLOCKS = st.builds(Clock, WHOLE, WHOLE, WHOLE.map(float))
 
 
 @given(CLOCKS, CLOCKS, CLOCKS)
 def test_clocks_join_in_any_order(one: Clock, two: Clock, three: Clock) -> None:
-    assert max(one, max(two, three)) == max(max(three, one), two)
+    assert one.join(two.join(three)) == three.join(one).join(two) == one.join(two, three)
+    assert one.join(one) == one == one.join()
 
 
-@given(CLOCKS, st.integers(0, 99), st.integers(0, 99))
-def test_clock_since_undoes_after(clock: Clock, prompt: int, completion: int) -> None:
-    meter = Meter(prompt_tokens=prompt, completion_tokens=completion)
-    assert clock.after(meter).since(clock) == Clock(prompt + completion, completion)
+@given(CLOCKS, CLOCKS)
+def test_clocks_join_tokens_and_seconds_each_on_its_own(one: Clock, two: Clock) -> None:
+    joined = one.join(two)
+    assert joined[:2] == max(one[:2], two[:2])
+    assert joined.seconds == max(one.seconds, two.seconds)
+
+
+@given(CLOCKS, CLOCKS, CLOCKS)
+def test_a_later_clock_joins_to_no_earlier_one(one: Clock, more: Clock, other: Clock) -> None:
+    joined, later = one.join(other), one.plus(more).join(other)
+    assert later[:2] >= joined[:2]
+    assert later.seconds >= joined.seconds
+    assert one.plus(more).since(one) == more
+
+
+@given(CLOCKS, WHOLE, WHOLE, WHOLE)
+def test_clock_since_undoes_after(clock: Clock, prompt: int, completion: int, took: int) -> None:
+    meter = Meter(prompt_tokens=prompt, completion_tokens=completion, seconds=float(took))
+    assert clock.after(meter).since(clock) == Clock(prompt + completion, completion, took)
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["ok", "cancelled", "failed"]))))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+import anyio
+
 from tts.backends.base import Meter
 from tts.errors import BackendError, BackendUnavailable, BudgetExceeded, ContextLengthExceeded
 from tts.ledger import Clock
@@ -83,16 +85,17 @@ async def make_group(
     except BackendError:
         span.join(start.after(meter))
         raise
-    # The draws are made side by side: each waits for the prompt and for its own tokens.
+    # The draws are made side by side: each waits for the prompt and for its own tokens, and is
+    # there when all of them are.
     made = [draw.usage.completion_tokens if draw else 0 for draw in _draws(completion)]
-    spent = [Meter(meter.prompt_tokens, tokens) for tokens in made]
+    spent = [Meter(meter.prompt_tokens, tokens, seconds=meter.seconds) for tokens in made]
     return completion, [start.after(each) for each in spent]
 
 
 async def _carried(model: Model, span: Span, request: Request, meter: Meter) -> Completion:
     """Let the layers carry a call, and book it however it ends."""
     ending: Literal["ok", "cancelled", "failed", "divided"] = "cancelled"
-    draws = request.n
+    draws, start = request.n, anyio.current_time()
     try:
         completion = await model.backend.generate(request, meter)
         ending, draws = "ok", completion.count
@@ -106,6 +109,7 @@ async def _carried(model: Model, span: Span, request: Request, meter: Meter) -> 
         ending = "failed"
         raise
     finally:
+        meter.seconds = max(meter.seconds, anyio.current_time() - start)
         if meter.started or meter.cached:
             price = model.backend.price
             span.ledger.book(meter, price, ending, role=request.role, draws=draws)

@@ -152,7 +152,7 @@ class Drawing:
         if len(tickets) == 1:
             return await self._alone(tickets[0], spans[tickets[0]])
         made, parts = await self._together(tickets, spans)
-        ended = max([spans[tickets[0]].clock, *(draw.clock for draw in made)])
+        ended = spans[tickets[0]].clock.join(*(draw.clock for draw in made))
         for part in parts:  # they begin when the request has ended
             for ticket in part:
                 spans[ticket].join(ended)

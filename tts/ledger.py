@@ -3,7 +3,8 @@
 The critical path is a logical clock (Lamport 1978): a call advances its task's clock by its
 tokens, a child task starts at its parent's time, and a parent that consumes a child's result
 moves on to the later of the two. Nobody declares anything: the run forks and joins clocks where
-it starts and consumes concurrent work.
+it starts and consumes concurrent work. The same clock counts the seconds that calls took, on the
+chain that is the longest in seconds, which may be another one.
 """
 
 from __future__ import annotations
@@ -37,31 +38,57 @@ class RunUsage(Frozen):
     """Prompt and completion tokens on the longest chain of calls that waited for each other."""
     critical_completion_tokens: _Count = 0
     """Completion tokens on that chain."""
+    critical_seconds: Annotated[float, Field(ge=0.0)] = 0.0
+    """Seconds on the chain of calls that is the longest in seconds, each call as long as it took
+    when it was made: waiting for permits and rate limits and trying again included. Functions that
+    a strategy calls are on it. At most `wall_seconds`, unless calls were answered by what a bench
+    had kept."""
     cost_usd: Annotated[float, Field(ge=0.0)] | None = 0.0
     """None if the price of any call is unknown."""
     wall_seconds: Annotated[float, Field(ge=0.0)] = 0.0
 
 
 class Clock(NamedTuple):
-    """The longest chain of calls up to here; clocks join by `max`."""
+    """The longest chain of calls up to here: by tokens, and by seconds, each on its own."""
 
     tokens: int = 0
     """Prompt and completion tokens on the chain."""
     completion_tokens: int = 0
+    seconds: float = 0.0
+    """Seconds on the chain that is the longest in seconds."""
+
+    def join(self, *others: Clock) -> Clock:
+        """Return the time at which all of these are past.
+
+        >>> Clock(9, 3, seconds=1.0).join(Clock(5, 4, seconds=2.0))
+        Clock(tokens=9, completion_tokens=3, seconds=2.0)
+        """
+        every = (self, *others)
+        tokens, completion_tokens, _ = max(every)
+        return Clock(tokens, completion_tokens, max(each.seconds for each in every))
 
     def since(self, start: Clock) -> Clock:
         """Return what the chain has grown by since an earlier time on it."""
-        return Clock(self.tokens - start.tokens, self.completion_tokens - start.completion_tokens)
+        return Clock(
+            self.tokens - start.tokens,
+            self.completion_tokens - start.completion_tokens,
+            self.seconds - start.seconds,
+        )
 
     def plus(self, more: Clock) -> Clock:
         """Return the time after a chain of that length."""
-        return Clock(self.tokens + more.tokens, self.completion_tokens + more.completion_tokens)
+        return Clock(
+            self.tokens + more.tokens,
+            self.completion_tokens + more.completion_tokens,
+            self.seconds + more.seconds,
+        )
 
     def after(self, meter: Meter) -> Clock:
         """Return the time after a call that used so much."""
         return Clock(
             self.tokens + meter.prompt_tokens + meter.completion_tokens,
             self.completion_tokens + meter.completion_tokens,
+            self.seconds + meter.seconds,
         )
 
 
@@ -163,6 +190,7 @@ class Ledger:
             total_tokens=self.total_tokens,
             critical_tokens=elapsed.tokens,
             critical_completion_tokens=elapsed.completion_tokens,
+            critical_seconds=elapsed.seconds,
             cost_usd=self.cost_usd,
             wall_seconds=wall_seconds,
         )

@@ -42,7 +42,7 @@ class Planning:
         self._bound: dict[int, Bound] = {}
         self._steps: dict[int, Step] = {}
         self._made: dict[str, int] = {}
-        self._branches, self._note = Branches(), ""
+        self._branches, self._note = Branches(lambda: run.clock), ""
         self._graph: TaskGraph
         self._is_full = False
         self.problems: list[Problem] = []
@@ -79,7 +79,8 @@ class Planning:
         self._made = self._done()
         before, self.problems, self._is_full = set(self._made), [], False
         known = {number: bound.call.text for number, bound in self._bound.items()}
-        has_end = await self._ask(prompt, known, options)
+        with self._branches.planned():
+            has_end = await self._ask(prompt, known, options)
         new = {_made(bound) for number, bound in self._bound.items() if number not in known}
         added = len(new - before)
         if not (added or has_end or self.problems):
@@ -135,10 +136,11 @@ class Planning:
     async def settle(self) -> None:
         """Wait until every call has come to its end.
 
-        What they asked of models stands on the clock as if they had begun when the plan was there.
+        The tokens of what they asked stand on the clock as if they had begun when the plan was
+        there, the seconds as if each had when it was read.
         """
         await self._graph.settle()
-        self._run.follow(self._run.clock.plus(self._branches.settle(self._graph.executed)))
+        self._run.follow(self._branches.settle(self._graph.executed))
 
     def tell(self, note: str) -> None:
         """Let whoever watches know what happens now."""
@@ -212,13 +214,12 @@ class Planning:
             self._run.count_parse_failure(problem.reason)
 
     def _node(self, bound: Bound) -> Node:
-        tool, line = bound.tool, None
+        tool = bound.tool
         before = self._made.get(_made(bound))
         if before is not None:  # planned again: what it does is done
             return _again(bound, before)
-        if tool.run_as:
-            line = self._run.branch(f"call{bound.call.id}")
-            self._branches.add(bound.call.id, line)
+        line = self._run.branch(f"call{bound.call.id}")
+        self._branches.add(bound.call.id, line)
 
         async def work(results: Mapping[int, Any]) -> Any:
             return await self._run.call(tool, bound.filled(results), line)

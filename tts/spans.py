@@ -67,7 +67,7 @@ class Span:
 
     def join(self, clock: Clock) -> None:
         """Consume a result that was ready at that time."""
-        self.clock = max(self.clock, clock)
+        self.clock = self.clock.join(clock)
 
     @contextmanager
     def prioritised(self, priority: int) -> Iterator[None]:

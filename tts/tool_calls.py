@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import anyio
 from tts.copies import copied
 from tts.errors import BackendError, ToolError
 from tts.layers import Spending
+from tts.ledger import Clock
 from tts.problem import Exhausted
 from tts.session import Session
 from tts.spans import Span, standing
@@ -33,7 +34,8 @@ async def call(
     """Call a tool within its time limit; the budget's end ends it too.
 
     A tool that asks models gets a run that is a part of this one: budget, permits, trace and
-    accounts are the same, and the candidates it draws are none of this problem's.
+    accounts are the same, and the candidates it draws are none of this problem's. The seconds that
+    a tool took are on the clock of its line, whatever it asked in them.
 
     Args:
         run: Whose call it is.
@@ -46,18 +48,31 @@ async def call(
         BudgetExceeded: If the budget ended before there was a result.
         ToolError: If the arguments do not fit, the tool failed, or it took too long.
     """
-    span = line or run._line
-    if not tool.run_as:
-        return await _counted(run, span.path, tool, arguments)
-    inner = type(run)(run._session, run.problem, run._prompts, span)
-    start, before = run.now, span.clock
+    here: Span = run._line
+    span = line or here
+    with _clocked(span):
+        if not tool.run_as:
+            return await _counted(run, here.path, tool, arguments)
+        inner = type(run)(run._session, run.problem, run._prompts, span)
+        start, before = run.now, span.clock
+        try:
+            with standing(span):
+                return await _counted(run, span.path, tool, arguments, inner)
+        finally:
+            run._findings.count(inner._findings)
+            if line is not None:
+                run._write_span(span.path, start, span.clock.since(before))
+
+
+@contextmanager
+def _clocked(span: Span) -> Iterator[None]:
+    """Let the seconds that the block takes pass on a line, beside those of the calls within."""
+    began, start = span.clock, anyio.current_time()
     try:
-        with standing(span):
-            return await _counted(run, span.path, tool, arguments, inner)
+        yield
     finally:
-        run._findings.count(inner._findings)
-        if line is not None:
-            run._write_span(span.path, start, span.clock.since(before))
+        took = Clock(seconds=anyio.current_time() - start)
+        span.join(began.plus(took))
 
 
 class Turns:

@@ -27,7 +27,11 @@ CONCURRENCY = 8
 def figures_of(out: str) -> list[dict[str, Any]]:
     """Return the rows but for their seconds."""
     return [
-        {name: value for name, value in row.items() if name not in {"wall_seconds", "timed"}}
+        {
+            name: value
+            for name, value in row.items()
+            if name not in {"wall_seconds", "timed", "critical_seconds"}
+        }
         for row in json.loads(out)
     ]
 

@@ -15,6 +15,7 @@ _LONGEST: Final = 20_000
 _KEPT: Final = frozenset({
     "span", "ticket", "role", "model", "name", "start", "end", "outcome", "prompt_tokens",
     "completion_tokens", "attempts", "cached", "hedged", "n", "prompt_digest", "overshoot",
+    "seconds",
 })  # fmt: skip
 
 

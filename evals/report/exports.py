@@ -20,9 +20,9 @@ COLUMNS: Final = {
     "status": str, "answer": str, "right": bool, "error": str, "check_failure": str,
     "stopped_by": str, "samples": int, "calls": int, "cancelled_calls": int, "cached_calls": int,
     "prompt_tokens": int, "completion_tokens": int, "total_tokens": int, "critical_tokens": int,
-    "critical_completion_tokens": int, "cost_usd": float, "wall_seconds": float,
-    "parse_failures": int, "failed_calls": int, "replayed_calls": int, "earlier_tries": int,
-    "lost_tokens": int, "lost_usd": float, "finished_at": str, "extra": str,
+    "critical_completion_tokens": int, "critical_seconds": float, "cost_usd": float,
+    "wall_seconds": float, "parse_failures": int, "failed_calls": int, "replayed_calls": int,
+    "earlier_tries": int, "lost_tokens": int, "lost_usd": float, "finished_at": str, "extra": str,
 }  # fmt: skip
 """Columns by name with the type of their values; each may be missing. `extra` is JSON."""
 

@@ -19,7 +19,7 @@ Place = tuple[float, float]
 COSTS: Final[Mapping[str, Callable[[Row], float | None]]] = {
     "total": lambda row: row.costs.total_tokens,
     "critical": lambda row: row.costs.critical_tokens,
-    "seconds": lambda row: None if row.replayed_calls else row.usage.wall_seconds,
+    "seconds": lambda row: row.costs.critical_seconds,
     "usd": lambda row: row.costs.cost_usd,
 }
 """The costs of a solved problem; None where it is not known."""
@@ -33,15 +33,15 @@ def known_costs(row: Row) -> dict[str, float | None]:
 def costs_of(entry: Entry) -> dict[str, Interval | None]:
     """Return the mean costs a problem, of the runs that did not fail; None: not known.
 
-    Seconds are those of the runs that made all their calls themselves. A price that is unknown
-    for one run is unknown for all: a mean of the others would be too low.
+    Seconds are those on the longest chain of calls, as they were first measured. A price that is
+    unknown for one run is unknown for all: a mean of the others would be too low.
     """
     rows = [result.row for result in entry.results if result.row.status != "failed"]
     found: dict[str, Interval | None] = {}
     for name, value in COSTS.items():
         pairs = [(value(row), row.example) for row in rows]
         known = [(cost, example) for cost, example in pairs if cost is not None]
-        whole = len(known) == len(pairs) or name == "seconds"
+        whole = len(known) == len(pairs)
         costs, examples = [cost for cost, _ in known], [example for _, example in known]
         found[name] = bootstrap(costs, examples) if known and whole else None
     return found

@@ -18,7 +18,7 @@ _MARKERS: Final = ("o", "^", "D", "s")
 _COSTS: Final = {
     "total": "total tokens a problem",
     "critical": "tokens on the critical path a problem",
-    "seconds": "wall seconds a problem",
+    "seconds": "seconds on the longest chain of calls a problem",
     "usd": "US dollars a problem",
 }
 

@@ -55,7 +55,7 @@ def vote(model: Any, **settings: Any) -> Solution:
 
 def same(one: Solution, other: Solution) -> bool:
     ignored = {"trace_id": "", "usage": one.usage}
-    times = {"wall_seconds": 0.0}
+    times = {"wall_seconds": 0.0, "critical_seconds": 0.0}
     return one.model_copy(update=ignored) == other.model_copy(update=ignored) and (
         one.usage.model_copy(update=times) == other.usage.model_copy(update=times)
     )

@@ -25,7 +25,7 @@ KEYS = {
     "ci95", "accuracy_at_worst", "oracle", "calls", "prompt_tokens", "completion_tokens",
     "total_tokens", "critical_tokens", "critical_completion_tokens", "cost_usd", "wall_seconds",
     "errors", "failures", "budget_exhausted", "stopped_by", "repeated", "pass_at_k", "maj_at_k",
-    "equal", "unequal", "timed",
+    "equal", "unequal", "timed", "critical_seconds",
 }  # fmt: skip
 
 
@@ -70,6 +70,7 @@ def test_plain_output_has_the_figures_and_what_they_do_not_say(tts: Tts, suite: 
         "has p (Holm) < 0.05 has a chance of at most 0.05.",
         "too few: with fewer than 6 problems no difference can have p < 0.05",
         "gain: accuracy less that of plain votes", "its gain is the luck of that order",
+        "as it was first measured, for whichever strategy made it; share: false measures everyone",
     ):  # fmt: skip
         assert words in outcome.out
     assert "at worst" not in outcome.out

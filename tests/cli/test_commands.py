@@ -139,10 +139,10 @@ def test_trace_show_tells_of_groups_overshoots_probes_and_limits(tts: Tts, tmp_p
     call = {
         "event": "call", "span": "run/solve0/sample0", "ticket": 0, "role": "solve", "model": "m",
         "start": 0.0, "end": 1.0, "outcome": "stop", "prompt_tokens": 9, "completion_tokens": 8,
-        "attempts": 1, "n": 4, "overshoot": 3,
+        "attempts": 1, "n": 4, "overshoot": 3, "seconds": 2.5,
     }  # fmt: skip
     probe = {"event": "probe", "model": "m", "prompt_tokens": 9, "completion_tokens": 2}
-    usage = RunUsage(calls=4, total_tokens=17).model_dump()
+    usage = RunUsage(calls=4, total_tokens=17, critical_seconds=2.5).model_dump()
     limit = {"kind": "tokens", "spent": 17.0, "limit": 14.0}
     end = {"event": "end", "status": "ok", "answer": "7", "usage": usage, "exhausted": limit}
     path = tmp_path / "trace.jsonl"
@@ -151,5 +151,6 @@ def test_trace_show_tells_of_groups_overshoots_probes_and_limits(tts: Tts, tmp_p
     shown = tts("trace", "show", path).out
     for words in ("(17 of 14 tokens)", "probe of m, an unknown server  9+2", "4 calls"):
         assert words in shown
-    assert "4 in one request" in shown
+    assert "kept, took 2.50 s when made  4 in one request" in shown
+    assert "critical path 0 in 2.50 s" in shown
     assert "3 tokens over" in shown

@@ -24,7 +24,8 @@ KEYS = [
 ]  # fmt: skip
 USAGE = [
     "calls", "cancelled_calls", "cached_calls", "prompt_tokens", "completion_tokens",
-    "total_tokens", "critical_tokens", "critical_completion_tokens", "cost_usd", "wall_seconds",
+    "total_tokens", "critical_tokens", "critical_completion_tokens", "critical_seconds",
+    "cost_usd", "wall_seconds",
 ]  # fmt: skip
 
 

@@ -49,7 +49,7 @@ def folder_in(path: Path, name: str) -> Path:
 
 def told(rows: Rows) -> dict[Any, Any]:
     """All of the rows but what depends on the clock or names a trace."""
-    left_out = {"finished_at": True, "trace": True, "usage": {"wall_seconds"}}
+    left_out = {"finished_at": True, "trace": True, "usage": {"wall_seconds", "critical_seconds"}}
     return {place: row.model_dump(exclude=left_out) for place, row in rows.items()}  # type: ignore[arg-type]  # fields to leave out
 
 
@@ -281,7 +281,10 @@ def test_cancelled_it_keeps_finished_rows_and_calls(tmp_path: Path) -> None:
     assert asked < len(model.requests)
     whole = fill(folder_in(tmp_path, "whole"), grid)
     costs = [
-        {place: row.usage.model_dump(exclude={"wall_seconds"}) for place, row in each.items()}
+        {
+            place: row.usage.model_dump(exclude={"wall_seconds", "critical_seconds"})
+            for place, row in each.items()
+        }
         for each in (rows, whole)
     ]
     assert costs[0] == costs[1]

@@ -125,12 +125,19 @@ def test_a_listener_hears_a_kept_answer(tmp_path: Path) -> None:
     assert heard == ["a b", "a b"]
 
 
-def test_what_another_version_wrote_is_asked_again(tmp_path: Path) -> None:
+OLDER = b"""{"detail": 0, "prompt_tokens": 2, "completion_tokens": 1, "cached_tokens": 0, \
+"attempts": 1, "hedged": false}
+{"text": "a", "model": "m"}"""
+"""A call of which nobody knows how long it took."""
+
+
+@pytest.mark.parametrize("kept_then", [b"nonsense", OLDER])
+def test_what_another_version_wrote_is_asked_again(tmp_path: Path, kept_then: bytes) -> None:
     async def main() -> None:
         with open_calls(tmp_path / "c") as store:
             model = ScriptedBackend(lambda request: "a", price=Price(input=0.0, output=0.0))
             kept = Kept(model, store, {})
-            store.put(kept._key(ASKED), b"nonsense")
+            store.put(kept._key(ASKED), kept_then)
             await kept.generate(ASKED, Meter())
             assert kept.made == 1
 

@@ -170,6 +170,16 @@ def test_seconds_are_of_runs_that_made_their_calls(tmp_path: Path) -> None:
     assert summaries(tmp_path, [slow, shared], [MINE])["mine"].wall_seconds == 8.0
 
 
+def test_seconds_of_the_longest_chain_are_of_all_runs(tmp_path: Path) -> None:
+    rows = [row(MINE.key, "a"), row(MINE.key, "b", replayed_calls=3)]
+    waited = [
+        each.model_copy(update={"usage": each.usage.model_copy(update={"critical_seconds": took})})
+        for each, took in zip(rows, (4.0, 8.0), strict=True)
+    ]
+    found = summaries(tmp_path, waited, [MINE])["mine"]
+    assert (found.report()["critical_seconds"], found.timed) == (6.0, 1)
+
+
 def test_an_empty_store_has_summaries_without_figures(tmp_path: Path) -> None:
     found = summaries(tmp_path, [])
     assert found["mine"].accuracy is None

@@ -70,6 +70,9 @@ class Meter:
     """The part of the prompt's tokens that came from a prefix cache."""
     estimated: bool = False
     """True while the counts are estimates: the provider has not said yet, or never will."""
+    seconds: float = 0.0
+    """How long the call took, waits and failed attempts included. Set when it has ended; before,
+    by whoever answers it with what was made earlier: what it took then."""
 
     def start(self) -> None:
         """Note that the call leaves for the model."""

@@ -146,7 +146,7 @@ def _figures(summaries: Iterable[Summary]) -> Table:
             _number(means["calls"], 1),
             _number(means["total_tokens"]),
             _number(means["critical_tokens"]),
-            _seconds(each),
+            _number(means["critical_seconds"], 2),
             _dollars(means["cost_usd"], ran=means["calls"] is not None),
             str(each.failed or ""),
             str(each.check_failures or ""),
@@ -193,12 +193,6 @@ def _gain(one: Comparison) -> str:
     return f"{100 * gain.mean:+.1f} [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
 
 
-def _seconds(each: Summary) -> str:
-    """Return the mean seconds, with of how many runs where that is not all."""
-    told = _number(each.wall_seconds, 2)
-    return f"{told} of {each.timed}" if told and each.timed < each.n + each.check_failures else told
-
-
 def _dollars(usd: float | None, *, ran: bool) -> str:
     if usd is None:
         return "?" if ran else ""  # nothing has run, or its price is unknown
@@ -212,7 +206,8 @@ def _number(value: float | None, digits: int = 0) -> str:
 def _remarks(summaries: Sequence[Summary]) -> list[str]:
     """Say what the tables alone would let one forget."""
     every = [one for each in summaries for one in each.equal]
-    lines = ["", *_unjudged(summaries), *_repeated(summaries), *_without_comparison(summaries)]
+    lines = ["", *_unjudged(summaries), *_repeated(summaries), *_timed(summaries)]
+    lines += _without_comparison(summaries)
     if not every:
         return lines if len(lines) > 1 else []
     lines += [_alarms(len(every)), _GAINS]
@@ -231,6 +226,15 @@ def _remarks(summaries: Sequence[Summary]) -> list[str]:
     if "dearer" in notes:
         lines.append("dearer: the strategy costs less than the one sample it is compared with.")
     return lines
+
+
+def _timed(summaries: Sequence[Summary]) -> list[str]:
+    if all(each.means["critical_seconds"] is None for each in summaries):
+        return []
+    told = "s: seconds on the longest chain of calls, each call as it was first measured"
+    if any(each.timed < each.n + each.check_failures for each in summaries):
+        told += ", for whichever strategy made it; share: false measures everyone's own"
+    return [f"{told}."]
 
 
 def _unjudged(summaries: Sequence[Summary]) -> list[str]:

@@ -94,8 +94,8 @@ class Display:
         self.console.print(Text(f"answer {answer}", style="bold"), soft_wrap=True)
         cost = "cost unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4g}"
         self._print(
-            f"total {usage.total_tokens} tokens   critical path {usage.critical_tokens} tokens   "
-            f"{usage.wall_seconds:.2f} s   {cost}"
+            f"total {usage.total_tokens} tokens   critical path {usage.critical_tokens} tokens, "
+            f"{usage.critical_seconds:.2f} s   {usage.wall_seconds:.2f} s in all   {cost}"
         )
 
     def _print_failures(self, solution: Solution) -> None:

@@ -150,11 +150,12 @@ def _carriage(record: _Record) -> str:
     """Say what a call's layers did, if it was more than passing it on."""
     if record.get("cached"):
         return "  cached"
+    kept = f"  kept, took {record['seconds']:.2f} s when made" if "seconds" in record else ""
     attempts = record.get("attempts", 1)
     hedged = ", hedged" if record.get("hedged") else ""
     several = f"  {record['n']} in one request" if "n" in record else ""
     over = f"  [red]{record['overshoot']} tokens over[/]" if "overshoot" in record else ""
-    return several + (f"  sent {attempts} times{hedged}" if attempts > 1 else "") + over
+    return kept + several + (f"  sent {attempts} times{hedged}" if attempts > 1 else "") + over
 
 
 def _ending(end: _Record | None) -> str:
@@ -162,8 +163,10 @@ def _ending(end: _Record | None) -> str:
         return "[red]unfinished[/]"
     usage, what = end["usage"], end.get("error") or end["answer"]
     limit = end.get("exhausted")
+    known = usage.get("critical_seconds")  # a trace of an older version does not tell
+    waited = "" if known is None else f" in {known:.2f} s"
     why = f" ({limit['spent']:.4g} of {limit['limit']:g} {limit['kind']})" if limit else ""
     return (
         f"{end['status']}{why}: {_safe(what)}  total {usage['total_tokens']}  "
-        f"critical path {usage['critical_tokens']}  {usage['wall_seconds']:.2f} s"
+        f"critical path {usage['critical_tokens']}{waited}  {usage['wall_seconds']:.2f} s"
     )

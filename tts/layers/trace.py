@@ -3,7 +3,8 @@
 run    started_at, seed, problem, strategy, models (each one's backend): written first
 call   span, ticket, role, model, prompt_digest, start, end, outcome, tokens; how often it was sent,
        whether hedged, whether a cache answered; n, the completions of one request, if several;
-       overshoot, tokens beyond what the budget had set aside; texts on request
+       overshoot, tokens beyond what the budget had set aside; seconds, of a call that a bench
+       answers with one that it made before: what that took; texts on request
 probe  model, attempts, tokens: what it took to find out about an unknown server, before the run
 span   path, start, end, critical_tokens: a piece of the run, written when it ends
 stop   span, ticket, rule, reason, guarantee: a stopping rule ended a sample
@@ -217,6 +218,8 @@ class Traced(Layer):
             record["name"] = self.label
         if meter.estimated:
             record["estimated"] = True
+        if meter.seconds:  # nobody has measured it yet: it was made before
+            record["seconds"] = meter.seconds
         if request.n > 1:
             record["n"] = completion.count if completion else request.n
         if meter.reserved is not None and meter.total_tokens > meter.reserved:

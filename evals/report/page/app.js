@@ -115,7 +115,7 @@ const drawers = {
     show(parts.notes, el("div", { class: "prose notes" }, el("p", null,
       "Accuracy is the share of problems solved; intervals are at 95%, over problems. Total tokens "
       + "count every call, cancelled ones too; critical tokens are those of the longest chain of calls "
-      + "that waited for each other."), all.length > 0 && el("p", null, all.join(" "))));
+      + "that waited for each other, and seconds what such a chain took when its calls were made."), all.length > 0 && el("p", null, all.join(" "))));
   },
   fronts() {
     const entries = chosen().filter((each) => !state.hidden.has(each.strategy));

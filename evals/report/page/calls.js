@@ -6,6 +6,7 @@ const isFine = (call) => call.outcome === "stop" || call.outcome === "length";
 
 const callWords = (call) => `${call.role} #${call.ticket} on ${call.name || call.model}: ${call.outcome}, `
   + `${call.prompt_tokens}+${call.completion_tokens} tokens, ${short(call.end - call.start)} s`
+  + (known(call.seconds) ? `: kept, took ${short(call.seconds)} s when made` : "")
   + (call.cached ? ", from a cache" : "") + (call.attempts > 1 ? `, sent ${call.attempts} times` : "");
 
 function gantt(calls, roles, pick) {

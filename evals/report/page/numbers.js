@@ -28,7 +28,8 @@ const COSTS = {
   total: { name: "Total tokens", axis: "total tokens a problem", show: (v) => short(v) },
   critical: { name: "Critical tokens", axis: "tokens on the critical path a problem",
     show: (v) => short(v) },
-  seconds: { name: "Seconds", axis: "wall seconds a problem", show: (v) => short(v) },
+  seconds: { name: "Seconds", axis: "seconds on the longest chain of calls a problem",
+    show: (v) => short(v) },
   usd: { name: "Money", axis: "US dollars for 1,000 problems", show: (v) => known(v) ? `$${short(1000 * v)}` : NONE },
 };
 

@@ -37,10 +37,6 @@ function scatter(entries, front, cost, log, colours, pick) {
 function absent(cost, missed) {
   const who = `${count(missed, "entry is", "entries are")} not shown: `;
   if (cost === "usd") return `${who}the price of a model is not known.`;
-  if (cost === "seconds") {
-    return `${who}they were answered with calls that others had made, so nobody knows how long they take. `
-      + "Write share: false in the suite to time each.";
-  }
   return `${who}no run has finished with a verdict yet.`;
 }
 

@@ -132,6 +132,9 @@ def test_a_problem_is_found_and_opened(tab: Tab) -> None:
     dialog.locator(".gantt [role=button]").nth(3).click()
     assert "solve #3 on small: stop" in tab.text("dialog .chosen")
     assert "Solve this." in tab.text("dialog .chosen pre")
+    assert "kept, took" not in tab.text("dialog .chosen")
+    dialog.locator(".gantt [role=button]").first.click()
+    assert "kept, took 9.5 s when made" in tab.text("dialog .chosen")
     dialog.get_by_role("button", name="pdr").click()
     assert tab.number("dialog details.candidate") == 9
     dialog.get_by_role("button", name="Next problem").click()

@@ -51,7 +51,7 @@ def trace(draws: Sequence[Draw], path: str = "run/sample0") -> tuple[dict[str, A
             "role": "solve" if ticket < 12 else "judge", "model": "small", "prompt_digest": "d1",
             "start": clock, "end": end, "outcome": "cancelled" if ticket == 15 else "stop",
             "prompt_tokens": each.prompt_tokens, "completion_tokens": each.completion_tokens,
-            "attempts": 1, "cached": False, "hedged": False,
+            "attempts": 1, "cached": False, "hedged": False, **({} if ticket else {"seconds": 9.5}),
             "prompt": [{"role": "user", "content": f"Solve this. {NASTY}"}], "text": each.text,
         })  # fmt: skip
         clock += 0.2 if ticket % 4 else 0.7
@@ -75,6 +75,7 @@ def row(cell: Cell, number: int, chance: float) -> Row:
         completion_tokens=sum(tokens) - 60 * len(draws), total_tokens=sum(tokens),
         critical_tokens=max(tokens) * (3 if cell.strategy == "pdr" else 1),
         cost_usd=sum(tokens) * 1e-6, wall_seconds=max(tokens) / 50,
+        critical_seconds=max(tokens) / 60,
     )  # fmt: skip
     common: dict[str, Any] = {
         "cell": cell.key, "example": f"p{number}", "right_answer": right, "usage": usage,
