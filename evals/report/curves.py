@@ -22,9 +22,15 @@ _PAYS: Final = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The samples of an entry's problems, the same number of each."""
+    """The samples of an entry's problems, the same number of each.
+
+    Attributes:
+        draws: Those of a problem in a seed, each in a tuple of its own.
+        examples: The problem of each; with several seeds one is there several times.
+    """
 
     draws: tuple[tuple[Draw, ...], ...]
+    examples: tuple[str, ...]
 
     @property
     def size(self) -> int:
@@ -40,17 +46,22 @@ def is_pool(entry: Entry) -> bool:
 def pool(entry: Entry, problems: int) -> Pool | None:
     """Return the samples of an entry's first problems; None where there are none to replay on.
 
-    Problems with fewer samples than most, or one that the checker could not judge, are left out.
+    A problem is there in all its seeds. Those with fewer samples than most, or one that the
+    checker could not judge, are left out.
     """
     rows = [result.row for result in entry.results if result.row.status != "failed"]
     lengths = Counter(len(row.draws) for row in rows)
     usual = max(lengths, key=lambda length: (lengths[length], length), default=0)
     kept = [
-        row.draws[:usual]
+        row
         for row in rows
         if len(row.draws) >= usual and all(draw.right is not None for draw in row.draws)
     ]
-    return Pool(tuple(kept[:problems])) if is_pool(entry) and usual > 1 and kept else None
+    if not (is_pool(entry) and usual > 1 and kept):
+        return None
+    first = set(list(dict.fromkeys(row.example for row in kept))[:problems])
+    rows = [row for row in kept if row.example in first]
+    return Pool(tuple(row.draws[:usual] for row in rows), tuple(row.example for row in rows))
 
 
 def saturation(curve: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -36,12 +36,15 @@ class Point:
     rounds: float
     """Calls that wait for each other, a problem."""
     problems: int
+    runs: int
+    """Replays: one for each problem and seed."""
 
 
 def frontier(drawn: Pool) -> list[Point]:
     """Replay the installed rules that judge answers alone, each in several settings.
 
-    A rule's line goes from cautious to bold. `never` draws all samples; `dominance` stops when
+    Intervals are over problems: seeds of one are no further evidence. A rule's line goes from
+    cautious to bold. `never` draws all samples; `dominance` stops when
     what is left cannot change the vote.
     """
     rules = _rules()
@@ -51,7 +54,7 @@ def frontier(drawn: Pool) -> list[Point]:
         candidates = [_candidate(at, draw) for at, draw in enumerate(draws)]
         for place, one in enumerate(replay_all(rules, candidates, drawn.size)):
             found[place].append((float(right.get(one.key, False)), one))
-    return [_point(rule, outcomes) for rule, outcomes in zip(rules, found, strict=True)]
+    return [_point(rule, each, drawn.examples) for rule, each in zip(rules, found, strict=True)]
 
 
 def _rules() -> list[StoppingRule]:
@@ -70,17 +73,33 @@ def _candidate(ticket: int, draw: Draw) -> Candidate:
     return Candidate(ticket=ticket, completion=completion, answer=draw.key, score=draw.score)
 
 
-def _point(rule: StoppingRule, outcomes: Sequence[tuple[float, Replayed]]) -> Point:
-    changed = rule.model_dump(mode="json", exclude_unset=True)
+def _point(
+    rule: StoppingRule, outcomes: Sequence[tuple[float, Replayed]], examples: Sequence[str]
+) -> Point:
     return Point(
         rule=rule.name,
-        setting=" ".join(f"{name}={value}" for name, value in changed.items()),
-        accuracy=bootstrap([right for right, _ in outcomes]),
-        tokens=bootstrap([float(one.tokens) for _, one in outcomes]),
+        setting=_setting(rule.model_dump(mode="json", exclude_unset=True)),
+        accuracy=bootstrap([right for right, _ in outcomes], examples),
+        tokens=bootstrap([float(one.tokens) for _, one in outcomes], examples),
         samples=sum(one.launched for _, one in outcomes) / len(outcomes),
         rounds=sum(one.rounds for _, one in outcomes) / len(outcomes),
-        problems=len(outcomes),
+        problems=len(set(examples)),
+        runs=len(outcomes),
     )
+
+
+def _setting(changed: dict[str, Any]) -> str:
+    """Return settings as a legend names them: `delta=0.01`; rules within a rule by name."""
+    parts = (
+        " or ".join(map(_inner, value)) if name == "rules" else f"{name}={value}"
+        for name, value in changed.items()
+    )
+    return " ".join(parts)
+
+
+def _inner(rule: dict[str, Any]) -> str:
+    rest = _setting({name: value for name, value in rule.items() if name != "use"})
+    return f"{rule['use']} {rest}".strip()
 
 
 def as_json(point: Point) -> dict[str, Any]:
@@ -93,4 +112,5 @@ def as_json(point: Point) -> dict[str, Any]:
         "samples": point.samples,
         "rounds": point.rounds,
         "problems": point.problems,
+        "runs": point.runs,
     }

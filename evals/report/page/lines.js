@@ -85,7 +85,7 @@ function rulePoint(each, x, y, colours, pick) {
   const colour = colours.get(each.rule);
   const text = `${each.rule} ${each.setting}: accuracy ${percent(each.accuracy[0])} `
     + `${range(each.accuracy, percent)}, ${short(each.tokens[0])} tokens `
-    + `${range(each.tokens, short)}, ${short(each.samples)} samples in ${short(each.rounds)} rounds`;
+    + `${range(each.tokens, short)}, ${short(each.samples)} ${each.samples === 1 ? "sample" : "samples"} in ${short(each.rounds)} ${each.rounds === 1 ? "round" : "rounds"}`;
   const [left, up] = [x(each.tokens[0]), y(each.accuracy[0])];
   return tipOn(svg("g", { tabindex: 0, role: "img", "aria-label": text },
     svg("line", { class: `whisker faint s${colour % 8}`, x1: left, x2: left,

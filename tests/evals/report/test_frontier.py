@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import astuple, replace
+
 import pytest
 
 from tts.evals.report import Entry, Run
@@ -38,6 +40,27 @@ def test_dominance_changes_no_answer(drawn: Pool) -> None:
     never, dominance = frontier(drawn)[:2]
     assert dominance.accuracy == never.accuracy
     assert as_json(dominance)["rule"] == "dominance"
+
+
+def test_another_seed_of_the_same_problems_narrows_nothing(drawn: Pool) -> None:
+    twice = Pool(drawn.draws * 2, drawn.examples * 2)
+    for once, again in zip(frontier(drawn), frontier(twice), strict=True):
+        assert (again.problems, again.runs) == (5, 10)
+        for name in ("accuracy", "tokens"):
+            one, two = getattr(once, name), getattr(again, name)
+            assert astuple(two) == pytest.approx(astuple(one))
+
+
+def test_the_first_problems_are_counted_once_whatever_the_seeds(loaded: Loaded) -> None:
+    entry = loaded[1][0]
+    found = pool(replace(entry, results=entry.results * 2), 5)
+    assert found is not None
+    assert len(found.draws) == 10
+    assert len(set(found.examples)) == 5
+
+
+def test_settings_are_words(drawn: Pool) -> None:
+    assert not [point.setting for point in frontier(drawn) if set(point.setting) & set("[]{}'")]
 
 
 def test_a_curve_of_one_size_has_no_fit() -> None:
