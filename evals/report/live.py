@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,7 +46,8 @@ class Live:
     Args:
         paths: Run stores, or the folders they lie in.
         host: The address it is served on: requests must name it, or a name of this machine's
-            loopback, so that a foreign page cannot read the runs through a name of its own.
+            loopback, so that a foreign page cannot read the runs through a name of its own. Where
+            it is all addresses (0.0.0.0), requests may name any address, or this machine.
         share: Most of the time that it spends on reading, in (0, 1]: a store that takes long to
             read is read more rarely, so that a bench beside it keeps its processor.
 
@@ -74,9 +77,15 @@ class Live:
     async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
         name = request.host.rpartition(":")[0] if request.host[-1:] != "]" else request.host
         own = {*_NAMES, self.host, f"[{self.host}]"}
-        if (name or request.host) not in own and not _is_open(self.host):
+        if (name or request.host) not in own and not (
+            _is_open(self.host) and _is_own(name or request.host)
+        ):
             raise web.HTTPForbidden(text="this server answers to its own address only\n")
-        answer: web.StreamResponse = await handler(request)
+        answer: web.StreamResponse
+        try:
+            answer = await handler(request)
+        except ConfigError as error:  # the store has gone, or is another one's by now
+            answer = web.Response(status=503, text=f"{error}\n")
         answer.headers.update(_HEADERS)
         return answer
 
@@ -120,12 +129,16 @@ class Live:
             return self._made
 
     def _state(self) -> str:
-        """Return what changes with each finished problem."""
-        counts = []
+        """Return what changes with each write, and when another store takes the path."""
+        told = []
         for path in self.paths:
             with RunStore(path, read_only=True) as store:
-                counts.append(f"{len(store.cells())}.{store.count()}.{store.count_open()}")
-        return "-".join(counts)
+                told.append(f"{len(store.cells())}.{store.count()}.{store.count_open()}")
+            for each in (path, path.with_name(f"{path.name}-wal")):
+                with suppress(FileNotFoundError):
+                    at = each.stat()
+                    told.append(f"{at.st_ino}.{at.st_size}.{at.st_mtime_ns}")
+        return "-".join(told)
 
     def _read(self) -> Contents:
         return contents(*load(self.paths), text_bytes=0, replay_rules=False)
@@ -137,6 +150,15 @@ def _is_open(host: str) -> bool:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
         return False
+
+
+def _is_own(host: str) -> bool:
+    """Return whether a host is an address or this machine's name: no page of another has those."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return host.lower() == socket.gethostname().lower()
+    return True
 
 
 async def serve(

@@ -69,7 +69,7 @@ function recall() {
   if (data.facets.includes(words.get("task"))) state.facet = words.get("task");
   state.search = words.get("s") || "";
   state.sought = words.get("q") || "";
-  if (COSTS[words.get("cost")]) state.cost = words.get("cost");
+  if (Object.hasOwn(COSTS, words.get("cost"))) state.cost = words.get("cost");
   if (OUTCOMES.some(([name]) => name === words.get("outcome"))) state.outcome = words.get("outcome");
   return Number.parseInt(words.get("result") ?? "", 10);
 }
@@ -85,13 +85,14 @@ dialog.addEventListener("close", () => { state.result = null; tip.hidden = true;
 const drawers = {
   top() {
     const solved = data.entries.reduce((all, each) => all + each.results, 0);
+    const planned = data.entries.reduce((all, each) => all + (each.planned ?? each.results), 0);
     const facts = [count(data.entries.length, "entry", "entries"), count(data.problems.length, "problem"),
-      `${count(solved, "run")} finished`,
+      planned > solved ? `${solved} of ${count(planned, "run")} finished, figures are provisional` : `${count(solved, "run")} finished`,
       [...new Set(data.runs.map((each) => each.version).filter(Boolean))].map((each) => `tts ${each}`).join(", "), `made ${data.made_at.replace("T", " ").replace("+00:00", " UTC")}`];
     show(parts.top, el("header", { class: "top" },
       el("div", null, el("h1", null, data.title),
         el("p", { class: `facts${LIVE ? ` live${data.lost ? " lost" : ""}` : ""}`, role: LIVE && "status" },
-          LIVE ? (data.lost ? "the server does not answer · " : "live · ") : "", facts.filter(Boolean).join(" · "))),
+          LIVE ? (data.lost ? `no news: ${data.lost} · ` : "live · ") : "", facts.filter(Boolean).join(" · "))),
       choice("Colours", [["auto", "Auto"], ["light", "Light"], ["dark", "Dark"]], state.theme, paint)));
   },
   filters() {
@@ -155,7 +156,8 @@ const drawers = {
       el("div", null, several && el("h3", null, facet), members.map((entry) => {
         const { points: all } = shown.find((each) => each.entry === entry.number);
         return el("figure", null, ruleChart(all, data.ruleColours), el("figcaption", null,
-          `${entry.label}, replayed on ${count(all[0].problems, "problem")}.`));
+          `${entry.label}, replayed on ${count(all[0].problems, "problem")}`
+            + `${all[0].runs > all[0].problems ? ` in several seeds, ${all[0].runs} runs` : ""}; intervals are over problems.`));
       }))));
     parts.rules.parentElement.hidden = !shown.length;
   },
@@ -208,8 +210,11 @@ async function news() {
         tag = answer.headers.get("ETag") || "";
         data = prepare(await answer.json());
         draw();
-      } else if (data.lost) { data.lost = false; draw("top"); }
-    } catch { data.lost = true; draw("top"); }
+      } else if (answer.status !== 304) {
+        data.lost = (await answer.text()).trim() || `the server says ${answer.status}`;
+        draw("top");
+      } else if (data.lost) { data.lost = ""; draw("top"); }
+    } catch { data.lost = "the server does not answer"; draw("top"); }
   }
   setTimeout(news, 2000);
 }

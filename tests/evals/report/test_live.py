@@ -129,6 +129,45 @@ def test_a_foreign_name_of_this_server_reads_nothing(store: Path) -> None:
     assert anyio.run(ask, "localhost:8321") == 200
 
 
+@pytest.mark.parametrize(
+    ("host", "status"), [("evil.example:80", 403), ("10.1.2.3:80", 200), ("[fe80::1]:80", 200)]
+)
+def test_all_addresses_of_a_machine_are_no_foreign_names(
+    store: Path, host: str, status: int
+) -> None:
+    async def ask() -> int:
+        async with aiohttp.ClientSession() as session, anyio.create_task_group() as group:
+            address = await group.start(serve, Live([store], "0.0.0.0"), 0)
+            address = address.replace("0.0.0.0", "127.0.0.1")
+            async with session.get(address, headers={"Host": host}) as answer:
+                group.cancel_scope.cancel()
+                return answer.status
+        raise AssertionError
+
+    assert anyio.run(ask) == status
+
+
+def test_another_run_in_the_same_place_is_shown_and_a_deleted_one_is_told(tmp_path: Path) -> None:
+    place = tmp_path / "run.sqlite"
+    fill(place, problems=2, tasks=["graphs-4"])
+    fill(tmp_path / "other.sqlite", problems=2, tasks=["graphs-6"])  # as many rows
+
+    async def watch() -> None:
+        async with served(place) as (address, session):
+            async with session.get(f"{address}summary.json") as answer:
+                asked = {"If-None-Match": answer.headers["ETag"]}
+            (tmp_path / "other.sqlite").replace(place)
+            async with session.get(f"{address}summary.json", headers=asked) as answer:
+                assert answer.status == 200
+                assert (await answer.json())["entries"][0]["task"] == "graphs-6"
+            place.unlink()
+            async with session.get(f"{address}summary.json") as answer:
+                assert answer.status == 503
+                assert "no run store here" in await answer.text()
+
+    anyio.run(watch)
+
+
 def test_an_address_that_cannot_be_had_is_told(store: Path) -> None:
     async def twice() -> None:
         async with served(store) as (address, _):
