@@ -65,7 +65,7 @@ function detailParts(told) {
     pairs([
       ["stopped by", stopped && `${stopped.rule}: ${stopped.reason} (${stopped.guarantee || "no guarantee"})`],
       ["not judged", told.check_failure],
-      ["unread", told.parse_failures ? count(told.parse_failures, "judgement or answer", "judgements or answers") : null],
+      ["replies unread", told.parse_failures || null],
       ["failed calls", told.failed_calls || null],
       ["tried before", told.earlier && `${count(told.earlier.tries, "time")}: `
         + `${count(told.earlier.tokens, "token")} of that were lost, and are part of the cost`]]),

@@ -4,11 +4,20 @@ const MINUS = "\u2212";
 
 const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
 
-const percent = (share, digits = 1) => known(share) ? `${(100 * share).toFixed(digits)}%` : NONE;
+// Half goes to the even neighbour, as in the table of the terminal: both say the same of 27 in 48.
+function rounded(value, digits) {
+  const scaled = Math.abs(value) * 10 ** digits;
+  const below = Math.floor(scaled);
+  const tie = Number.isInteger(value * 2 ** (digits + 1)) && scaled - below === 0.5;
+  return tie ? (Math.sign(value) * (below + below % 2) / 10 ** digits).toFixed(digits)
+    : value.toFixed(digits);
+}
+
+const percent = (share, digits = 1) => known(share) ? `${rounded(100 * share, digits)}%` : NONE;
 
 function points(share) { // a difference of shares, in percentage points
   if (!known(share)) return NONE;
-  const value = (100 * share).toFixed(1);
+  const value = rounded(100 * share, 1);
   if (Number(value) === 0) return "0.0";
   return value.startsWith("-") ? MINUS + value.slice(1) : `+${value}`;
 }
@@ -20,7 +29,7 @@ function short(value, digits = 3) {
   const [scale, unit] = size >= 1e6 ? [1e6, "M"] : size >= 1e4 ? [1e3, "k"] : [1, ""];
   const scaled = value / scale;
   const places = Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(scaled))));
-  return Number(scaled.toFixed(Math.min(places, 6))).toLocaleString("en-US",
+  return Number(rounded(scaled, Math.min(places, 6))).toLocaleString("en-US",
     { maximumFractionDigits: 6 }).replace("-", MINUS) + unit;
 }
 

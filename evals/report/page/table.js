@@ -82,6 +82,8 @@ function entryTable(entries, state, colours, sort, choose) {
     rowClass: (e) => e.baseline && "base" });
 }
 
+const FRONTS = { total: "total", critical: "critical", seconds: "seconds", usd: "money" };
+
 function entryName(entry, colours, choose) {
   return el("div", { class: "named" },
     svg("svg", { class: "sign", viewBox: "0 0 14 14", "aria-hidden": "true" },
@@ -90,7 +92,7 @@ function entryName(entry, colours, choose) {
       title: "Its settings, and its problems", on: { click: () => choose(entry) } }, entry.label), " ",
     entry.baseline && el("span", { class: "tag" }, "baseline"),
     entry.front.length > 0 && el("span", { class: "tag",
-      title: `On the front for ${entry.front.join(", ")}` }, "front")));
+      title: "Nothing here is both cheaper and better at this cost" }, `front: ${entry.front.map((cost) => FRONTS[cost]).join(", ")}`)));
 }
 
 const stops = (entry) => Object.values(entry.stopped).reduce((all, each) => all + each, 0);
@@ -109,9 +111,10 @@ function gained(equal) {
 
 function missing(entry) {
   const words = { no_answer: "without answer", exhausted: "out of budget", failed: "failed",
-    unjudged: "not judged", unread: "judgements unread", failed_calls: "calls failed" };
+    unjudged: "not judged", unread: "replies unread", failed_calls: "calls failed" };
+  const one = { unread: "reply unread", failed_calls: "call failed" };
   const parts = Object.entries(words).filter(([kind]) => entry.counts[kind])
-    .map(([kind, word]) => `${entry.counts[kind]} ${word}`);
+    .map(([kind, word]) => `${entry.counts[kind]} ${entry.counts[kind] === 1 ? one[kind] || word : word}`);
   return parts.length ? parts.map((part) => el("span", { class: "range" }, part)) : NONE;
 }
 
@@ -123,7 +126,8 @@ function comparisonNotes(entries) {
   if (!all.length) return without;
   const least = Math.min(...all.map((each) => each.detectable));
   const most = Math.max(...all.map((each) => each.detectable));
-  const asked = least === most ? percent(least) : `${percent(least)} to ${percent(most)}`;
+  const size = (share) => rounded(100 * share, 1);
+  const asked = `${least === most ? size(least) : `${size(least)} to ${size(most)}`} points`;
   return [...without, `Gains are paired, problem by problem, with the vote of N of the baseline's samples, `
     + `which cost the same on average; "all" means that even all of them cost less, "dearer" that even one `
     + `costs more. They are coloured where the 95% interval leaves out zero, which some do by chance among so many; p is of McNemar's exact test, `
