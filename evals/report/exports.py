@@ -26,7 +26,9 @@ COLUMNS: Final = {
 }  # fmt: skip
 """Columns by name with the type of their values; each may be missing. `extra` is JSON."""
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Signs that begin a formula, full-width ones too; spreadsheets pass over blanks before them."""
+_BREAKS: Final = ("\t", "\r", "\n")
 
 
 def table(runs: Sequence[Run], entries: Sequence[Entry]) -> list[dict[str, Any]]:
@@ -93,8 +95,9 @@ def _write_csv(lines: list[dict[str, Any]], path: Path) -> None:
 def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str) and value.startswith(_FORMULA) and not _is_number(value):
-        return "'" + value
+    if isinstance(value, str) and not _is_number(value):
+        risky = value.startswith(_BREAKS) or value.lstrip().startswith(_FORMULA)
+        return "'" + value if risky else value
     return value
 
 

@@ -57,13 +57,15 @@ def test_a_line_has_the_costs_of_earlier_tries_and_tells_them_apart(loaded: Load
 def test_no_answer_becomes_a_formula_of_a_spreadsheet(loaded: Loaded, tmp_path: Path) -> None:
     runs, entries = loaded
     first = entries[0].results[0]
-    said = ["=HYPERLINK(1)", "-7", "@x", "+1.5e3"]
+    said = ["=HYPERLINK(1)", "-7", "@x", "+1.5e3", " =A1", "\n=A1", "\uff1dA1", "a=b"]
     results = [replace(first, row=first.row.model_copy(update={"answer": each})) for each in said]
     path = tmp_path / "results.csv"
     export(runs, [replace(entries[0], results=tuple(results))], path)
     with path.open(newline="", encoding="utf-8") as file:
         read = [line["answer"] for line in csv.DictReader(file)]
-    assert read == ["'=HYPERLINK(1)", "-7", "'@x", "+1.5e3"]
+    assert read == [
+        "'=HYPERLINK(1)", "-7", "'@x", "+1.5e3", "' =A1", "'\n=A1", "'\uff1dA1", "a=b",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["results.xlsx", "results"])
