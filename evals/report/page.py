@@ -7,6 +7,7 @@ import hashlib
 import html
 import json
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final
@@ -89,11 +90,41 @@ def page(found: Contents, *, live: bool = False) -> bytes:
         "policy": html.escape(policy(live=live)),
         "style": style,
         "script": script,
+        "figures": _figures(found.summary["entries"]),
         "summary": encoded({**found.summary, "live": live}),
         "details": encoded(found.details),
     }
     text = "".join(_filled(shell, values))
     return text.encode("utf-8", "backslashreplace")  # half a surrogate pair is an escape in JSON
+
+
+def _figures(entries: Sequence[dict[str, Any]]) -> str:
+    """Return the entries as a plain table, for browsers without scripts."""
+    heads = ["task", "model", "strategy", "accuracy", "n", "total tokens", "critical tokens",
+             "points, equal total",
+             "points, equal critical"]  # fmt: skip
+    lines = [
+        [
+            each["task"], each["model"], each["label"], _told(each["accuracy"], ".1%"), each["n"],
+            *(_told(each["costs"][cost], ",.0f") for cost in ("total", "critical")),
+            *(_told(each["equal"].get(cost, {}).get("gain"), "+.1f", 100)
+              for cost in ("total", "critical")),
+        ]
+        for each in entries
+    ]  # fmt: skip
+    rows = [_row("th", heads), *(_row("td", line) for line in lines)]
+    return f'<div class="scroll"><table>{"".join(rows)}</table></div>'
+
+
+def _row(tag: str, cells: Sequence[Any]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{html.escape(str(cell))}</{tag}>' for cell in cells)}</tr>"
+
+
+def _told(interval: list[float] | None, form: str, scale: int = 1) -> str:
+    if interval is None:
+        return "–"
+    mean, low, high = (format(scale * value, form) for value in interval)
+    return f"{mean} [{low}, {high}]"
 
 
 def _filled(shell: str, values: dict[str, str]) -> list[str]:

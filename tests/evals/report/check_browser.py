@@ -199,6 +199,22 @@ def test_a_link_leads_back_to_a_problem(browser: Any, report: Path, tab: Tab) ->
     assert tab.text("dialog h2") == title
 
 
+def test_without_scripts_the_figures_are_a_table(
+    browser: Any, found: Contents, tmp_path: Path
+) -> None:
+    entries = [{**found.summary["entries"][0], "label": NASTY}, *found.summary["entries"][1:]]
+    path = tmp_path / "report.html"
+    path.write_bytes(page(Contents({**found.summary, "entries": entries}, {})))
+    shown = browser.new_context(java_script_enabled=False).new_page()
+    shown.goto(path.as_uri())
+    assert shown.locator("noscript table tr").count() == 9
+    said = shown.locator("noscript table").inner_text()
+    assert f"{entries[1]['accuracy'][0]:.1%}" in said
+    assert "</script><script>window.hit = 1</script>" in said
+    assert shown.locator("img").count() == 0
+    shown.context.close()
+
+
 @pytest.mark.parametrize("width", [320, 390, 700])
 def test_nothing_sticks_out_of_a_narrow_page(browser: Any, report: Path, width: int) -> None:
     tab = opened(browser, report, viewport={**PHONE, "width": width}, has_touch=True)
