@@ -59,7 +59,7 @@ const set = (changes, ...which) => { Object.assign(state, changes); draw(...whic
 
 function remember() {
   const kept = { task: state.facet === "all" ? "" : state.facet, s: state.search, cost: state.cost,
-    q: state.sought, result: state.result === null ? "" : String(state.result), outcome: state.outcome === "all" ? "" : state.outcome };
+    q: state.sought, ...(state.result || {}), outcome: state.outcome === "all" ? "" : state.outcome };
   const words = new URLSearchParams(Object.entries(kept).filter(([, value]) => value));
   history.replaceState(null, "", `#${words}`);
 }
@@ -71,12 +71,14 @@ function recall() {
   state.sought = words.get("q") || "";
   if (Object.hasOwn(COSTS, words.get("cost"))) state.cost = words.get("cost");
   if (OUTCOMES.some(([name]) => name === words.get("outcome"))) state.outcome = words.get("outcome");
-  return Number.parseInt(words.get("result") ?? "", 10);
+  return data.results.find((each) => String(each.run) === words.get("run")
+    && each.cell === words.get("cell") && data.problems[each.problem].id === words.get("example"));
 }
 
 function go(result) {
   if (!result) return;
-  state.result = result.number;
+  // Not its place in the list, which moves while a bench runs.
+  state.result = { run: String(result.run), cell: result.cell, example: data.problems[result.problem].id };
   remember();
   openProblem(data, result, loadDetail, go);
 }
@@ -229,5 +231,5 @@ try { state.theme = localStorage.getItem("tts-theme") || "auto"; } catch { /* as
 const linked = recall();
 if (["light", "dark"].includes(state.theme)) document.documentElement.setAttribute("data-theme", state.theme);
 draw();
-go(data.results[linked]);
+go(linked);
 if (LIVE) setTimeout(news, 2000);

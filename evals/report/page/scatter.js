@@ -2,8 +2,8 @@
 function scatter(entries, front, cost, log, colours, pick) {
   const shown = entries.filter((each) => each.accuracy && each.costs[cost]);
   const told = COSTS[cost];
-  const without = entries.length - shown.length;
-  if (!shown.length) return el("p", { class: "muted" }, absent(cost, entries.length));
+  const without = entries.length > shown.length;
+  if (!shown.length) return el("p", { class: "muted" }, absent(cost, entries));
   if (shown.every((each) => each.costs[cost][2] === 0)) {
     return el("p", { class: "muted" }, `All of this cost nothing: ${told.name.toLowerCase()} 0.`);
   }
@@ -31,13 +31,18 @@ function scatter(entries, front, cost, log, colours, pick) {
         ...at(each), name: each.front.includes(cost) || shown.length <= 9 ? each.label : "" })))),
     ];
   }, `Accuracy against ${told.axis}`, 360);
-  return without ? [drawn, el("figcaption", null, absent(cost, without))] : drawn;
+  return without ? [drawn, el("figcaption", null, absent(cost, entries.filter((each) => !shown.includes(each))))] : drawn;
 }
 
 function absent(cost, missed) {
-  const who = `${count(missed, "entry is", "entries are")} not shown: `;
-  if (cost === "usd") return `${who}the price of a model is not known.`;
-  return `${who}no run has finished with a verdict yet.`;
+  const bare = missed.filter((each) => !each.accuracy);
+  const reasons = [
+    [bare.filter((each) => !each.results), "no run has finished yet"],
+    [bare.filter((each) => each.results), "all runs failed or could not be judged"],
+    [missed.filter((each) => each.accuracy), cost === "usd" ? "the price of a model is not known"
+      : `${COSTS[cost].name.toLowerCase()} are not known of every run`]];
+  return reasons.filter(([who]) => who.length).map(([who, why]) =>
+    `${count(who.length, "entry is", "entries are")} not shown: ${why}.`).join(" ");
 }
 
 // What a baseline would have reached with fewer of its samples, at what they cost.

@@ -50,7 +50,8 @@ function entryTable(entries, state, colours, sort, choose) {
   const high = Math.max(...judged.map((each) => each.accuracy[2]));
   const base = entries.find((each) => each.baseline);
   const cost = (name) => ({ value: (e) => e.costs[name]?.[0],
-    cell: (e) => within(e.costs[name], COSTS[name].show) });
+    cell: (e) => e.problems < 2 && e.costs[name] ? COSTS[name].show(e.costs[name][0])
+      : within(e.costs[name], COSTS[name].show) }); // one problem has no interval
   const columns = [
     { name: "strategy", left: true, value: (e) => e.label, cell: (e) => entryName(e, colours, choose) },
     { name: "accuracy", value: (e) => e.accuracy?.[0], cell: accuracy },
