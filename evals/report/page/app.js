@@ -129,7 +129,7 @@ const drawers = {
       set({ hidden }, "fronts");
     };
     show(parts.fronts, heading("Accuracy against cost",
-      "The dashed line is the front: nothing here is both cheaper and better than a point on it. The hollow mark is the baseline, self-consistency with all its samples; the thin line is what fewer of them would have reached."),
+      "The dashed line is the front: nothing here is both cheaper and better than a point on it. The hollow mark is the baseline, self-consistency with all its samples; the thin line is what fewer of them would have reached, over random orders; its end can differ from the mark, where ties go by the order of drawing."),
     el("div", { class: "controls" },
       el("div", { class: "field" }, "Cost", choice("Cost", Object.entries(COSTS).map(([name, told]) =>
         [name, told.name]), state.cost, (cost) => set({ cost }, "fronts"))),
@@ -165,7 +165,7 @@ const drawers = {
   },
   table() {
     show(parts.table, heading("All entries",
-      "Press a column to sort by it, a strategy to see its settings."),
+      "Press a column to sort by it, a strategy to see its settings. A narrow window scrolls the table sideways."),
     data.facets.map((facet) => [facet, chosen().filter((each) => facetOf(each) === facet)])
       .filter(([, members]) => members.length).map(([facet, members]) => [el("h3", null, facet),
         entryTable(members, state, data.colours, (sort) => set({ sort }, "table"), choose)]),

@@ -66,6 +66,11 @@ function entryTable(entries, state, colours, sort, choose) {
     { name: "seconds", title: "Seconds on the longest chain of calls, as first measured",
       ...cost("seconds") },
     { name: "USD / 1,000", ...cost("usd") },
+    { name: "n", title: "Runs with a verdict", value: (e) => e.n, cell: (e) =>
+      e.planned > e.results ? [e.n, el("span", { class: "range" }, `${e.results} of ${e.planned} run`)]
+        : e.seeds.length > 1 ? [e.n, el("span", { class: "range" }, `${e.seeds.length} seeds`)] : e.n },
+    { name: "failures", title: "Runs without answer, out of budget, failed, or not judged",
+      value: (e) => e.counts.no_answer + e.counts.failed + e.counts.unjudged, cell: missing },
     { name: "calls", value: (e) => e.calls, cell: (e) => short(e.calls) },
     { name: "samples", value: (e) => e.samples, cell: (e) => short(e.samples) },
     { name: "oracle", title: "Share of problems that any candidate solved", value: (e) => e.oracle,
@@ -73,11 +78,6 @@ function entryTable(entries, state, colours, sort, choose) {
     { name: "stopped", title: "Share that a stopping rule ended early",
       value: (e) => stops(e) / e.results,
       cell: (e) => stops(e) ? percent(stops(e) / e.results, 0) : NONE },
-    { name: "n", title: "Runs with a verdict", value: (e) => e.n, cell: (e) =>
-      e.planned > e.results ? [e.n, el("span", { class: "range" }, `${e.results} of ${e.planned} run`)]
-        : e.seeds.length > 1 ? [e.n, el("span", { class: "range" }, `${e.seeds.length} seeds`)] : e.n },
-    { name: "failures", title: "Runs without answer, out of budget, failed, or not judged",
-      value: (e) => e.counts.no_answer + e.counts.failed + e.counts.unjudged, cell: missing },
   ];
   return sortable(columns, entries, state.sort, sort, { label: "Strategies",
     rowClass: (e) => e.baseline && "base" });

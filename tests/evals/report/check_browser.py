@@ -199,6 +199,27 @@ def test_a_link_leads_back_to_a_problem(browser: Any, report: Path, tab: Tab) ->
     assert tab.text("dialog h2") == title
 
 
+def test_accuracy_at_worst_and_earlier_tries_are_told(
+    browser: Any, found: Contents, tmp_path: Path
+) -> None:
+    earlier = {"tries": 2, "calls": 3, "tokens": 1234, "usd": None}
+    details = {number: {**each, "earlier": earlier} for number, each in found.details.items()}
+    path = tmp_path / "report.html"
+    path.write_bytes(page(Contents(found.summary, details)))
+    tab = opened(browser, path)
+    lines = tab.page.locator('[data-section="table"] tbody tr')
+    for entry in found.summary["entries"]:
+        at_worst = entry["counts"]["failed"] + entry["counts"]["unjudged"] > 0
+        mine = lines.filter(has_text=f"at worst {entry['at_worst']:.1%}")
+        assert not at_worst or mine.count() >= 1
+    assert lines.filter(has_text="at worst").count() == 2  # pdr on two tasks
+    tab.page.locator(".problems .markbox").first.click()
+    tab.page.wait_for_selector("dialog .gantt svg")
+    assert "2 times: 1,234 tokens of that were lost" in tab.text("dialog")
+    assert tab.complaints == []
+    tab.page.context.close()
+
+
 def test_without_scripts_the_figures_are_a_table(
     browser: Any, found: Contents, tmp_path: Path
 ) -> None:
