@@ -199,6 +199,35 @@ def test_a_link_leads_back_to_a_problem(browser: Any, report: Path, tab: Tab) ->
     assert tab.text("dialog h2") == title
 
 
+def test_a_link_holds_when_the_list_of_results_is_another(
+    browser: Any, report: Path, found: Contents, tab: Tab
+) -> None:
+    tab.page.locator(".problems .markbox").nth(5).click()
+    title, where = tab.text("dialog h2"), tab.page.url.partition("#")[2]
+    results = list(reversed(found.summary["results"]))
+    later = report.with_name("later.html")
+    later.write_bytes(page(Contents({**found.summary, "results": results}, {})))
+    again = browser.new_page()
+    again.goto(f"{later.as_uri()}#{where}")
+    again.wait_for_selector("dialog[open]")
+    assert again.locator("dialog h2").first.inner_text() == title
+    assert again.url.partition("#")[2] == where
+    again.close()
+
+
+def test_half_is_rounded_as_the_terminal_does(
+    browser: Any, found: Contents, tmp_path: Path
+) -> None:
+    first = {**found.summary["entries"][0], "accuracy": [27 / 48, 0.15, 0.5475]}
+    path = tmp_path / "report.html"
+    empty: dict[str, Any] = {"results": [], "problems": [], "fronts": [], "rules": []}
+    path.write_bytes(page(Contents({**found.summary, "entries": [first], **empty}, {})))
+    tab = opened(browser, path)
+    cell = tab.text('[data-section="table"] tbody td:nth-child(2)')
+    assert cell.split() == [f"{27 / 48:.1%}", f"[{0.15:.1%},", f"{0.5475:.1%}]"]
+    tab.page.context.close()
+
+
 def test_accuracy_at_worst_and_earlier_tries_are_told(
     browser: Any, found: Contents, tmp_path: Path
 ) -> None:
