@@ -41,7 +41,10 @@ _MOST_READ: Final = 4096
 _WALLS: Final = {
     "namespaces": "they may reach the network and outlive the check by native code",
     "read_only": "they have no folder to write to",
-    "landlock": "they can read whatever you can, keys and the environment included",
+    "landlock": (
+        "they can read whatever you can, keys and the environment included, and have no folder to "
+        "write to"
+    ),
     "limits": "they may take any time and memory",
     "seccomp": "they may start processes and change files by native code",
     "hook": "Python refuses them nothing",

@@ -27,6 +27,7 @@ _FOLDER_BYTES: Final = 16 << 20
 _NAMESPACES: Final = 0x10000000 | 0x40000000 | 0x20000000 | 0x08000000  # user, net, pid, ipc
 _MOUNTS: Final = 0x00020000
 _NOBODY: Final = 65534
+_READ_ONLY, _NO_DEVICES = 1, 4  # attributes of mounts
 _SYS_MOUNT_SETATTR: Final = 442  # these numbers are the same on every architecture
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _EXECUTING: Final = 1
@@ -147,7 +148,8 @@ def shut_in(system: Any, order: dict[str, Any]) -> list[str]:
 
     own = build("read_only", lambda: _read_only(system))
     _stands(lambda: _without_privileges(system))
-    build("landlock", lambda: _landlock(system, own_folder=own))
+    # Pipes with a name take what is written on read-only mounts, too: a folder needs both walls.
+    own = build("landlock", lambda: _landlock(system, own_folder=own)) and own
     filters = order["filters"]["own_folder" if own else "no_folder"]
     written = _FOLDER_BYTES if own else 0
     build("limits", lambda: _limits(order["cpu_seconds"], order["memory_bytes"], written))
@@ -192,16 +194,22 @@ def _namespaces(system: Any) -> bool:
 
 
 def _read_only(system: Any) -> bool:
-    """Make all that is mounted read-only, and put a small file system in memory where we are."""
+    """Make all that is mounted read-only, and put a small file system in memory where we are.
+
+    Devices take what is written on read-only mounts, too, so none but `/dev/null` can be opened.
+    """
     folder = os.getcwd()
     if system.unshare(_MOUNTS) != 0:
         return False
     if system.mount(None, b"/", None, 0x44000, None) != 0:  # MS_REC | MS_PRIVATE: ours alone
         return False
-    read_only = struct.pack("QQQQ", 1, 0, 0, 0)  # MOUNT_ATTR_RDONLY
-    below = 0x8000  # AT_RECURSIVE
-    if system.syscall(_SYS_MOUNT_SETATTR, -1, b"/", below, read_only, len(read_only)) != 0:
-        return False
+    null = os.devnull.encode()
+    system.mount(null, null, None, 0x1000, None)  # MS_BIND: a mount of its own
+    changes = [(b"/", 0x8000, _READ_ONLY | _NO_DEVICES, 0), (null, 0, 0, _NO_DEVICES)]
+    for place, below, set_, cleared in changes:  # 0x8000: AT_RECURSIVE
+        change = struct.pack("QQQQ", set_, cleared, 0, 0)
+        if system.syscall(_SYS_MOUNT_SETATTR, -1, place, below, change, len(change)) != 0:
+            return False
     kind, flags = b"tmpfs", 2 | 4 | 8  # no set-user-id, devices or programs
     options = f"size={_FOLDER_BYTES},nr_inodes=1024,mode=700".encode()
     if system.mount(kind, folder.encode(), kind, flags, options) != 0:

@@ -40,7 +40,7 @@ bpf 321 280, perf_event_open 298 241, userfaultfd 323 282, init_module 175 105,
 finit_module 313 273, delete_module 176 106, kexec_load 246 104, kexec_file_load 320 294,
 reboot 169 142, settimeofday 164 170, clock_settime 227 112, adjtimex 159 171,
 clock_adjtime 305 266, sethostname 170 161, setdomainname 171 162, syslog 103 116, vhangup 153 58,
-iopl 172 -, ioperm 173 -, modify_ldt 154 -
+iopl 172 -, ioperm 173 -, modify_ldt 154 -, memfd_create 319 279, inotify_add_watch 254 27
 """
 """Name, and number on x86-64 and on aarch64."""
 

@@ -36,6 +36,8 @@ CALLS = {  # numbers on x86-64 and aarch64
     "ioctl": (16, 29),
     "fcntl": (72, 25),
     "prctl": (157, 167),
+    "memfd_create": (319, 279),
+    "inotify_add_watch": (254, 27),
 }
 VERDICTS = [
     ("read", (), ALLOWED),
@@ -60,6 +62,8 @@ VERDICTS = [
     ("fcntl", (3, 8), REFUSED),
     ("prctl", (15,), ALLOWED),
     ("prctl", (1,), REFUSED),
+    ("memfd_create", (), REFUSED),  # memory beside the limit
+    ("inotify_add_watch", (), REFUSED),
 ]
 
 
