@@ -70,6 +70,10 @@ class FileTask(Task, name="file"):
             ConfigError: If it lacks something.
         """
 
+    def said(self, row: dict[str, Any], example: Example) -> str:
+        """Return what decides a problem's split: its text, without what settings add to it."""
+        return example.problem.text
+
     def examples(self) -> tuple[Example, ...]:
         """Return the problems of the split.
 
@@ -84,22 +88,25 @@ class FileTask(Task, name="file"):
             )
         found = [
             example
-            for example in self._read()
-            if split_of(identity(example.problem.text), self.develop) == self.split
+            for said, example in self._read()
+            if split_of(identity(said), self.develop) == self.split
         ]
         if self.shuffle:
             random.Random(self.seed).shuffle(found)
         return tuple(found[: self.problems])
 
-    def _read(self) -> list[Example]:
+    def _read(self) -> list[tuple[str, Example]]:
         where = str(self.path) if self.path else self.copy_on_hub.name if self.copy_on_hub else None
         examples: dict[str, Example] = {}
+        said: dict[str, str] = {}
         mistakes: list[tuple[int, str]] = []
         for number, row in self._rows():
             try:
                 example = self.read(row, number)
                 if example is not None and examples.setdefault(example.id, example) is not example:
                     raise ConfigError(f"the id {example.id!r} is that of an earlier line")
+                if example is not None:
+                    said[example.id] = self.said(row, example)
             except (ConfigError, ValueError) as error:
                 reason = error.message if isinstance(error, ConfigError) else _reason(error)
                 mistakes.append((number, reason))
@@ -107,7 +114,7 @@ class FileTask(Task, name="file"):
             raise ConfigError(listed(mistakes, _MOST_NAMED), path=where, line=mistakes[0][0])
         if not examples:
             raise ConfigError("no problem in the file", path=where)
-        return list(examples.values())
+        return [(said[id_], example) for id_, example in examples.items()]
 
     def _rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
         if self.path is None:

@@ -61,3 +61,7 @@ class GPQA(FileTask, name="gpqa"):
             answer="ABCD"[options.index(right)],
             extra={} if domain is None else {"domain": domain},
         )
+
+    def said(self, row: dict[str, Any], example: Example) -> str:
+        """Return the question without the options, whose order is the seed's."""
+        return text_of(row, "Question").strip()

@@ -60,3 +60,7 @@ class JSONLines(FileTask, name="jsonl"):
             answer=answer,
             extra={name: field_of(row, name) for name in self.keep},
         )
+
+    def said(self, row: dict[str, Any], example: Example) -> str:
+        """Return the question without the instruction."""
+        return text_of(row, self.question)

@@ -235,3 +235,19 @@ def test_game24_file_has_puzzles_and_each_once(
     path = written(tmp_path, [{"puzzle": puzzle} for puzzle in puzzles])
     with pytest.raises(ConfigError, match=message):
         task_of("game24", path, develop=0.0).examples()
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [("jsonl", {"instruction": "Think."}, {}), ("gpqa", {"seed": 0}, {"seed": 1})],
+)
+def test_splits_share_no_problem_whatever_is_set(
+    name: str, one: dict[str, Any], other: dict[str, Any], tmp_path: Path
+) -> None:
+    path = written(tmp_path, LINES[name])
+    develop, test = (
+        {each.id for each in task_of(name, path, split=split, develop=0.5, **more).examples()}
+        for split, more in (("develop", one), ("test", other))
+    )
+    assert not develop & test
+    assert len(develop | test) == len(LINES[name])
