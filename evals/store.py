@@ -43,7 +43,8 @@ _VALID: Final = """
 _ADD: Final = """
 INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (cell, example) DO UPDATE
 SET digest = excluded.digest, open = excluded.open, row = excluded.row, texts = excluded.texts
-WHERE rows.open OR rows.digest <> excluded.digest
+WHERE rows.digest <> excluded.digest OR rows.open AND (
+    excluded.row ->> 'status' <> 'failed' OR rows.row ->> 'status' = 'failed')
 """
 
 
@@ -161,7 +162,7 @@ class RunStore:
         """Write a row to the disk.
 
         A problem that has one keeps the first, unless that one failed, could not be judged, or is
-        of a problem that has changed since.
+        of a problem that has changed since. A try that failed replaces none that did not fail.
 
         Raises:
             StoreFailed: If it cannot be written.

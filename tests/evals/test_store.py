@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.evals.sums import row as judged
 from tts import ConfigError
 from tts.evals.records import Cell, Draw, Row
 from tts.evals.store import RunStore, StoreFailed
@@ -104,3 +105,16 @@ def test_what_is_no_store_is_refused(tmp_path: Path, content: bytes | None) -> N
 def test_any_setting_changes_the_key_of_a_cell() -> None:
     other = CELLS[0].model_copy(update={"settings": {"samples": 4}})
     assert len({cell.key for cell in (*CELLS, other)}) == 3
+
+
+def test_a_failed_try_replaces_no_row_that_did_not_fail(tmp_path: Path) -> None:
+    first = judged("c", "1", True, draws=(("1", True), ("2", False)), tokens=8)
+    unjudged = first.draws[1].model_copy(update={"right": None})
+    first = first.model_copy(update={"draws": (first.draws[0], unjudged)})
+    failed = first.model_copy(update={"status": "failed", "draws": (), "right": None})
+    with RunStore(tmp_path / "run.sqlite") as store:
+        for each in (failed, first, failed):
+            store.add(each)
+        kept = store.row("c", "1")
+    assert kept is not None
+    assert (kept.status, kept.right, len(kept.draws)) == ("ok", True, 2)
