@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 
 from tts.backends.base import Price
 from tts.evals.statistics import Interval, drawn_anew, spread
-from tts.resampling import vote_curve, winners
+from tts.resampling import vote_curve, vote_shares
 
 __all__ = [
-    "Compared", "Curves", "Matched", "Pool", "at_equal_cost", "compare", "curves", "matched",
+    "Compared", "Curves", "Floats", "Matched", "Pool",
+    "at_equal_cost", "compare", "curves", "matched",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -55,6 +56,13 @@ class Pool:
     beside: tuple[int, int] = (0, 0)
     """Prompt and completion tokens that were paid beside the samples: of failed attempts, and of
     tries in vain. N of m samples bear N / m of them."""
+    unjudged: Collection[str] = ()
+    """Answers that may be right or wrong, since the checker failed on them."""
+
+    @property
+    def at_best(self) -> Collection[str]:
+        """Answers that are right if all that could not be judged are."""
+        return {*((self.right,) if isinstance(self.right, str) else self.right), *self.unjudged}
 
     @property
     def charged(self) -> Floats:
@@ -83,13 +91,14 @@ class Curves:
     """Not a number where a price is unknown."""
     votes: Floats
     """1 where the vote of the first N by ticket is right, else 0."""
+    accuracy_at_best: Floats
+    """If all answers that could not be judged were right; `accuracy` and `votes`: if none was."""
+    votes_at_best: Floats
 
     def of(self, problems: Sequence[int]) -> Self:
         """Return the curves of some of the problems."""
         at = list(problems)
-        return type(self)(
-            self.accuracy[at], self.total[at], self.critical[at], self.usd[at], self.votes[at]
-        )
+        return type(self)(*(getattr(self, name)[at] for name in self.__slots__))
 
     def cost(self, kind: str) -> Floats:
         """Return the costs of a kind: `total`, `critical` or `usd`."""
@@ -138,6 +147,7 @@ def curves(pools: Sequence[Pool], seed: int = 0) -> Curves:
     found: dict[str, list[Floats]] = {name: [] for name in Curves.__slots__}
     for pool in pools:
         shares, orders = vote_curve(pool.answers, pool.right, rng)
+        best = pool.at_best
         size = len(pool.costs)
         numbers: Floats = np.arange(1.0, size + 1)
         prompts = pool.charged + numbers * pool.beside[0] / size
@@ -146,7 +156,11 @@ def curves(pools: Sequence[Pool], seed: int = 0) -> Curves:
         found["total"].append(prompts + own)
         found["critical"].append(np.maximum.accumulate(pool.waits[orders], axis=1).mean(0))
         found["usd"].append(_dollars(pool, prompts, own))
-        found["votes"].append(_votes(pool))
+        found["votes"].append(_votes(pool.answers, pool.right))
+        found["accuracy_at_best"].append(
+            vote_shares(pool.answers, best, orders) if pool.unjudged else shares
+        )
+        found["votes_at_best"].append(_votes(pool.answers, best))
     return Curves(**{name: np.array(rows) for name, rows in found.items()})
 
 
@@ -159,12 +173,9 @@ def _dollars(pool: Pool, prompts: Floats, own: Floats) -> Floats:
     return pool.usd * (worth / worth[-1] if worth[-1] else np.ones(len(own)))
 
 
-def _votes(pool: Pool) -> Floats:
-    known = sorted({answer for answer in pool.answers if answer is not None})
-    right = {pool.right} if isinstance(pool.right, str) else pool.right
-    codes = np.array([-1 if answer is None else known.index(answer) for answer in pool.answers])
-    wanted = [code for code, answer in enumerate(known) if answer in right]
-    return np.isin(winners(codes[None, :])[0], wanted).astype(float)
+def _votes(answers: Sequence[str | None], right: str | Collection[str]) -> Floats:
+    """Return 1 for each N at which the vote of the first N is right, else 0."""
+    return vote_shares(answers, right, np.arange(len(answers))[None, :])
 
 
 def matched(costs: Floats, target: float) -> Matched:
@@ -188,6 +199,10 @@ class Compared:
     """Self-consistency's accuracy there."""
     gain: Interval
     """The strategy's less that, paired by problem."""
+
+    def hull(self, other: Compared) -> Compared:
+        """Return what holds if either of two may be true: means between, intervals around both."""
+        return Compared(self.match, self.baseline.hull(other.baseline), self.gain.hull(other.gain))
 
 
 def compare(

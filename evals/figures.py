@@ -20,6 +20,11 @@ class Comparison:
     """Those in which both sides are known."""
     problems: int
     """Different ones among them: several seeds of a problem are one unit."""
+    left_out: int
+    """Rows of the strategy without a pair: it failed there, or the pool lost samples."""
+    unjudged: int
+    """Pairs in which an answer could not be judged: `gain` and `baseline` hold whatever it is, and
+    `better`, `worse` and `p` are those of the less certain end."""
     samples: float
     """Of self-consistency: what costs as much as the strategy, on average over the pairs."""
     note: str
@@ -102,6 +107,8 @@ class Summary:
     """Runs that raised an error: the model's side, or the strategy's."""
     check_failures: int
     """Answers that the checker could not judge."""
+    unjudged_draws: int
+    """Candidates that it could not judge, answers that were returned or not."""
     parse_failures: int
     failed_calls: int
     exhausted: int
@@ -123,6 +130,7 @@ class Summary:
         failures = {
             "model": self.failed,
             "checker": self.check_failures,
+            "unjudged_draws": self.unjudged_draws,
             "parse": self.parse_failures,
             "calls": self.failed_calls,
         }
@@ -151,6 +159,8 @@ def _told(each: Comparison) -> dict[str, Any]:
     return {
         "pairs": each.pairs,
         "problems": each.problems,
+        "left_out": each.left_out,
+        "unjudged": each.unjudged,
         "samples": each.samples,
         "note": each.note or None,
         "accuracy": each.baseline.mean,

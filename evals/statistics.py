@@ -37,6 +37,15 @@ class Interval:
     low: float
     high: float
 
+    def hull(self, other: Interval) -> Interval:
+        """Return the interval around two, and the middle of their means.
+
+        >>> Interval(0.5, 0.25, 0.75).hull(Interval(0.75, 0.5, 1.0))
+        Interval(mean=0.625, low=0.25, high=1.0)
+        """
+        low, high = min(self.low, other.low), max(self.high, other.high)
+        return Interval((self.mean + other.mean) / 2, low, high)
+
     def __str__(self) -> str:
         return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
 

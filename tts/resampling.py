@@ -9,7 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["coverage_curve", "interval", "pass_at_k", "vote_curve", "winners"]
+__all__ = [
+    "coverage_curve", "interval", "pass_at_k", "vote_curve", "vote_shares", "winners",
+]  # fmt: skip
 
 PERMUTATIONS: Final = 64
 """Random orders of a problem's samples over which a vote's curve is averaged."""
@@ -70,13 +72,21 @@ def vote_curve(
     Returns:
         Shares over random orders, shape (n,); and the orders, shape (orders, n).
     """
+    orders = rng.permuted(np.tile(np.arange(len(answers)), (PERMUTATIONS, 1)), axis=1)
+    return vote_shares(answers, right, orders), orders
+
+
+def vote_shares(
+    answers: Sequence[str | None], right: str | Collection[str], orders: NDArray[np.int64]
+) -> Floats:
+    """Return the share of given orders, shape (orders, n), in which the vote of N is right."""
     known = sorted({answer for answer in answers if answer is not None})
     code = {answer: at for at, answer in enumerate(known)}
     codes = np.array([-1 if answer is None else code[answer] for answer in answers])
-    orders = rng.permuted(np.tile(np.arange(len(codes)), (PERMUTATIONS, 1)), axis=1)
     accepted = {right} if isinstance(right, str) else right
     wanted = [code[answer] for answer in accepted if answer in code]
-    return np.isin(winners(codes[orders]), wanted).mean(0), orders
+    shares: Floats = np.isin(winners(codes[orders]), wanted).mean(0)
+    return shares
 
 
 def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:

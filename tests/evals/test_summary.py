@@ -23,6 +23,7 @@ POOL = (("1", True), ("2", False), ("1", True), ("3", False))
 def summaries(
     folder: Path, rows: Sequence[Row], cells: Sequence[Cell] = (BASE, MINE), *equal: str
 ) -> dict[str, Summary]:
+    folder.mkdir(exist_ok=True)
     with RunStore(folder / "run.sqlite") as store:
         store.plan(list(cells))
         for each in rows:
@@ -50,7 +51,9 @@ def test_failures_of_model_and_checker_are_apart_from_wrong_answers(tmp_path: Pa
     assert found.means["total_tokens"] == 10  # of the runs that did not fail
     told = json.loads(json.dumps(found.report()))
     assert told["errors"] == 2
-    assert told["failures"] == {"model": 1, "checker": 1, "parse": 2, "calls": 1}
+    assert told["failures"] == {
+        "model": 1, "checker": 1, "unjudged_draws": 0, "parse": 2, "calls": 1,
+    }  # fmt: skip
 
 
 def test_the_row_that_scripts_rely_on(tmp_path: Path) -> None:
@@ -61,8 +64,8 @@ def test_the_row_that_scripts_rely_on(tmp_path: Path) -> None:
     assert told["ci95"][0] <= told["accuracy"] <= told["ci95"][1]
     equal = told["equal"]["total"]
     assert set(equal) == {
-        "pairs", "problems", "samples", "note", "accuracy", "ci95", "gain", "gain_ci95", "better",
-        "worse", "p", "p_holm", "detectable",
+        "pairs", "problems", "left_out", "unjudged", "samples", "note", "accuracy", "ci95",
+        "gain", "gain_ci95", "better", "worse", "p", "p_holm", "detectable",
     }  # fmt: skip
 
 
@@ -84,12 +87,60 @@ def test_what_cannot_be_matched_is_told(tmp_path: Path, tokens: int, note: str) 
     assert kinds["critical"].note == ("dearer" if tokens < 10 else "capped")
 
 
-def test_only_pairs_in_which_both_sides_are_known_are_compared(tmp_path: Path) -> None:
+def test_pairs_of_which_one_side_has_no_answer_are_left_out_and_counted(tmp_path: Path) -> None:
     lost = row(BASE.key, "b", draws=POOL[:2])  # a call of its pool failed
-    unjudged = row(MINE.key, "c", None, check_failure="x")
-    rows = [pool("a"), lost, pool("c"), row(MINE.key, "a"), row(MINE.key, "b"), unjudged]
+    failed = row(MINE.key, "c", None, status="failed", error="down")
+    rows = [pool("a"), lost, pool("c"), row(MINE.key, "a"), row(MINE.key, "b"), failed]
     (one,) = summaries(tmp_path, rows)["mine"].equal
-    assert one.pairs == 1
+    assert (one.pairs, one.left_out, one.unjudged) == (1, 2, 0)
+
+
+def without_verdict(key: str, example: str, draw: int) -> Row:
+    """A pool in which the answer of one draw is its own, and could not be judged."""
+    found = pool(example)
+    draws = list(found.draws)
+    draws[draw] = draws[draw].model_copy(update={"right": None, "key": key, "answer": key})
+    return found.model_copy(update={"draws": tuple(draws)})
+
+
+def test_a_draw_without_a_verdict_leaves_no_problem_out(tmp_path: Path) -> None:
+    rows = [pool("a"), without_verdict("odd", "b", 0)]
+    rows += [row(MINE.key, each, tokens=10) for each in ("a", "b")]  # as dear as one sample
+    found = summaries(tmp_path, rows)
+    (one,) = found["mine"].equal
+    assert (one.pairs, one.left_out, one.unjudged) == (2, 0, 1)
+    assert found["baseline"].unjudged_draws == 1
+    right, size = sum(bool(draw[1]) for draw in POOL), len(POOL)
+    known = right - bool(POOL[0][1])  # of one vote: right of the pool, and perhaps one more
+    low, high = (right + known) / size / 2, (right + known + 1) / size / 2
+    sampled = 3 * (0.25 / 64) ** 0.5  # curves are averages over 64 random orders
+    assert one.baseline.mean == pytest.approx((low + high) / 2, abs=sampled)
+    assert one.baseline.low <= low <= high <= one.baseline.high
+
+
+def test_an_answer_without_a_verdict_counts_both_ways(tmp_path: Path) -> None:
+    """No end of the interval takes an unknown verdict for wrong, or for right, alone."""
+    names = [str(n) for n in range(40)]
+    rows = [pool(each) for each in names]
+    unknown = [row(MINE.key, each, None, check_failure="x", tokens=10) for each in names]
+    (one,) = summaries(tmp_path, rows + unknown)["mine"].equal
+    wrong = [row(MINE.key, each, False, tokens=10) for each in names]
+    right = [row(MINE.key, each, tokens=10) for each in names]
+    (low,) = summaries(tmp_path / "wrong", rows + wrong)["mine"].equal
+    (high,) = summaries(tmp_path / "right", rows + right)["mine"].equal
+    assert (one.gain.low, one.gain.high) == (low.gain.low, high.gain.high)
+    assert one.unjudged == 40
+    assert one.p == max(low.p, high.p)
+
+
+def test_why_nothing_is_compared_is_told(tmp_path: Path) -> None:
+    failed = [row(BASE.key, "a", None, status="failed", error="x"), row(MINE.key, "a")]
+    told = summaries(tmp_path, failed)["mine"]
+    assert (told.equal, "1 failed or lost calls" in told.unequal["total"]) == ((), True)
+    down = [pool("a"), row(MINE.key, "a", None, status="failed", error="x")]
+    told = summaries(tmp_path / "down", down)["mine"]
+    assert told.unequal["total"] == "all runs of the strategy failed"
+    assert summaries(tmp_path / "none", [row(MINE.key, "a")])["mine"].unequal == {}
 
 
 def test_without_a_price_there_is_no_equal_price(tmp_path: Path) -> None:
