@@ -136,6 +136,27 @@ def f(x): return x * x
     assert await passes(code, used) is ({"read_only", "landlock"} <= set(walls))
 
 
+async def test_what_the_reference_says_of_right_programs(
+    code: Code, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walls: list[str] = []
+    monkeypatch.setattr("tts.evals.checkers.code._tell", walls.extend)
+    works = ["import os; os.urandom(3)"]
+    refused = ["__file__", "import pydantic"]
+    square = "\ndef f(x): return x * x"
+    assert [await passes(code, each + square) for each in works] == [True]
+    if {"read_only", "landlock", "seccomp", "hook"} <= set(walls):
+        works = ["import shutil; open('a', 'w').close(); shutil.copyfile('a', 'b')"]
+        refused += [
+            "open('/dev/urandom', 'rb')",
+            "import shutil; open('a', 'w').close(); shutil.copy('a', 'b')",
+            "import os; os.nice(0)",
+            "import multiprocessing; multiprocessing.Lock()",
+        ]
+        assert [await passes(code, each + square) for each in works] == [True]
+    assert not any([await passes(code, each + square) for each in refused])
+
+
 async def test_own_folder_is_small(code: Code) -> None:
     flood = "for i in range(99):\n    open(str(i), 'wb').write(bytes(1 << 20))\n"
     assert not await passes(code, f"{flood}def f(x): return x * x")
