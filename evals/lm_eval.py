@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -43,12 +43,15 @@ def export_lm_eval(store: RunStore, folder: Path) -> list[Path]:
         folder: Where to; made if it is not there.
 
     Raises:
-        ConfigError: If the run holds no row, or the folder cannot be written.
+        ConfigError: If the run holds no row, two names of it would be one file's, or the folder
+            cannot be written.
     """
     about, places = store.about(), _places(store)
     groups: dict[str, list[Cell]] = defaultdict(list)
     for cell in store.cells():
         groups[_model_name(cell)].append(cell)
+    _tell_apart("entries", list(groups), _safe)
+    _tell_apart("tasks", list(dict.fromkeys(cell.task for cell in store.cells())), _plain)
     written = []
     for name, cells in groups.items():
         solved = [_Task.of(cell, store, about, places[cell.task]) for cell in cells]
@@ -152,8 +155,7 @@ def _write(folder: Path, name: str, tasks: Sequence[_Task], about: dict[str, Any
             parts = (s["doc_hash"] + s["prompt_hash"] + s["target_hash"] for s in samples)
             hashes[task.cell.task] = _digest("".join(parts))
             lines = [json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples]
-            plain = re.sub(r"\W", "_", task.cell.task)  # as lm-eval does, and finds it again
-            file = folder / f"samples_{plain}_{stamp}.jsonl"
+            file = folder / f"samples_{_plain(task.cell.task)}_{stamp}.jsonl"
             file.write_text("".join(lines), encoding="utf-8")
         whole = {**_results(name, tasks, about, date), "task_hashes": hashes}
         path.write_text(json.dumps(whole, indent=2, ensure_ascii=False), encoding="utf-8")
@@ -218,6 +220,27 @@ def _safe(name: str) -> str:
     'main__vote__total__4096__seed__0'
     """
     return _UNSAFE.sub("__", name)
+
+
+def _plain(task: str) -> str:
+    """Return a task's name in the name of its samples: as lm-eval does, and finds it again.
+
+    >>> _plain("graphs (hard)")
+    'graphs__hard_'
+    """
+    return re.sub(r"\W", "_", task)
+
+
+def _tell_apart(what: str, names: Sequence[str], written: Callable[[str], str]) -> None:
+    """Refuse names that would overwrite each other's files, also where case does not count."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(written(name).casefold(), name)
+        if other != name:
+            raise ConfigError(
+                f"the {what} {other!r} and {name!r} would be written to the same file "
+                f"{written(name)!r}: rename one in the suite"
+            )
 
 
 def _stderr(values: Sequence[float]) -> float | str:

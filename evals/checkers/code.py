@@ -10,6 +10,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -74,7 +75,8 @@ def is_code_allowed() -> bool:
 class Code(Checker, name="code"):
     """Run the answer, a Python program, and then the problem's right answer, a test program.
 
-    Right is what runs to the end of the test without an exception. It runs in a process of its own
+    Right is what runs to the end of the test without an exception; a test may also end itself by
+    `SystemExit` without an error, as `unittest.main()` does. It runs in a process of its own
     with limits on time and memory, no variables of ours, no network, no other processes and no
     files but Python's own and those of an empty folder in memory, as far as the system has walls
     for that; each that is missing is told once as a warning. The walls keep accidents in and most
@@ -107,9 +109,10 @@ class Code(Checker, name="code"):
         """Run the program and its test.
 
         Raises:
-            CheckFailed: If no process could be started, it is not done in time, or ended in a way
-                that says nothing about the program.
+            CheckFailed: If the test is no Python, no process could be started, it is not done in
+                time, or ended in a way that says nothing about the program.
         """
+        _compile(example.answer)
         if answer is None or not answer.strip():
             return False
         token = secrets.token_hex(16)
@@ -188,6 +191,17 @@ def code_checker() -> Code:
         return Code()
     except ValidationError as error:
         raise ConfigError(error.errors()[0]["msg"]) from error
+
+
+def _compile(test: str) -> None:
+    """Refuse a test that no program can pass."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            compile(test, "<test>", "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise CheckFailed(f"the test is no Python: line {error.lineno}: {error.msg}") from error
+    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
+        raise CheckFailed(f"the test is no Python: {error or type(error).__name__}") from error
 
 
 def _tell(walls: list[str]) -> None:

@@ -17,6 +17,7 @@ import signal
 import struct
 import sys
 from collections.abc import Callable
+from traceback import walk_tb
 from types import CodeType, ModuleType
 from typing import Any, Final, NoReturn
 
@@ -56,6 +57,8 @@ _REFUSED: Final = (
     "winreg.",
 )
 _REFUSED_WITHOUT_FOLDER: Final = ("shutil.", "os.mkdir", "os.remove", "os.rename", "os.rmdir")
+_ENDS: Final = (type(None), int, bool)  # of a `SystemExit` without an error: None, 0 and False
+_LIBRARY: Final = os.path.dirname(os.__file__) + os.sep
 _CHANGES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -110,9 +113,19 @@ def _passes(before: str, program: str, test: str) -> bool:
             exec(code, module.__dict__)
         module.__dict__["__name__"] = "__main__"
         exec(compile(test, "<test>", "exec", dont_inherit=True), module.__dict__)
-    except BaseException:  # SystemExit too: whatever ends it early is not a pass
-        return False
+    except BaseException as error:  # whatever the program ends early is not a pass
+        return _is_end_of_test(error)
     return True
+
+
+def _is_end_of_test(error: BaseException) -> bool:
+    """Whether a test has ended itself well, as `unittest.main()` does, and no program did it."""
+    if type(error) is not SystemExit or type(error.code) not in _ENDS or error.code:
+        return False
+    places = [frame.f_code.co_filename for frame, _ in walk_tb(error.__traceback__)][1:]
+    return "<test>" in places and all(
+        place == "<test>" or place.startswith(_LIBRARY) for place in places
+    )
 
 
 def _compiled(before: str, program: str) -> list[CodeType]:

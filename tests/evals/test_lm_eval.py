@@ -172,3 +172,27 @@ def test_the_command_prints_the_files(
         main(["export", str(tmp_path), "--out", str(tmp_path / "out")])
     assert not exit_.value.code
     assert all(Path(line).exists() for line in capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        ([("sums", "v:1"), ("sums", "v/1")], "entries 'main/v:1,.*' and 'main/v/1,.*' would be"),
+        ([("a-b", "vote"), ("a b", "vote")], "tasks 'a-b' and 'a b' would be .* 'a_b': rename"),
+        ([("Sums", "vote"), ("sums", "vote")], "tasks 'Sums' and 'sums'"),
+    ],
+)
+def test_names_that_one_file_cannot_tell_apart_are_refused(
+    tmp_path: Path, names: list[tuple[str, str]], reason: str
+) -> None:
+    kept = RunStore(tmp_path / "run.sqlite")
+    cells = [
+        Cell(task=task, model="main", strategy=way, budget="none", settings={})
+        for task, way in names
+    ]
+    kept.plan(cells)
+    for cell in cells:
+        kept.add(row(cell, 1, right=True))
+    with pytest.raises(ConfigError, match=reason):
+        export_lm_eval(kept, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

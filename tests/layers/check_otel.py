@@ -9,16 +9,17 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from opentelemetry import trace as otel
+from opentelemetry.exporter.otlp.proto.http import trace_exporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import SpanKind, StatusCode
@@ -27,7 +28,7 @@ from tests.play import answering, noise
 from tts import Trace, solve
 from tts.backends import Backend
 from tts.cli import main
-from tts.layers.otel import SpanSink
+from tts.layers.otel import SpanSink, open_spans
 from tts.testing import FlakyBackend, virtual_run
 
 Kept = tuple[TracerProvider, InMemorySpanExporter]
@@ -139,6 +140,43 @@ def test_the_command_uses_the_process_s_provider(kept: Kept, tmp_path: Path) -> 
         main(["run", str(pipeline), "--input", "What is 3 + 4?", "--otel"])
     names = [span.name for span in kept[1].get_finished_spans()]
     assert names.count("invoke_workflow best_of_n") == 1
+
+
+class Held(InMemorySpanExporter):
+    """Sends nothing until it may."""
+
+    def __init__(self, may: threading.Event) -> None:
+        super().__init__()
+        self.may = may
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        assert self.may.wait(30)
+        return super().export(spans)
+
+
+def sent(samples: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many spans of a run of so many samples arrive, if none is sent before it ends."""
+    may = threading.Event()
+    exporter = Held(may)
+    monkeypatch.setattr(otel, "get_tracer_provider", otel.ProxyTracerProvider)
+    monkeypatch.setattr(trace_exporter, "OTLPSpanExporter", lambda: exporter)
+    with open_spans() as sink:
+        for number in range(samples):
+            path, times = f"run/sample{number}", {"start": 0.0, "end": 1.0}
+            sink({"event": "span", "trace_id": "t", "path": path, "critical_tokens": 1, **times})
+        sink({"event": "end", "trace_id": "t"})
+        may.set()
+    return len(exporter.get_finished_spans())
+
+
+def test_no_span_of_a_large_run_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OTEL_BSP_MAX_QUEUE_SIZE", raising=False)
+    assert sent(5000, monkeypatch) == 5001
+
+
+def test_how_many_spans_wait_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "600")
+    assert 600 <= sent(5000, monkeypatch) <= 600 + 512  # and a batch that is on its way
 
 
 class Collector(ThreadingHTTPServer):

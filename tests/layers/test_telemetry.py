@@ -4,6 +4,7 @@ import json
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -166,3 +167,40 @@ def test_a_tee_hands_each_record_to_all() -> None:
     other: list[Record] = []
     tee(one.append, other.append)({"event": "run"})
     assert one == other == [{"event": "run"}]
+
+
+class Counted(dict[str, Any]):
+    """A record that counts how often it is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, key: str) -> Any:
+        Counted.looks += 1
+        return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        Counted.looks += 1
+        return super().__contains__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        Counted.looks += 1
+        return super().get(key, default)
+
+
+def looks(samples: int) -> int:
+    """How often the records of so many samples, with a note each, are looked at."""
+    records: list[Record] = []
+    for number in range(samples):
+        path = f"run/sample{number}"
+        note = {"event": "note", "span": path, "values": {"a": 1}}
+        span = {"event": "span", "path": path, "start": 0.0, "end": 1.0, "critical_tokens": 1}
+        records += [Counted(trace_id="t", **note), Counted(trace_id="t", **span)]
+    Counted.looks = 0
+    pieces = pieces_of(records)
+    assert [piece.attributes.get("tts.note.a") for piece in pieces] == [None, *[1] * samples]
+    return Counted.looks
+
+
+def test_twice_the_spans_are_twice_the_work() -> None:
+    first, second = looks(100), looks(200)
+    assert second <= 2 * first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["SpanSink", "open_spans"]
 
 _NAME = "tts"
+_WAITING = 1 << 20
+"""Most spans that wait to be sent: those of a run are all made at once, when it ends."""
 _MISSING = "OpenTelemetry is not installed: pip install 'tts-orchestrator[otel]'"
 
 
@@ -87,7 +90,8 @@ def open_spans(*, texts: bool = False) -> Iterator[Callable[[Record], None]]:
     """Open a sink for a command: spans leave over OTLP, as the `OTEL_...` variables say.
 
     A provider that the process has set already (`opentelemetry-instrument`) is used as it is. On
-    the way out what was not sent yet is sent, with the exporter's own time limits.
+    the way out what was not sent yet is sent, with the exporter's own time limits and at most 30
+    seconds in all.
 
     Raises:
         ConfigError: If the extra is not installed.
@@ -103,7 +107,9 @@ def open_spans(*, texts: bool = False) -> Iterator[Callable[[Record], None]]:
         yield SpanSink(texts=texts)
         return
     provider = TracerProvider()
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    # The library's own variable, which it reads where nothing is given, comes first.
+    waiting = None if os.environ.get("OTEL_BSP_MAX_QUEUE_SIZE") else _WAITING
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(), max_queue_size=waiting))
     try:
         yield SpanSink(provider, texts=texts)
     finally:

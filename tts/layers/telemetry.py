@@ -14,6 +14,7 @@ name for stands under `tts.`.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -88,6 +89,7 @@ class _Translation:
         root = self._root()
         yield root
         self.placed = {"": root.number}
+        self.within = self._within()
         spans = [record for record in self.records if record["event"] == "span"]
         for record in sorted(spans, key=lambda record: record["path"].count("/")):
             piece = self._span(record)
@@ -98,6 +100,14 @@ class _Translation:
                 yield self._call(record)
             elif record["event"] == "tool":
                 yield self._tool(record)
+
+    def _within(self) -> Mapping[str, Sequence[Record]]:
+        """Return the records of each path in one pass: a run of many samples has many of both."""
+        within = defaultdict[str, list[Record]](list)
+        for record in self.records:
+            if "span" in record:
+                within[record["span"]].append(record)
+        return within
 
     def _first(self, event: str) -> Record:
         return next((each for each in self.records if each["event"] == event), {})
@@ -157,9 +167,7 @@ class _Translation:
             "tts.critical_tokens": record["critical_tokens"],
         }
         moments = []
-        for each in self.records:
-            if each.get("span") != path:
-                continue
+        for each in self.within.get(path, ()):
             if each["event"] == "stop":
                 told |= {f"tts.stop.{key}": each[key] for key in ("rule", "reason", "guarantee")}
             elif each["event"] == "note":

@@ -136,6 +136,27 @@ def f(x): return x * x
     assert await passes(code, used) is ({"read_only", "landlock"} <= set(walls))
 
 
+async def test_what_the_reference_says_of_right_programs(
+    code: Code, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walls: list[str] = []
+    monkeypatch.setattr("tts.evals.checkers.code._tell", walls.extend)
+    works = ["import os; os.urandom(3)"]
+    refused = ["__file__", "import pydantic"]
+    square = "\ndef f(x): return x * x"
+    assert [await passes(code, each + square) for each in works] == [True]
+    if {"read_only", "landlock", "seccomp", "hook"} <= set(walls):
+        works = ["import shutil; open('a', 'w').close(); shutil.copyfile('a', 'b')"]
+        refused += [
+            "open('/dev/urandom', 'rb')",
+            "import shutil; open('a', 'w').close(); shutil.copy('a', 'b')",
+            "import os; os.nice(0)",
+            "import multiprocessing; multiprocessing.Lock()",
+        ]
+        assert [await passes(code, each + square) for each in works] == [True]
+    assert not any([await passes(code, each + square) for each in refused])
+
+
 async def test_own_folder_is_small(code: Code) -> None:
     flood = "for i in range(99):\n    open(str(i), 'wb').write(bytes(1 << 20))\n"
     assert not await passes(code, f"{flood}def f(x): return x * x")
@@ -149,6 +170,58 @@ async def test_main_block_of_the_test_runs(code: Code) -> None:
     test = "if __name__ == '__main__':\n    assert f(2) == 4"
     assert await passes(code, "def f(x): return x * x", test=test)
     assert not await passes(code, "def f(x): return x", test=test)
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "import sys; assert f(2) == 4; sys.exit()",
+        "import sys; assert f(2) == 4; sys.exit(0)",
+        "assert f(2) == 4; raise SystemExit(False)",
+        "import sys; sys.exit(f(2) != 4)",
+        """
+import unittest
+class Squares(unittest.TestCase):
+    def test_two(self):
+        self.assertEqual(f(2), 4)
+if __name__ == "__main__":
+    unittest.main()
+""",
+    ],
+)
+async def test_a_test_may_end_itself(code: Code, test: str) -> None:
+    assert await passes(code, "def f(x): return x * x", test=test)
+    for wrong in (
+        "def f(x): return x",
+        "import sys\ndef f(x): sys.exit(0)",
+        "exec('import sys\\ndef f(x): sys.exit(0)')",
+        "raise SystemExit(0)",
+    ):
+        assert not await passes(code, wrong, test=test), wrong
+
+
+@pytest.mark.parametrize("end", ["1", "'no'", "0.0", "[]", "True"])
+async def test_a_test_that_ends_with_an_error_is_no_pass(code: Code, end: str) -> None:
+    assert not await passes(code, "def f(x): return x * x", test=f"raise SystemExit({end})")
+
+
+@pytest.mark.parametrize(
+    ("test", "reason"),
+    [
+        ("\nassert ( ", "the test is no Python: line 2: '\\(' was never closed"),
+        ("assert f(2)\x00", "the test is no Python: .*null bytes"),
+        ("x = '\ud800'", "the test is no Python: .*surrogates"),
+        ("(" * 10**4, "the test is no Python: .*too many nested parentheses"),
+    ],
+)
+async def test_a_test_that_is_no_python_fails_the_check(code: Code, test: str, reason: str) -> None:
+    for program in ("def f(x): return x * x", "not Python", ""):
+        with pytest.raises(CheckFailed, match=reason):
+            await passes(code, program, test=test)
+
+
+async def test_warnings_of_a_test_s_compiler_are_not_held_against_it(code: Code) -> None:
+    assert await passes(code, "def f(x): return x * x", test="assert f(2) is 4")
 
 
 async def test_program_sees_no_variable_of_ours(
