@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import threading
 from itertools import permutations
@@ -101,6 +102,31 @@ async def test_regex_that_hangs_fails_the_check_and_holds_nobody() -> None:
     with pytest.raises(CheckFailed, match=r"the regular expression had no result in 0\.5 seconds"):
         await right(hanging, "a" * 40, example(""))
     assert await right(hanging, "aab", example(""))
+
+
+def test_leaving_does_not_wait_for_a_match() -> None:
+    program = """
+import threading
+from tts.evals.checkers.base import CheckFailed
+from tts.evals.checkers.regex import _worker
+
+def ask():
+    try:
+        _worker.ask({"pattern": "(a+)+b", "flags": 0, "text": "a" * 60, "whole": False,
+                     "seconds": 600}, 600)
+    except CheckFailed:
+        pass
+
+_worker.ask({"pattern": "a", "flags": 0, "text": "a", "whole": False, "seconds": 60}, 60)
+process = _worker._running()
+asked, _worker._running = threading.Event(), lambda: asked.set() or process
+threading.Thread(target=ask, daemon=True).start()
+asked.wait(60)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], timeout=120, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 async def test_comparison_as_mathematics_leaves_the_event_loop(
