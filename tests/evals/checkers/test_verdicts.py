@@ -75,6 +75,14 @@ async def test_absolute_tolerance() -> None:
     assert not await right(Numeric(absolute=0.5), "7.6", example("7"))
 
 
+@pytest.mark.parametrize("answer", ["20%", r"20\%", "20 percent", "$20\\%$", "20", "20%."])
+async def test_bare_right_number_takes_a_percent_sign_where_set(answer: str) -> None:
+    assert await right(Numeric(percent=True), answer, example("20"))
+    assert await right(Numeric(), answer, example("20")) is (answer == "20")
+    assert not await right(Numeric(percent=True), answer, example("0.2%"))
+    assert not await right(Numeric(percent=True), answer, example("2000"))
+
+
 async def test_year_is_exact_unless_told_otherwise() -> None:
     assert not await right(Approximate(), "1990", example("1989"))
     assert await right(Approximate(years=False), "1990", example("1989"))
