@@ -287,6 +287,14 @@ async def test_mathematics_goes_beyond_the_canonical_form() -> None:
     assert await right(checker, "36", example(r"\$36"))
 
 
+@pytest.mark.parametrize("given", ["2516_{8}", r"$2516_{\text{8}}$", r"\boxed{2516_8}"])
+async def test_numbers_of_other_bases_differ(given: str) -> None:
+    assert await right(MathVerify(), given, example("2516_8"))
+    for other in ("2516_7", "2516", "2517_8"):
+        assert not await right(MathVerify(), given, example(other))
+        assert not await right(MathVerify(), other, example("2516_8"))
+
+
 async def test_mathematics_that_takes_too_long_fails_the_check() -> None:
     checker = MathVerify(seconds=0.001)
     with pytest.raises(CheckFailed, match=r"no result in 0\.001 seconds"):
