@@ -149,6 +149,8 @@ def test_pattern_that_is_no_regular_expression_is_refused() -> None:
         (["(B)", "B", "b.", " B "], "b"),
         ([r"\text{Evelyn}", "Evelyn", "evelyn."], "evelyn"),
         (["90^\\circ", "90°", "90"], "90"),
+        (["–5", "$–5$", "-5"], "-5"),  # an en dash
+        ([r"\text{1\,200}", "1 200", "1\u202f200 apples", "x = 1 200", "$1{,}200$"], "1200"),
     ],
 )
 def test_canonical_brings_spellings_together(same: list[str], key: str) -> None:
@@ -178,6 +180,11 @@ def test_canonical_brings_spellings_together(same: list[str], key: str) -> None:
         [r"x^\frac{1}{2}", "x^1/2"],
         [r"\sqrt\frac12", r"\sqrt1/2"],
         ["5²", "5"],
+        ["1 200 3", "1 20", "1 2000", "0 200", "12003", "120", "12000", "0200"],
+        [r"1\,200\,3", r"1{,}200\,300", "12003", "1200300"],
+        [r"\sqrt3\,100", r"\sqrt3100"],
+        ["1\u00a0200/3", "1200/3"],
+        ["3–5", "-2", "2"],
     ],
 )
 def test_canonical_keeps_answers_apart(different: list[str]) -> None:
@@ -198,6 +205,36 @@ def test_canonical_ignores_how_a_number_is_written(value: int, zeros: int) -> No
     assert {canonical(way) for way in ways} == {str(value)}
 
 
+SEPARATORS = (",", r"\,", "{,}", "\u202f", "\u00a0", "\u2009")
+
+
+@given(
+    st.integers(1000, 10**13),
+    st.sampled_from([*SEPARATORS, " "]),
+    st.sampled_from(["{}", "${}$", "**{}**", "-{}", "–{}", "${}", "{}.", "n = {}", "{}.50"]),
+)
+def test_separators_of_thousands_fall_away(value: int, separator: str, dressing: str) -> None:
+    grouped = dressing.format(f"{value:,}".replace(",", separator))
+    assert canonical(grouped) == canonical(dressing.format(value))
+    for kind in ("number", "auto"):
+        found = AnswerFormat(kind=kind).extract(f"It is 3.\nAnswer: {grouped}")
+        assert found is not None and canonical(found) == canonical(grouped)
+
+
+@given(st.integers(1000, 10**13), st.sampled_from(SEPARATORS))
+def test_last_number_is_taken_with_its_thousands(value: int, separator: str) -> None:
+    grouped = f"{value:,}".replace(",", separator)
+    found = AnswerFormat().extract(f"Of 12 there are {grouped} left.")
+    assert found is not None and canonical(found) == str(value)
+
+
+@given(st.integers(0, 999), st.integers(0, 99), st.sampled_from([*SEPARATORS[1:], " "]))
+def test_what_are_no_groups_of_three_digits_stay_two_numbers(
+    one: int, two: int, separator: str
+) -> None:
+    assert canonical(f"{one}{separator}{two}") != canonical(f"{one}{two}")
+
+
 @given(st.decimals(-(10**6), 10**6, places=4))
 def test_canonical_of_a_percentage_is_a_hundredth(value: object) -> None:
     assert canonical(f"{value}%") == str(Fraction(str(value)) / 100)
@@ -213,6 +250,11 @@ PIECES = st.sampled_from(
         ", 200",
         "−",
         "\\%",
+        "\\,000",
+        "{,}000",
+        "\u202f000",
+        " 000",
+        "–",
     ]
 )
 

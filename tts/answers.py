@@ -21,6 +21,7 @@ from tts.canonical import (
     NUMBER,
     bare_answer,
     canonical,
+    joined_groups,
     rational,
     unassigned,
 )
@@ -224,7 +225,7 @@ def _one_number(marked: str) -> str | None:
 
 
 def _last_number(text: str) -> str | None:
-    numbers = _LAST_NUMBER.findall(text)
+    numbers = _LAST_NUMBER.findall(joined_groups(text))
     return numbers[-1].strip() if numbers else None
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "bare_answer",
     "canonical",
     "is_mathematical",
+    "joined_groups",
     "rational",
     "unassigned",
 ]
@@ -33,6 +34,14 @@ NOT_UNITS: Final = re.compile(
 _UNWRAP = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mbox)\s*\{([^{}]*)\}")
 _NARROWING = re.compile(r"\\!\s*")
 _SPACING = re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])|(?<!\\)\\[,;:> ()\[\]]|~")
+# Groups of three digits, parted alike. Not behind a letter, a point or a brace: \sqrt3\,100.
+_PART = r"\\,|\{,\}|[\u00a0\u2009\u202f]"
+_GROUPED = re.compile(
+    rf"(?<![\w.,^}}])\d{{1,3}}(?P<part>{_PART})\d{{3}}(?:(?P=part)\d{{3}})*(?!(?:{_PART})?\d|\s*/)"
+)
+# A plain blank parts two numbers as well, so that nothing else may stand beside.
+_BLANKS = re.compile(r"[-+]? ?[$€£]?[1-9]\d{0,2}(?: \d{3})+(?:\.\d+)?")
+_EN_DASH = re.compile(r"^–(?=[\w\\$€£.(])")
 _ASSIGNED = re.compile(r"^\\?[A-Za-z]\w*\s*=\s*(?=[^=]+$)")
 # Not in an exponent or under a root, where the fraction without its braces would fall apart.
 _FRACTION = re.compile(
@@ -59,16 +68,25 @@ _UNIT = re.compile(
 
 def bare_answer(text: str) -> str:
     """Return the answer without dressing: Markdown, dollar signs, spacing, end punctuation."""
-    text = _NARROWING.sub("", _UNWRAP.sub(r" \1", text))
+    text = joined_groups(_NARROWING.sub("", _UNWRAP.sub(r" \1", text)))
     text = _SPACING.sub(" ", text).replace("\\$", "$").replace("−", "-")
     text = text.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac")
     text = _FRACTION.sub(_plain_fraction, text)
     text = " ".join(text.strip("*_`'\" \t\n").split())
     if text.startswith("$") and text.endswith("$") and len(text) > 1:
         text = text.strip("$ ")
-    text = text.rstrip(".;,: ")
+    text = _EN_DASH.sub("-", text.rstrip(".;,: "))
     letter = LETTER.fullmatch(text)
     return letter[1] if letter else text
+
+
+def joined_groups(text: str) -> str:
+    r"""Return a text whose numbers have no spaces and no `\,` or `{,}` between thousands.
+
+    >>> joined_groups(r"10{,}000 of 12\,000\,000")
+    '10000 of 12000000'
+    """
+    return _GROUPED.sub(lambda match: match[0].replace(match["part"], ""), text)
 
 
 def _plain_fraction(match: re.Match[str]) -> str:
@@ -87,6 +105,8 @@ def rational(text: str) -> Fraction | None:
     """Return the number that a bare answer is, or None."""
     if len(text) > 80:
         return None
+    if _BLANKS.fullmatch(text):
+        text = text.replace(" ", "")
     match = _RATIONAL.fullmatch(text)
     if match is None:
         return None

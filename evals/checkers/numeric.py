@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 
 from tts.answers import canonical
-from tts.canonical import rational
+from tts.canonical import bare_answer, rational
 from tts.evals.checkers.base import Checker, CheckFailed
 
 if TYPE_CHECKING:
     from tts.evals.tasks.base import Example
 
 __all__ = ["Numeric", "number_of"]
+
+_PERCENT: Final = re.compile(r"(?:%|\bpercent)$", re.IGNORECASE)
 
 Tolerance = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -32,6 +35,8 @@ class Numeric(Checker, name="numeric"):
     """How far it may be off, as a share of the right one; 0.1 is ten percent."""
     absolute: Tolerance = 0.0
     """How far it may be off in any case; the larger of the two counts."""
+    percent: bool = False
+    """Whether, where the right answer has no percent sign, the same number with one is right."""
 
     async def check(self, answer: str | None, text: str, example: Example) -> bool:
         """Compare the numbers.
@@ -43,10 +48,17 @@ class Numeric(Checker, name="numeric"):
         if right is None:
             raise CheckFailed(f"the right answer {example.answer[:60]!r} is no number")
         given = None if answer is None else number_of(answer)
-        if given is None:
+        if answer is None or given is None:
             return False
         allowed = max(Fraction(self.relative) * abs(right), Fraction(self.absolute))
-        return abs(given - right) <= allowed
+        read = [given]
+        if self.percent and _in_percent(answer) and not _in_percent(example.answer):
+            read.append(given * 100)
+        return any(abs(number - right) <= allowed for number in read)
+
+
+def _in_percent(answer: str) -> bool:
+    return _PERCENT.search(bare_answer(answer)) is not None
 
 
 def number_of(answer: str) -> Fraction | None:

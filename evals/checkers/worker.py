@@ -35,9 +35,10 @@ class Worker:
         self._script = Path(__file__).with_name(script)
         self._name = name
         self._lock = Lock()
-        atexit.register(self.close)
+        atexit.register(self._leave)
         self._process: subprocess.Popen[str] | None = None
         self._owner = 0
+        self._leaving = False
 
     def ask(self, order: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Send an order and wait for its answer; blocks.
@@ -63,6 +64,8 @@ class Worker:
     def _running(self) -> subprocess.Popen[str]:
         if self._owner != os.getpid():  # a fork has copied it; the original is its parent's
             self._process, self._owner = None, os.getpid()
+        if self._leaving:
+            raise CheckFailed(f"{self._name} has ended with this process")
         if self._process is None or self._process.poll() is not None:
             # Not the script's folder: it has names of other modules.
             command = [sys.executable, "-P", str(self._script)]
@@ -98,6 +101,12 @@ class Worker:
             with suppress(OSError):  # a line that was never read
                 self._process.communicate()
             self._process = None
+
+    def _leave(self) -> None:
+        """Kill without the lock, which is held as long as a question is open."""
+        process, self._leaving = self._process, True
+        if process is not None and self._owner == os.getpid():
+            process.kill()
 
     def close(self) -> None:
         """End the process."""

@@ -23,11 +23,11 @@ _HIGHEST: Final = 99
 
 
 class Countdown(DrawnTask, name="countdown"):
-    """Reach a target with each number once, by + - and *; many answers are right.
+    """Reach a target with each number once, by + - * and exact /; many answers are right.
 
-    Every puzzle has a solution whose intermediate values lie in 0..99. With three numbers, puzzles
-    are ones that the bundled model was not trained on; it knows them by another prompt than the one
-    strategies ship, so it hardly solves any here.
+    Every puzzle has a solution by + - and * whose intermediate values lie in 0..99. With three
+    numbers, puzzles are ones that the bundled model was not trained on; it knows them by another
+    prompt than the one strategies ship, so it hardly solves any here.
     """
 
     numbers: Annotated[int, Field(ge=3, le=6)] = 3
@@ -60,7 +60,7 @@ class Countdown(DrawnTask, name="countdown"):
             if self.numbers > 3 or side_of_training(sorted(numbers), made[0]) == "test":
                 break
         target, solution = made
-        return puzzle(numbers, target, solution, signs="+-*")
+        return puzzle(numbers, target, solution, signs="+-*/")  # the text forbids none
 
 
 def puzzle(numbers: list[int], target: int, solution: str, *, signs: str) -> Example:

@@ -47,8 +47,8 @@ class FileTask(Task, name="file"):
     path: Path | None = None
     """A file of JSON lines, UTF-8; None loads the data set from the Hub (extra `datasets`)."""
     develop: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """The share of problems kept for the split `develop`, chosen by a digest of the text; by
-    default none: `test` is the whole file."""
+    """The share of problems kept for the split `develop`, chosen by a digest of the row's own
+    question; by default none: `test` is the whole file."""
     shuffle: bool = False
     """Take the problems in an order drawn from the seed, not in the file's: for files that are
     sorted by kind, with `problems`."""

@@ -28,8 +28,8 @@ class GSM8K(FileTask, name="gsm8k"):
 
     @property
     def checker(self) -> Checker:
-        """The number, exactly."""
-        return Numeric()
+        """The number, exactly; where a percentage is asked for, with the sign or without."""
+        return Numeric(percent=True)
 
     def read(self, row: dict[str, Any], number: int) -> Example:
         """Return a line's problem.

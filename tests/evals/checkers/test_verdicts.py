@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import threading
 from itertools import permutations
@@ -74,6 +75,14 @@ async def test_absolute_tolerance() -> None:
     assert not await right(Numeric(absolute=0.5), "7.6", example("7"))
 
 
+@pytest.mark.parametrize("answer", ["20%", r"20\%", "20 percent", "$20\\%$", "20", "20%."])
+async def test_bare_right_number_takes_a_percent_sign_where_set(answer: str) -> None:
+    assert await right(Numeric(percent=True), answer, example("20"))
+    assert await right(Numeric(), answer, example("20")) is (answer == "20")
+    assert not await right(Numeric(percent=True), answer, example("0.2%"))
+    assert not await right(Numeric(percent=True), answer, example("2000"))
+
+
 async def test_year_is_exact_unless_told_otherwise() -> None:
     assert not await right(Approximate(), "1990", example("1989"))
     assert await right(Approximate(years=False), "1990", example("1989"))
@@ -101,6 +110,31 @@ async def test_regex_that_hangs_fails_the_check_and_holds_nobody() -> None:
     with pytest.raises(CheckFailed, match=r"the regular expression had no result in 0\.5 seconds"):
         await right(hanging, "a" * 40, example(""))
     assert await right(hanging, "aab", example(""))
+
+
+def test_leaving_does_not_wait_for_a_match() -> None:
+    program = """
+import threading
+from tts.evals.checkers.base import CheckFailed
+from tts.evals.checkers.regex import _worker
+
+def ask():
+    try:
+        _worker.ask({"pattern": "(a+)+b", "flags": 0, "text": "a" * 60, "whole": False,
+                     "seconds": 600}, 600)
+    except CheckFailed:
+        pass
+
+_worker.ask({"pattern": "a", "flags": 0, "text": "a", "whole": False, "seconds": 60}, 60)
+process = _worker._running()
+asked, _worker._running = threading.Event(), lambda: asked.set() or process
+threading.Thread(target=ask, daemon=True).start()
+asked.wait(60)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], timeout=120, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 async def test_comparison_as_mathematics_leaves_the_event_loop(
@@ -251,6 +285,14 @@ async def test_mathematics_goes_beyond_the_canonical_form() -> None:
     assert await right(checker, r"3\sqrt{2}", example(r"\sqrt{18}"))
     assert not await right(checker, r"\frac{", example(r"\sqrt{18}"))
     assert await right(checker, "36", example(r"\$36"))
+
+
+@pytest.mark.parametrize("given", ["2516_{8}", r"$2516_{\text{8}}$", r"\boxed{2516_8}"])
+async def test_numbers_of_other_bases_differ(given: str) -> None:
+    assert await right(MathVerify(), given, example("2516_8"))
+    for other in ("2516_7", "2516", "2517_8"):
+        assert not await right(MathVerify(), given, example(other))
+        assert not await right(MathVerify(), other, example("2516_8"))
 
 
 async def test_mathematics_that_takes_too_long_fails_the_check() -> None:

@@ -49,6 +49,12 @@ def test_countdown_of_three_was_never_taught() -> None:
         assert side_of_training(numbers, example.extra["target"]) == "test"
 
 
+def test_countdown_takes_every_sign_that_its_text_does_not_forbid() -> None:
+    for example in Countdown(numbers=4, problems=20).examples():
+        assert example.extra["signs"] == "+-*/"
+        assert example.problem.text.endswith("\n\nUse each number once to reach the target.")
+
+
 @given(numbers=st.lists(st.integers(1, 13), min_size=3, max_size=3), target=st.integers(1, 60))
 def test_search_finds_a_way_exactly_where_one_exists(numbers: list[int], target: int) -> None:
     assert (reached(tuple(numbers), target) is not None) == _exists(numbers, target)
