@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Outcome, Tts
+from tts.errors import ConfigError
 from tts.evals.executor import Local
 from tts.evals.holding import held
 from tts.evals.store import RunStore
@@ -106,6 +107,23 @@ def test_a_folder_with_results_is_not_written_to_without_resume(tts: Tts, suite:
     assert rows(resumed)["vote"]["n"] == 2
     assert "changed since" not in resumed.err
     assert "before it was resumed" in resumed.err
+
+
+def test_a_finished_folder_is_read_again_while_the_server_is_off(
+    tts: Tts, suite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tts("bench", suite, "--limit", "1", "--json")
+
+    async def refused(*_: object) -> list[str]:
+        raise ConfigError("cannot connect (Connection refused): is the server running?")
+
+    monkeypatch.setattr(Local, "run", refused)
+    again = tts("bench", suite, "--limit", "1", "--json", "--resume")
+    assert (again.code, again.out, again.err) == (0, first.out, "")
+    assert "accuracy [95%]" in tts("bench", suite, "--limit", "1", "--resume").out
+    more = tts("bench", suite, "--limit", "2", "--resume")
+    assert more.code == 2
+    assert "is the server running?" in more.err
 
 
 def test_a_folder_that_another_bench_writes_is_left_to_it(tts: Tts, suite: Path) -> None:
