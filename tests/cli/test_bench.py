@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Outcome, Tts
+from tts.cli.bench_remarks import remarks
 from tts.errors import ConfigError
 from tts.evals.executor import Local
 from tts.evals.holding import held
 from tts.evals.store import RunStore
+from tts.evals.summary import summarise
 
 SUITE = """
 tasks: [{use: graphs, level: 1, problems: 3}]
@@ -255,3 +258,16 @@ def test_problems_that_have_changed_since_the_last_run_are_told(tts: Tts, suite:
         "1 changed (solved anew), 1 added, 1 removed (left out of the figures)\n"
         in tts("bench", suite, "--resume").err
     )
+
+
+def test_calls_that_failed_and_runs_that_a_budget_ended_are_told(tts: Tts, suite: Path) -> None:
+    suite.write_text(SUITE + "budgets: {none: {}, one: {calls: 1}}\n")
+    outcome = tts("bench", suite, "--limit", "2")
+    assert "budget one ended 2 of 4 runs." in outcome.out
+    assert "budget none" not in outcome.out
+    assert "failed for good" not in outcome.out
+    with RunStore(Path("runs/suite/run.sqlite"), read_only=True) as store:
+        found = [replace(each, failed_calls=3) for each in summarise(store)]
+    (told,) = [line for line in remarks(found) if "failed for good" in line]
+    assert told.startswith("calls that failed for good: vote 3, vote [one] 3, single 3, ")
+    assert "--resume does not ask for them again" in told
