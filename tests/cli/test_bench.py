@@ -271,3 +271,17 @@ def test_calls_that_failed_and_runs_that_a_budget_ended_are_told(tts: Tts, suite
     (told,) = [line for line in remarks(found) if "failed for good" in line]
     assert told.startswith("calls that failed for good: vote 3, vote [one] 3, single 3, ")
     assert "--resume does not ask for them again" in told
+
+
+def test_remarks_tell_fewer_pairs_and_problems_of_every_comparison(tts: Tts, suite: Path) -> None:
+    tts("bench", suite, "--equal", "total")
+    with RunStore(Path("runs/suite/run.sqlite"), read_only=True) as store:
+        found = summarise(store)
+    assert not any("fewer runs than n" in line for line in remarks(found))
+    (one,) = found[1].equal
+    found[1] = replace(found[1], equal=(replace(one, pairs=2, problems=2),))
+    lines = remarks(found)
+    assert "compared on fewer runs than n: vote 2 of 3 (total tokens)." in lines
+    assert any("2 to 3 problems show true gains" in line for line in lines)
+    none = remarks([replace(found[1], equal=(), unequal={"total": "the baseline costs nothing"})])
+    assert "no comparison at equal total tokens for vote: the baseline costs nothing" in none

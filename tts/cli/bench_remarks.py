@@ -34,7 +34,7 @@ def remarks(summaries: Sequence[Summary]) -> list[str]:
     lines += [*_lost_calls(summaries), *_ended(summaries), *_without_comparison(summaries)]
     if not every:
         return lines if len(lines) > 1 else []
-    lines += [_alarms(len(every)), _GAINS]
+    lines += [*_fewer_pairs(summaries), _alarms(len(every)), _GAINS]
     lines.append(_reach(every))
     if any(map(is_small, every)):
         lines.append(
@@ -104,18 +104,19 @@ def _without_comparison(summaries: Sequence[Summary]) -> list[str]:
         for kind, why in each.unequal.items():
             whose.setdefault((kind, why), []).append(label(each.strategy, each.budget))
     return [
-        f"no comparison at equal {KINDS[kind]} for {', '.join(dict.fromkeys(names))}: {why}; "
-        "give each model its price: {input: ..., output: ...}, or compare at equal total tokens"
+        f"no comparison at equal {KINDS[kind]} for {', '.join(dict.fromkeys(names))}: {why}"
+        + (_PRICES if kind == "usd" else "")
         for (kind, why), names in whose.items()
     ]
 
 
 def _reach(every: Sequence[Comparison]) -> str:
     """Say what so few problems can show."""
-    low, high = (round(100 * pick(one.detectable for one in every)) for pick in (min, max))
-    points = f"{low}" if low == high else f"{low} to {high}"
-    problems = max(one.problems for one in every)
-    some = "1 problem shows" if problems == 1 else f"{problems} problems show"
+    high, low = (round(100 * pick(one.detectable for one in every)) for pick in (max, min))
+    points = f"{low}" if low == high else f"{high} to {low}"
+    few, problems = (pick(one.problems for one in every) for pick in (min, max))
+    span = f"{problems}" if few == problems else f"{few} to {problems}"
+    some = "1 problem shows" if problems == 1 else f"{span} problems show"
     shown = f"{some} true gains of {points} points or more with a chance of 80%."
     small = sum(not one.is_result for one in every)
     if not small:
@@ -150,3 +151,19 @@ def _ended(summaries: Sequence[Summary]) -> list[str]:
         for name, count in runs.items()
         if name != "none"
     ]
+
+
+_PRICES: Final = (
+    "; give each model its price: {input: ..., output: ...}, or compare at equal total tokens"
+)
+
+
+def _fewer_pairs(summaries: Sequence[Summary]) -> list[str]:
+    """Say which comparisons are of fewer runs than the accuracy beside them."""
+    told = [
+        f"{label(each.strategy, each.budget)} {one.pairs} of {each.n} ({KINDS[one.kind]})"
+        for each in summaries
+        for one in each.equal
+        if one.pairs < each.n
+    ]
+    return [f"compared on fewer runs than n: {', '.join(told)}."] if told else []
