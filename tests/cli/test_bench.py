@@ -3,13 +3,16 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from tests.cli.conftest import Outcome, Tts
 from tts.cli.bench_remarks import remarks
+from tts.cli.bench_table import print_summaries
 from tts.errors import ConfigError
 from tts.evals.executor import Local
 from tts.evals.holding import held
@@ -285,3 +288,19 @@ def test_remarks_tell_fewer_pairs_and_problems_of_every_comparison(tts: Tts, sui
     assert any("2 to 3 problems show true gains" in line for line in lines)
     none = remarks([replace(found[1], equal=(), unequal={"total": "the baseline costs nothing"})])
     assert "no comparison at equal total tokens for vote: the baseline costs nothing" in none
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_no_figure_is_cut_on_a_narrow_terminal(tts: Tts, suite: Path, width: int) -> None:
+    tts("bench", suite, "--equal", "total")
+    with RunStore(Path("runs/suite/run.sqlite"), read_only=True) as store:
+        found = summarise(store)
+    texts = []
+    for columns in (width, 400):
+        console = Console(file=StringIO(), force_terminal=True, width=columns, color_system=None)
+        print_summaries(found, console)
+        assert isinstance(console.file, StringIO)
+        texts.append(console.file.getvalue())
+    assert texts[0] == texts[1]
+    assert "…" not in texts[0]
+    assert "unread" in texts[0]

@@ -22,8 +22,8 @@ from tts.evals.records import Cell, Row
 __all__ = ["LiveTable", "print_summaries"]
 
 _REFRESH_SECONDS: Final = 0.2
-_PLAIN_WIDTH: Final = 160
-"""Columns of a table that goes to a file or a pipe."""
+_WIDEST: Final = 1000
+"""Columns that a table may take: a narrow terminal wraps its lines, and no figure is cut."""
 
 
 class LiveTable:
@@ -106,8 +106,7 @@ def _paid(paid: Paid) -> str:
 def print_summaries(summaries: Sequence[Summary], console: Console | None = None) -> None:
     """Print the figures of a bench, a table a task and model."""
     console = console or Console(highlight=False)
-    if not console.is_terminal:
-        console.width = max(console.width, _PLAIN_WIDTH)
+    console.width = max(console.width, _WIDEST)
     for (task, model), group in groupby(summaries, lambda each: (each.task, each.model)):
         own = list(group)
         console.print(Text(f"\n{plain(task)} on {plain(model)}", style="bold"))
