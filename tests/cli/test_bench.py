@@ -2,15 +2,22 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from tests.cli.conftest import Outcome, Tts
+from tts.cli.bench_remarks import remarks
+from tts.cli.bench_table import print_summaries
+from tts.errors import ConfigError
 from tts.evals.executor import Local
 from tts.evals.holding import held
 from tts.evals.store import RunStore
+from tts.evals.summary import summarise
 
 SUITE = """
 tasks: [{use: graphs, level: 1, problems: 3}]
@@ -106,6 +113,23 @@ def test_a_folder_with_results_is_not_written_to_without_resume(tts: Tts, suite:
     assert rows(resumed)["vote"]["n"] == 2
     assert "changed since" not in resumed.err
     assert "before it was resumed" in resumed.err
+
+
+def test_a_finished_folder_is_read_again_while_the_server_is_off(
+    tts: Tts, suite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tts("bench", suite, "--limit", "1", "--json")
+
+    async def refused(*_: object) -> list[str]:
+        raise ConfigError("cannot connect (Connection refused): is the server running?")
+
+    monkeypatch.setattr(Local, "run", refused)
+    again = tts("bench", suite, "--limit", "1", "--json", "--resume")
+    assert (again.code, again.out, again.err) == (0, first.out, "")
+    assert "accuracy [95%]" in tts("bench", suite, "--limit", "1", "--resume").out
+    more = tts("bench", suite, "--limit", "2", "--resume")
+    assert more.code == 2
+    assert "is the server running?" in more.err
 
 
 def test_a_folder_that_another_bench_writes_is_left_to_it(tts: Tts, suite: Path) -> None:
@@ -237,3 +261,46 @@ def test_problems_that_have_changed_since_the_last_run_are_told(tts: Tts, suite:
         "1 changed (solved anew), 1 added, 1 removed (left out of the figures)\n"
         in tts("bench", suite, "--resume").err
     )
+
+
+def test_calls_that_failed_and_runs_that_a_budget_ended_are_told(tts: Tts, suite: Path) -> None:
+    suite.write_text(SUITE + "budgets: {none: {}, one: {calls: 1}}\n")
+    outcome = tts("bench", suite, "--limit", "2")
+    assert "budget one ended 2 of 4 runs." in outcome.out
+    assert "budget none" not in outcome.out
+    assert "failed for good" not in outcome.out
+    with RunStore(Path("runs/suite/run.sqlite"), read_only=True) as store:
+        found = [replace(each, failed_calls=3) for each in summarise(store)]
+    (told,) = [line for line in remarks(found) if "failed for good" in line]
+    assert told.startswith("calls that failed for good: vote 3, vote [one] 3, single 3, ")
+    assert "--resume does not ask for them again" in told
+
+
+def test_remarks_tell_fewer_pairs_and_problems_of_every_comparison(tts: Tts, suite: Path) -> None:
+    tts("bench", suite, "--equal", "total")
+    with RunStore(Path("runs/suite/run.sqlite"), read_only=True) as store:
+        found = summarise(store)
+    assert not any("fewer runs than n" in line for line in remarks(found))
+    (one,) = found[1].equal
+    found[1] = replace(found[1], equal=(replace(one, pairs=2, problems=2),))
+    lines = remarks(found)
+    assert "compared on fewer runs than n: vote 2 of 3 (total tokens)." in lines
+    assert any("2 to 3 problems show true gains" in line for line in lines)
+    none = remarks([replace(found[1], equal=(), unequal={"total": "the baseline costs nothing"})])
+    assert "no comparison at equal total tokens for vote: the baseline costs nothing" in none
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_no_figure_is_cut_on_a_narrow_terminal(tts: Tts, suite: Path, width: int) -> None:
+    tts("bench", suite, "--equal", "total")
+    with RunStore(Path("runs/suite/run.sqlite"), read_only=True) as store:
+        found = summarise(store)
+    texts = []
+    for columns in (width, 400):
+        console = Console(file=StringIO(), force_terminal=True, width=columns, color_system=None)
+        print_summaries(found, console)
+        assert isinstance(console.file, StringIO)
+        texts.append(console.file.getvalue())
+    assert texts[0] == texts[1]
+    assert "…" not in texts[0]
+    assert "unread" in texts[0]

@@ -101,7 +101,8 @@ def bench(
         if resume:
             _go_on(store, harness)
         progress = _begin(harness, store, suite)
-        interrupted = anyio.run(_solve, harness, store, progress)
+        # Nothing is left of a finished run, which can be read while its models' servers are off.
+        interrupted = bool(harness.jobs(store)) and anyio.run(_solve, harness, store, progress)
         summaries = summarise(store)
     _show(summaries, folder, as_json=as_json)
     if progress.done < progress.total or progress.unjudged:

@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from tts.cli.bench_remarks import FEW, KINDS, is_small, label, remarks
 from tts.cli.words import duration, plain
 from tts.evals.figures import Comparison, Summary
 from tts.evals.progress import Line, Paid, Progress
@@ -21,9 +22,8 @@ from tts.evals.records import Cell, Row
 __all__ = ["LiveTable", "print_summaries"]
 
 _REFRESH_SECONDS: Final = 0.2
-_PLAIN_WIDTH: Final = 160
-"""Columns of a table that goes to a file or a pipe."""
-_KINDS: Final = {"total": "total tokens", "critical": "critical tokens", "usd": "dollars"}
+_WIDEST: Final = 1000
+"""Columns that a table may take: a narrow terminal wraps its lines, and no figure is cut."""
 
 
 class LiveTable:
@@ -79,7 +79,7 @@ def _live_row(line: Line) -> list[str]:
     return [
         plain(cell.task),
         plain(cell.model),
-        _label(cell.strategy, cell.budget),
+        label(cell.strategy, cell.budget),
         f"{line.done} of {line.planned}",
         f"{line.right / line.judged:.1%}" if line.judged else "",
         f"{line.total_tokens / done:.0f}" if line.done else "",
@@ -103,23 +103,18 @@ def _paid(paid: Paid) -> str:
     return f"{paid.tokens:,} tokens, {cost}"
 
 
-def _label(strategy: str, budget: str) -> str:
-    return plain(strategy) if budget == "none" else f"{plain(strategy)} [{plain(budget)}]"
-
-
 def print_summaries(summaries: Sequence[Summary], console: Console | None = None) -> None:
     """Print the figures of a bench, a table a task and model."""
     console = console or Console(highlight=False)
-    if not console.is_terminal:
-        console.width = max(console.width, _PLAIN_WIDTH)
+    console.width = max(console.width, _WIDEST)
     for (task, model), group in groupby(summaries, lambda each: (each.task, each.model)):
         own = list(group)
         console.print(Text(f"\n{plain(task)} on {plain(model)}", style="bold"))
         console.print(_figures(own))
         for kind in dict.fromkeys(one.kind for each in own for one in each.equal):
-            console.print(Text(f"\nagainst plain votes at equal {_KINDS[kind]}", style="bold"))
+            console.print(Text(f"\nagainst plain votes at equal {KINDS[kind]}", style="bold"))
             console.print(_comparisons(own, kind))
-    for line in _remarks(summaries):
+    for line in remarks(summaries):
         console.print(Text(line), soft_wrap=True)
 
 
@@ -138,7 +133,7 @@ def _figures(summaries: Iterable[Summary]) -> Table:
     for each in own:
         accuracy, means = each.accuracy, each.means
         table.add_row(
-            _label(each.strategy, each.budget),
+            label(each.strategy, each.budget),
             str(each.n),
             "" if accuracy is None else _percent(accuracy.mean, accuracy.low, accuracy.high),
             *["" if each.at_worst is None else f"{100 * each.at_worst:.1f}" for _ in worst],
@@ -160,25 +155,16 @@ def _comparisons(summaries: Iterable[Summary], kind: str) -> Table:
     for each in summaries:
         for one in (one for one in each.equal if one.kind == kind):
             table.add_row(
-                _label(each.strategy, each.budget),
+                label(each.strategy, each.budget),
                 f"{one.samples:.1f}",
                 _percent(one.baseline.mean, one.baseline.low, one.baseline.high),
                 _gain(one),
                 f"{one.better}:{one.worse}",
                 f"{one.p:.3f}",
                 f"{one.p_holm:.3f}",
-                ", ".join(note for note in (one.note, _FEW * _is_small(one)) if note),
+                ", ".join(note for note in (one.note, FEW * is_small(one)) if note),
             )
     return table
-
-
-_FEW: Final = "too few"
-_LEAST: Final = 6
-"""Problems without which no exact test of better against worse has p < 0.05."""
-
-
-def _is_small(one: Comparison) -> bool:
-    return one.problems < _LEAST
 
 
 _TESTED: Final = ("better:worse", "p", "p (Holm)")
@@ -201,100 +187,3 @@ def _dollars(usd: float | None, *, ran: bool) -> str:
 
 def _number(value: float | None, digits: int = 0) -> str:
     return "" if value is None else f"{value:.{digits}f}"
-
-
-def _remarks(summaries: Sequence[Summary]) -> list[str]:
-    """Say what the tables alone would let one forget."""
-    every = [one for each in summaries for one in each.equal]
-    lines = ["", *_unjudged(summaries), *_repeated(summaries), *_timed(summaries)]
-    lines += _without_comparison(summaries)
-    if not every:
-        return lines if len(lines) > 1 else []
-    lines += [_alarms(len(every)), _GAINS]
-    lines.append(_reach(every))
-    if any(map(_is_small, every)):
-        lines.append(
-            f"{_FEW}: with fewer than {_LEAST} problems no difference can have p < {_LEVEL:g}, and "
-            "an interval holds all or nearly all that is possible."
-        )
-    notes = {one.note for one in every}
-    if "capped" in notes:
-        lines.append(
-            "capped: the strategy costs more than the whole pool, which is the comparison then; "
-            "at equal total tokens or dollars, a larger baseline: {samples: ...} would be fairer."
-        )
-    if "dearer" in notes:
-        lines.append("dearer: the strategy costs less than the one sample it is compared with.")
-    return lines
-
-
-def _timed(summaries: Sequence[Summary]) -> list[str]:
-    if all(each.means["critical_seconds"] is None for each in summaries):
-        return []
-    told = "s: seconds on the longest chain of calls, each call as it was first measured"
-    if any(each.timed < each.n + each.check_failures for each in summaries):
-        told += ", for whichever strategy made it; share: false measures everyone's own"
-    return [f"{told}."]
-
-
-def _unjudged(summaries: Sequence[Summary]) -> list[str]:
-    if not any(each.failed or each.check_failures for each in summaries):
-        return []
-    return ["at worst: accuracy if all that failed or could not be judged were wrong."]
-
-
-def _repeated(summaries: Sequence[Summary]) -> list[str]:
-    """Say what was paid in vain: it is in the costs, though not in those of a bench without it."""
-    again = [each.repeated for each in summaries if each.repeated.problems]
-    if not again:
-        return []
-    rows, tokens = sum(each.problems for each in again), sum(each.tokens for each in again)
-    some = "1 run that" if rows == 1 else f"{rows} runs that"
-    return [
-        f"tried again: {some} had failed or could not be judged. {tokens:,} tokens of their "
-        "earlier tries were in vain, and are in calls, total and $; critical and s are those of "
-        "the last try."
-    ]
-
-
-_LEVEL: Final = 0.05
-_GAINS: Final = (
-    "gain: accuracy less that of plain votes of so many samples, on average over random orders of "
-    "the pool. better:worse: problems against one such vote each, of the first samples that were "
-    "drawn; a strategy that is that vote itself has 0:0, and its gain is the luck of that order."
-)
-
-
-def _alarms(comparisons: int) -> str:
-    """Say how many differences chance alone would show."""
-    some = f"{comparisons} comparison{'s' if comparisons > 1 else ''}"
-    return (
-        f"{some}: if nothing differed, at most {_LEVEL * comparisons:g} would have p < {_LEVEL:g} "
-        f"on average; that any has p (Holm) < {_LEVEL:g} has a chance of at most {_LEVEL:g}."
-    )
-
-
-def _without_comparison(summaries: Sequence[Summary]) -> list[str]:
-    whose: dict[tuple[str, str], list[str]] = {}
-    for each in summaries:
-        for kind, why in each.unequal.items():
-            whose.setdefault((kind, why), []).append(_label(each.strategy, each.budget))
-    return [
-        f"no comparison at equal {_KINDS[kind]} for {', '.join(dict.fromkeys(names))}: {why}; "
-        "give each model its price: {input: ..., output: ...}, or compare at equal total tokens"
-        for (kind, why), names in whose.items()
-    ]
-
-
-def _reach(every: Sequence[Comparison]) -> str:
-    """Say what so few problems can show."""
-    low, high = (round(100 * pick(one.detectable for one in every)) for pick in (min, max))
-    points = f"{low}" if low == high else f"{low} to {high}"
-    problems = max(one.problems for one in every)
-    some = "1 problem shows" if problems == 1 else f"{problems} problems show"
-    shown = f"{some} true gains of {points} points or more with a chance of 80%."
-    small = sum(not one.is_result for one in every)
-    if not small:
-        return shown
-    held = f"{small} gains have intervals that hold" if small > 1 else "1 gain's interval holds"
-    return f"{held} 0, which is no proof of equality: {shown}"
