@@ -75,8 +75,9 @@ def test_plain_output_has_the_figures_and_what_they_do_not_say(tts: Tts, suite: 
         "p (Holm)",
         "2 comparisons: if nothing differed, at most 0.1 would have p < 0.05 on average; that any "
         "has p (Holm) < 0.05 has a chance of at most 0.05.",
+        "nothing is told apart from plain votes here: no p (Holm) is below 0.05.",
         "too few: with fewer than 6 problems no difference can have p < 0.05",
-        "gain: accuracy less that of plain votes", "its gain is the luck of that order",
+        "gain: accuracy less that of plain votes", "its gain is the luck of the order",
         "as it was first measured, for whichever strategy made it; share: false measures everyone",
     ):  # fmt: skip
         assert words in outcome.out
@@ -176,7 +177,7 @@ def test_answers_that_were_not_judged_are_told_with_what_to_do(tts: Tts, suite: 
     assert "at worst: accuracy if all that failed or could not be judged were wrong." in outcome.out
     assert "tried again" not in outcome.out
     again = tts("bench", suite, "--resume")
-    assert "tts: tried again: 2 problems that failed or were not judged" in again.err
+    assert "tts: tried again: 2 runs that failed or could not be judged" in again.err
     assert (
         "tried again: 2 runs that had failed or could not be judged. 0 tokens of their earlier "
         "tries were in vain, and are in calls, total and $; critical and s are those of the last"

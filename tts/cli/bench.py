@@ -116,9 +116,10 @@ def _go_on(store: RunStore, harness: Harness) -> None:
     told = changes(store.cells(), harness.cells)
     for line in told + changed_problems(store.planned(), harness.examples):
         typer.echo(f"tts: changed since the last run: {line}", err=True)
-    count = store.count_open()
+    count = sum(len(job.tried) for job in harness.jobs(store))
     if count:
-        typer.echo(f"tts: tried again: {count} problems that failed or were not judged", err=True)
+        runs = "1 run" if count == 1 else f"{count} runs"
+        typer.echo(f"tts: tried again: {runs} that failed or could not be judged", err=True)
 
 
 def _leaves(tools: list[str], *, code: bool) -> list[_Leave]:

@@ -30,7 +30,8 @@ def label(strategy: str, budget: str) -> str:
 def remarks(summaries: Sequence[Summary]) -> list[str]:
     """Return the lines under the tables of a bench."""
     every = [one for each in summaries for one in each.equal]
-    lines = ["", *_unjudged(summaries), *_repeated(summaries), *_timed(summaries)]
+    lines = ["", *_result(summaries), *_unjudged(summaries), *_repeated(summaries)]
+    lines += _timed(summaries)
     lines += [*_lost_calls(summaries), *_ended(summaries), *_without_comparison(summaries)]
     if not every:
         return lines if len(lines) > 1 else []
@@ -52,6 +53,25 @@ def remarks(summaries: Sequence[Summary]) -> list[str]:
     return lines
 
 
+def _result(summaries: Sequence[Summary]) -> list[str]:
+    """Say what the tests tell apart, before all that has to be known to believe it."""
+    told: dict[str, list[str]] = {}
+    for each in summaries:
+        for one in (one for one in each.equal if one.p_holm < _LEVEL):
+            where = f"{plain(each.task)} on {plain(each.model)}"
+            how = "better" if one.better > one.worse else "worse"
+            words = f"{label(each.strategy, each.budget)} is {how} at equal {KINDS[one.kind]}"
+            told.setdefault(where, []).append(words)
+    if told:
+        return [
+            f"told apart from plain votes (p (Holm) < {_LEVEL:g}), {where}: {'; '.join(words)}."
+            for where, words in told.items()
+        ]
+    if not any(each.equal for each in summaries):
+        return []
+    return [f"nothing is told apart from plain votes here: no p (Holm) is below {_LEVEL:g}."]
+
+
 def _timed(summaries: Sequence[Summary]) -> list[str]:
     if all(each.means["critical_seconds"] is None for each in summaries):
         return []
@@ -62,9 +82,16 @@ def _timed(summaries: Sequence[Summary]) -> list[str]:
 
 
 def _unjudged(summaries: Sequence[Summary]) -> list[str]:
-    if not any(each.failed or each.check_failures for each in summaries):
-        return []
-    return ["at worst: accuracy if all that failed or could not be judged were wrong."]
+    lines = []
+    if any(each.failed or each.check_failures for each in summaries):
+        lines.append("at worst: accuracy if all that failed or could not be judged were wrong.")
+    unknown = max((one.unjudged for each in summaries for one in each.equal), default=0)
+    if unknown:
+        lines.append(
+            f"pairs with an answer that could not be judged: up to {unknown} in a comparison; gains "
+            "are in the middle of what these may be, and intervals hold both ends."
+        )
+    return lines
 
 
 def _repeated(summaries: Sequence[Summary]) -> list[str]:
@@ -85,7 +112,8 @@ _LEVEL: Final = 0.05
 _GAINS: Final = (
     "gain: accuracy less that of plain votes of so many samples, on average over random orders of "
     "the pool. better:worse: problems against one such vote each, of the first samples that were "
-    "drawn; a strategy that is that vote itself has 0:0, and its gain is the luck of that order."
+    "drawn; a strategy that is that vote itself has 0:0 or nearly, and its gain is the luck of the "
+    "order."
 )
 
 

@@ -176,7 +176,8 @@ def _percent(mean: float, low: float, high: float) -> str:
 
 def _gain(one: Comparison) -> str:
     gain = one.gain
-    return f"{100 * gain.mean:+.1f} [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
+    mean = round(100 * gain.mean, 1) + 0.0  # no minus before a gain of nothing
+    return f"{mean:+.1f} [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
 
 
 def _dollars(usd: float | None, *, ran: bool) -> str:

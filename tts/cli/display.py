@@ -16,6 +16,8 @@ from tts.votes import Tally
 __all__ = ["Display"]
 
 _WIDTH = 32
+_SHOWN = 5
+"""Most answers that are told one by one."""
 
 
 class Display:
@@ -69,11 +71,16 @@ class Display:
                 self._print(line)
         votes = self._votes or Tally.of(solution.candidates)
         scores = _best_scores(solution)
-        for standing in votes.standings[:5]:
+        for standing in votes.standings[:_SHOWN]:
             bar = "#" * min(standing.count, _WIDTH)
             score = scores.get(standing.best.key)
             told = "" if score is None else f"   best score {score:.3g}"
             self._print(f"  {_short(standing.answer):<12} {bar} {standing.count}{told}")
+        rest = votes.standings[_SHOWN:]
+        if rest:
+            plural = "" if len(rest) == 1 else "s"
+            count = sum(each.count for each in rest)
+            self._print(f"  {f'{len(rest)} more answer{plural}':<16} {count}")
         if solution.stopped_by:
             why = solution.stopped_by
             promise = why.guarantee or "no guarantee"
