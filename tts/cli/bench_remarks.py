@@ -88,8 +88,8 @@ def _unjudged(summaries: Sequence[Summary]) -> list[str]:
     unknown = max((one.unjudged for each in summaries for one in each.equal), default=0)
     if unknown:
         lines.append(
-            f"pairs with an answer that could not be judged: up to {unknown} in a comparison; gains "
-            "are in the middle of what these may be, and intervals hold both ends."
+            f"pairs with an answer that could not be judged: up to {unknown} in a comparison; "
+            "gains are in the middle of what these may be, and intervals hold both ends."
         )
     return lines
 
