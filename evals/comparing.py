@@ -134,8 +134,9 @@ def comparison(kind: str, rows: Sequence[Solved], pools: Pools) -> Comparison | 
     if not costs.any():
         return "the baseline costs nothing"
     ends = _ends(pairs, spent, baseline, costs)
+    (worst, *_), (best, *_) = ends
     _, better, worse = max(ends, key=lambda each: mcnemar(*each[1:]))
-    found, p = ends[0][0].hull(ends[-1][0]), mcnemar(better, worse)
+    found, p = worst.hull(best), _agreed(ends, mcnemar(better, worse))
     problems = len({row.example for row, *_ in pairs})
     return Comparison(
         kind=kind,
@@ -173,6 +174,12 @@ def _ends(
         signs = [np.sign(each) for each in _sums(right - one.match.dealt(votes, keys), problems)]
         found.append((one, signs.count(1.0), signs.count(-1.0)))
     return found
+
+
+def _agreed(ends: Sequence[tuple[Compared, int, int]], p: float) -> float:
+    """Return the p-value; 1 where one end says better and the other worse: nothing is known."""
+    leads = [better - worse for _, better, worse in ends]
+    return 1.0 if min(leads) < 0 < max(leads) else p
 
 
 def _why_none(rows: Sequence[Solved], pools: Pools) -> str | None:

@@ -42,3 +42,9 @@ def test_no_whole_block_with_a_function_is_an_abstention(text: str) -> None:
 
 def test_long_texts_are_soon_read() -> None:
     assert PROGRAM.extract("```python\n" * 300 + "x\n" * 2000) is None
+
+
+def test_a_reply_that_opens_block_after_block_is_read_at_once() -> None:
+    """With backtracking into blocks that nothing closes, this took the cube of their number."""
+    whole = "```python\ndef f():\n    return 1\n```\n"
+    assert PROGRAM.extract(whole + "```python\ndef g():\n" * 400) is not None
