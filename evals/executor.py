@@ -16,14 +16,13 @@ from typing import Protocol
 import anyio
 
 from tts.errors import ConfigError
-from tts.evals.keeping import open_calls
+from tts.evals.keeping import Calls, open_calls
 from tts.evals.records import Row
-from tts.evals.solving import solve_example
+from tts.evals.solving import judge_again, solve_example
 from tts.evals.suite import Entry, Suite
 from tts.evals.tasks.base import Example
 from tts.evals.tries import Tried
 from tts.layers import Stack, open_stacks
-from tts.layers.store import Store
 from tts.solver import Solver
 from tts.tasks import first_error
 
@@ -42,6 +41,8 @@ class Job:
     """Keys of the cells that have not solved it yet, in their order."""
     tried: Mapping[str, Tried] = field(default_factory=dict)
     """What earlier tries have paid, by the keys of those cells that had some."""
+    unjudged: Mapping[str, Row] = field(default_factory=dict)
+    """Rows of those cells whose checker had failed: judged again, solved only if need be."""
 
 
 class Executor(Protocol):
@@ -75,7 +76,7 @@ class Worker:
     """
 
     def __init__(
-        self, suite: Suite, lineups: Mapping[str, Mapping[str, Stack]], calls: Store
+        self, suite: Suite, lineups: Mapping[str, Mapping[str, Stack]], calls: Calls
     ) -> None:
         self._suite, self._lineups, self._calls = suite, lineups, calls
         self._entries = {entry.cell.key: entry for entry in suite.entries()}
@@ -92,9 +93,12 @@ class Worker:
             models = self._lineups[entry.cell.model]
             keep, share = suite.keep, suite.share
             tried = job.tried.get(key)
-            row = await solve_example(
-                entry, job.example, models, self._calls, keep=keep, share=share, tried=tried
-            )
+            old = job.unjudged.get(key)
+            row = None if old is None else await judge_again(entry, job.example, old)
+            if row is None:
+                row = await solve_example(
+                    entry, job.example, models, self._calls, keep=keep, share=share, tried=tried
+                )
             on_row(row)
 
     @property
@@ -112,7 +116,7 @@ async def open_worker(suite: Suite, calls: Path) -> AsyncIterator[Worker]:
         ConfigError: If a model or the file cannot be opened, or a model lacks what a strategy
             needs of it: before the first call is paid for.
     """
-    with open_calls(calls) as store:
+    with open_calls(calls) as kept:
         async with AsyncExitStack() as opened:
             lineups = {}
             for name, lineup in suite.models.items():
@@ -121,7 +125,7 @@ async def open_worker(suite: Suite, calls: Path) -> AsyncIterator[Worker]:
                 lineups[name] = await opened.enter_async_context(opening)
             _check(suite, suite.entries(), lineups)
             _check_prices(suite, lineups)
-            yield Worker(suite, lineups, store)
+            yield Worker(suite, lineups, kept)
 
 
 def _mistake(suite: Suite, lineup: str, message: str, model: str) -> ConfigError:

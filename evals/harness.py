@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from tts.errors import ConfigError
+from tts.evals.bill import Bill
 from tts.evals.executor import Executor, Job, Local
+from tts.evals.keeping import open_calls
 from tts.evals.records import Cell, Row
-from tts.evals.store import RunStore
+from tts.evals.store import RunStore, StoreFailed
 from tts.evals.suite import Entry, Suite
 from tts.evals.tasks.base import Example
+from tts.evals.tries import Spent
 from tts.yaml_files import describe
 
 __all__ = ["Harness"]
@@ -72,17 +76,30 @@ class Harness:
     def jobs(self, store: RunStore) -> list[Job]:
         """Return what a store does not hold yet."""
         done = {cell.key: store.finished(cell) for cell in self.cells}
-        tried = {cell.key: store.tried(cell) for cell in self.cells}
+        tried = {cell.key: store.open_rows(cell) for cell in self.cells}
         jobs = []
         for entries, examples in self._work:
             for example in examples:
                 keys = (entry.cell.key for entry in entries)
                 missing = tuple(k for k in keys if done[k].get(example.id) != example.digest)
                 place = (example.id, example.digest)
-                again = {key: tried[key][place] for key in missing if place in tried[key]}
+                old = {key: tried[key][place] for key in missing if place in tried[key]}
                 if missing:
-                    jobs.append(Job(example, missing, again))
+                    again = {key: row.tried for key, row in old.items() if row.tried is not None}
+                    unjudged = {key: row for key, row in old.items() if row.status != "failed"}
+                    jobs.append(Job(example, missing, again, unjudged))
         return jobs
+
+    @contextmanager
+    def paying(self, store: RunStore) -> Iterator[Bill]:
+        """Open the bill: what all calls have cost that were ever made for this store.
+
+        Raises:
+            ConfigError: If the file of calls cannot be opened.
+        """
+        with open_calls(self.calls) as calls:
+            calls.bill.raise_to(Spent.model_validate(store.about().get("paid", {})))
+            yield calls.bill
 
     async def run(self, store: RunStore) -> list[str]:
         """Solve what is missing; return what went wrong without costing a row.
@@ -97,10 +114,18 @@ class Harness:
             ConfigError: If a model cannot be opened, or lacks what a strategy needs.
         """
         cells = {cell.key: cell for cell in self.cells}
+        with self.paying(store) as bill:
 
-        def keep(row: Row) -> None:
-            store.add(row)
-            if self.on_row is not None:
-                self.on_row(cells[row.cell], row)
+            def keep(row: Row) -> None:
+                store.add(row, bill.total())
+                if self.on_row is not None:
+                    self.on_row(cells[row.cell], row)
 
-        return await self.executor.run(self.suite, self.jobs(store), self.calls, keep)
+            try:
+                troubles = await self.executor.run(self.suite, self.jobs(store), self.calls, keep)
+            except BaseException:  # problems without a row have paid for calls too
+                with suppress(StoreFailed):
+                    store.tell({"paid": bill.total().model_dump()})
+                raise
+            store.tell({"paid": bill.total().model_dump()})
+            return troubles

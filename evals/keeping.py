@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
@@ -14,18 +17,48 @@ from pydantic import ValidationError
 
 from tts.backends.base import Backend, Meter
 from tts.backends.policy import Cache
+from tts.errors import BackendError
+from tts.evals.bill import Bill, open_bill
 from tts.evals.tries import Spent
 from tts.layers import Layer
 from tts.layers.store import Store, open_store
 from tts.messages import Completion, Request
 
-__all__ = ["Kept", "open_calls"]
+__all__ = ["Calls", "Kept", "open_calls"]
+
+_LOG: Final = logging.getLogger(__name__)
 
 _NO_MATTER: Final = {
     "role", "span", "ticket", "timeout", "priority", "logprobs", "top_logprobs",
 }  # fmt: skip
 _COUNTS: Final = ("prompt_tokens", "completion_tokens", "cached_tokens", "attempts", "hedged")
 _FOR_EVER: Final = Cache(max_megabytes=1e9, max_days=10_000)
+
+
+@dataclass(slots=True)
+class Calls:
+    """The file of a bench's finished calls, and of what all its calls have cost."""
+
+    store: Store
+    bill: Bill
+    _is_told: bool = False
+
+    @property
+    def failure(self) -> sqlite3.Error | None:
+        """Why some of it could not be written; None if all was."""
+        return self.store.failure or self.bill.failure
+
+    def put(self, key: bytes, call: bytes) -> None:
+        """Keep a finished call; a file that fails is told of at once, and costs no call."""
+        self.store.put(key, call)
+        failure = self.failure
+        if failure is not None and not self._is_told:
+            self._is_told = True
+            _LOG.warning(
+                "finished calls cannot be kept (%s): free the disk; what is interrupted now has "
+                "to pay again for the calls of problems without a result",
+                failure,
+            )
 
 
 class Kept(Layer):
@@ -41,7 +74,7 @@ class Kept(Layer):
 
     Args:
         inner: What is asked otherwise.
-        store: Where calls are kept.
+        calls: Where calls are kept, and what they cost is written down.
         identity: What an answer depends on beside the request.
 
     Attributes:
@@ -51,9 +84,9 @@ class Kept(Layer):
         bills: What these cost, by digest.
     """
 
-    def __init__(self, inner: Backend, store: Store, identity: Mapping[str, Any]) -> None:
+    def __init__(self, inner: Backend, calls: Calls, identity: Mapping[str, Any]) -> None:
         super().__init__(inner)
-        self._store = store
+        self._calls = calls
         self._identity = json.dumps([self.name, identity], sort_keys=True)
         self.replayed = self.made = 0
         self.replays: dict[str, Spent] = {}
@@ -77,7 +110,7 @@ class Kept(Layer):
             self._note(self.replays, key, meter, completion)
             return completion
         start = anyio.current_time()
-        completion = await self.inner.generate(request, meter)
+        completion = await self._paid(request, meter)
         seconds = anyio.current_time() - start
         counts = {name: getattr(meter, name) for name in _COUNTS}
         if meter.cached:  # a cache of the model's own: the price is the first one all the same
@@ -86,10 +119,23 @@ class Kept(Layer):
             counts = {name: getattr(meter, name) for name in _COUNTS}
         head = json.dumps({"detail": detail, "seconds": seconds, **counts})
         text = completion.model_dump_json(exclude_defaults=True)
-        self._store.put(key, f"{head}\n{text}".encode())
+        self._calls.put(key, f"{head}\n{text}".encode())
         self.made += 1
         self._note(self.bills, key, meter, completion)
         return completion
+
+    async def _paid(self, request: Request, meter: Meter) -> Completion:
+        """Ask, and write down what that cost, however it ends."""
+        draws = request.n
+        try:
+            completion = await self.inner.generate(request, meter)
+            draws = completion.count
+            return completion
+        except BackendError:
+            draws = 1
+            raise
+        finally:
+            self._calls.bill.book(meter, self.price, draws)
 
     def _note(
         self, notes: dict[str, Spent], key: bytes, meter: Meter, completion: Completion
@@ -105,7 +151,7 @@ class Kept(Layer):
         notes[name] = notes[name].plus(spent) if name in notes else spent
 
     def _known(self, key: bytes, detail: int) -> tuple[dict[str, Any], Completion] | None:
-        kept = self._store.get(key)
+        kept = self._calls.store.get(key)
         if kept is None:
             return None
         head, _, text = kept.partition(b"\n")
@@ -130,11 +176,12 @@ def _name(key: bytes) -> str:
 
 
 @contextmanager
-def open_calls(path: Path) -> Iterator[Store]:
+def open_calls(path: Path) -> Iterator[Calls]:
     """Open the file of kept calls, made if it is not there.
 
     Raises:
         ConfigError: If the file cannot be opened.
     """
-    with open_store(_FOR_EVER.model_copy(update={"path": path}), survives_power=True) as store:
-        yield store
+    settings = _FOR_EVER.model_copy(update={"path": path})
+    with open_store(settings, survives_power=True) as store, open_bill(path) as bill:
+        yield Calls(store, bill)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tts.evals.records import Cell, Row
+from tts.evals.tries import Spent
 
-__all__ = ["Line", "Paid", "Progress"]
+__all__ = ["Line", "Progress"]
 
 
 @dataclass(slots=True)
@@ -39,53 +41,29 @@ class Line:
 
 
 @dataclass(slots=True)
-class Paid:
-    """What was paid for rows: calls that were answered by kept ones cost nothing."""
-
-    rows: int = 0
-    tokens: int = 0
-    usd: float | None = 0.0
-    """None once a price was unknown."""
-
-    def add(self, row: Row) -> None:
-        """Count a row's own try."""
-        cost, saved = row.usage.cost_usd, row.replayed_usd
-        usd = None if cost is None or saved is None else max(0.0, cost - saved)
-        self.rows += 1
-        self._pay(row.usage.total_tokens - row.replayed_tokens, usd)
-
-    def add_all(self, row: Row) -> None:
-        """Count a row with the tries before it."""
-        self.add(row)
-        self._pay(row.earlier.paid.total_tokens, row.earlier.paid.cost_usd)
-
-    def _pay(self, tokens: int, usd: float | None) -> None:
-        self.tokens += tokens
-        self.usd = None if self.usd is None or usd is None else self.usd + usd
-
-
-@dataclass(slots=True)
 class Progress:
     """Counts rows as they come.
 
     Args:
         cells: All cells, in their order.
         planned: Problems of each cell, by its key.
+        total_paid: Returns what all calls of the folder have cost so far.
         clock: Seconds since whenever.
 
     Attributes:
         lines: One a task, model, strategy and budget.
-        paid: What this command has paid for.
-        before: What those before it had, in the same folder.
+        before: What was paid before this command, in the same folder.
     """
 
     cells: Sequence[Cell]
     planned: Mapping[str, int]
+    total_paid: Callable[[], Spent] = Spent
     clock: Callable[[], float] = time.monotonic
     lines: list[Line] = field(init=False)
-    paid: Paid = field(default_factory=Paid)
-    before: Paid = field(default_factory=Paid)
+    before: Spent = field(init=False)
     _by_cell: dict[str, Line] = field(init=False)
+    _done: Counter[str] = field(init=False, default_factory=Counter)
+    _fresh: int = field(init=False, default=0)
     _began: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,22 +75,20 @@ class Progress:
             line.planned += self.planned.get(cell.key, 0)
             self._by_cell[cell.key] = line
         self.lines = list(places.values())
-        self._began = self.clock()
+        self._began, self.before = self.clock(), self.total_paid()
 
     def add(self, cell: Cell, row: Row, *, is_old: bool = False) -> None:
         """Count a row; old ones were there before and say nothing of the speed.
 
-        An old one that is open is tried again: of it counts only what was paid for it.
+        An old one that is open is tried again, and does not count.
         """
-        if is_old:
-            self.before.add_all(row)
-            if row.is_open:
-                return
-        else:
-            self.paid.add(row)
+        if is_old and row.is_open:
+            return
+        self._fresh += not is_old
         line = self._by_cell[cell.key]
         line.add(row)
-        line.planned = max(line.planned, line.done)  # an earlier run went further
+        self._done[cell.key] += 1
+        line.planned += self._done[cell.key] > self.planned.get(cell.key, 0)  # an earlier run's
 
     @property
     def done(self) -> int:
@@ -130,6 +106,11 @@ class Progress:
         return sum(line.unjudged for line in self.lines)
 
     @property
+    def paid(self) -> Spent:
+        """What this command has paid for: calls that were answered by kept ones cost nothing."""
+        return self.total_paid().less(self.before)
+
+    @property
     def elapsed(self) -> float:
         """Seconds since this command began."""
         return self.clock() - self._began
@@ -137,5 +118,5 @@ class Progress:
     @property
     def left(self) -> float | None:
         """Seconds until the end at the speed so far; None before the first row."""
-        fresh = self.paid.rows
+        fresh = self._fresh
         return self.elapsed / fresh * (self.total - self.done) if fresh else None

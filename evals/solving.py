@@ -8,21 +8,20 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Literal
 
-from tts.backends.base import Price
+from tts.backends.base import Meter, Price
 from tts.errors import AuthenticationError, TTSError
 from tts.evals.checkers.base import Checker, CheckFailed
-from tts.evals.keeping import Kept
+from tts.evals.keeping import Calls, Kept
 from tts.evals.records import Draw, Row
 from tts.evals.suite import Entry
 from tts.evals.tasks.base import Example
 from tts.evals.tries import Spent, Tried
 from tts.layers import Record, Stack, Trace
-from tts.layers.store import Store
 from tts.ledger import RunUsage
 from tts.problem import Candidate, Solution
 from tts.solver import Solver
 
-__all__ = ["Keep", "problem_seed", "solve_example"]
+__all__ = ["Keep", "judge_again", "problem_seed", "solve_example"]
 
 Keep = Literal["texts", "trace", "answers"]
 
@@ -37,7 +36,7 @@ async def solve_example(
     entry: Entry,
     example: Example,
     stacks: Mapping[str, Stack],
-    calls: Store,
+    calls: Calls,
     *,
     keep: Keep = "texts",
     share: bool = True,
@@ -70,7 +69,10 @@ async def solve_example(
     records: list[Record] = []
     seed = problem_seed(entry.cell.seed, entry.cell.task, example.id)
     trace = Trace(records.append, texts=keep == "texts")
-    solution, error = await _solved(solver, example, seed, trace)
+    try:
+        solution, error = await _solved(solver, example, seed, trace)
+    finally:
+        _book_probes(records, stacks, calls)
     row = await _row(entry, example, solution, keep)
     update = {**_replayed(kept.values()), "price": _price(entry, stacks)}
     if error is not None:
@@ -78,6 +80,37 @@ async def solve_example(
     if keep != "answers":
         update["trace"] = tuple(records)
     return _accounted(row.model_copy(update=update), kept.values(), tried or Tried())
+
+
+async def judge_again(entry: Entry, example: Example, row: Row) -> Row | None:
+    """Judge a solved problem anew whose checker had failed. Makes no call.
+
+    Returns:
+        The row with the new verdicts; None if the checker reads texts, and the row has none: then
+        the problem has to be solved again.
+    """
+    checker = entry.task.checker
+    texts = [row.text, *(draw.text for draw in row.draws)]
+    if row.status == "failed" or (checker.reads_text and not any(texts)):
+        return None
+    judge = _Judge(checker, example)
+    right, failure = await judge.judge(row.answer, row.text)
+    draws = [
+        draw.model_copy(update={"right": (await judge.judge(draw.answer, draw.text))[0]})
+        for draw in row.draws
+    ]
+    told = {"right": right, "check_failure": failure, "draws": tuple(draws)}
+    judged = row.model_copy(update=told)
+    return judged if judged.is_open else judged.model_copy(update={"tried": None})
+
+
+def _book_probes(records: Iterable[Record], stacks: Mapping[str, Stack], calls: Calls) -> None:
+    """Write down what finding out about unknown servers has cost: no call of the problem's."""
+    prices = {stack.top.name: stack.top.price for stack in stacks.values()}
+    for record in records:
+        if record["event"] == "probe":
+            meter = Meter(record["prompt_tokens"], record["completion_tokens"], started=True)
+            calls.bill.book(meter, prices[record["model"]], record["attempts"])
 
 
 def _accounted(row: Row, kept: Collection[Kept], tried: Tried) -> Row:

@@ -15,7 +15,7 @@ from pydantic_core import PydanticSerializationError
 from tts.errors import ConfigError, TTSError
 from tts.evals.records import Cell, Row
 from tts.evals.tasks.base import Example
-from tts.evals.tries import Tried
+from tts.evals.tries import Spent
 
 __all__ = ["RunStore", "StoreFailed"]
 
@@ -31,10 +31,20 @@ CREATE TABLE rows (
     row TEXT NOT NULL, texts TEXT NOT NULL, PRIMARY KEY (cell, example)
 );
 """
-_VERSION: Final = 0x74747304
+_VERSION: Final = 0x74747305
 _PATIENCE: Final = 30.0
 _TEXTS: Final[dict[str, Any]] = {"trace": True, "text": True, "draws": {"__all__": {"text": True}}}
 """What stands in a column of its own, so that figures are read without it."""
+_REMEDIES: Final = {
+    sqlite3.SQLITE_FULL: "free the disk",
+    sqlite3.SQLITE_IOERR: "see that the disk works and has room",
+    sqlite3.SQLITE_BUSY: "close what holds the file",
+    sqlite3.SQLITE_LOCKED: "close what holds the file",
+    sqlite3.SQLITE_READONLY: "make the file and its folder writable",
+    sqlite3.SQLITE_PERM: "make the file readable",
+    sqlite3.SQLITE_CANTOPEN: "make the file readable and its folder writable, or copy the folder",
+    sqlite3.SQLITE_NOTADB: "it is no run store: give the folder of a bench",
+}
 _VALID: Final = """
     (NOT EXISTS (SELECT 1 FROM planned WHERE task = :task) OR EXISTS (
         SELECT 1 FROM planned AS p
@@ -45,6 +55,10 @@ INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (cell, example) DO UPDATE
 SET digest = excluded.digest, open = excluded.open, row = excluded.row, texts = excluded.texts
 WHERE rows.digest <> excluded.digest OR rows.open AND (
     excluded.row ->> 'status' <> 'failed' OR rows.row ->> 'status' = 'failed')
+"""
+_TRIED: Final = """
+UPDATE rows SET row = json_set(row, '$.tried', json(?))
+WHERE cell = ? AND example = ? AND digest = ? AND open
 """
 
 
@@ -68,23 +82,42 @@ class RunStore:
         if read_only and not path.exists():
             raise ConfigError("no run store here", path=str(path))
         try:
-            uri = path.resolve().as_uri() + ("?mode=ro" if read_only else "")
-            self._connection = sqlite3.connect(
-                uri, uri=True, isolation_level=None, timeout=patience
-            )
+            try:
+                self._connection = _connect(path, "?mode=ro" if read_only else "", patience)
+                found = self._version()
+            except sqlite3.OperationalError:
+                if not read_only or not _is_at_rest(path):
+                    raise
+                # In a folder that cannot be written, a file with a log is read as it stands.
+                self._connection = _connect(path, "?immutable=1", patience)
+                found = self._version()
             if not read_only:
-                self._prepare()
-            if self._connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-                raise ConfigError("not a run store of this version", path=str(path))
+                self._prepare(is_new=found is None)
+            elif found is None:
+                raise ConfigError("nothing has been written here yet", path=str(path))
         except sqlite3.Error as error:
-            raise ConfigError(f"not a run store: {error}", path=str(path)) from error
+            raise ConfigError(
+                f"the run store cannot be opened: {error}; {_remedy(error)}", path=str(path)
+            ) from error
+        if found not in {None, _VERSION}:
+            raise ConfigError(
+                "not a run store, or one of another version of tts: read it with the version that "
+                "wrote it, or give another folder",
+                path=str(path),
+            )
 
-    def _prepare(self) -> None:
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=FULL")
-        if not self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    def _version(self) -> int | None:
+        """Return the number of the layout; None of a file in which nothing is yet."""
+        (found,) = self._connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        return int(found) if tables else None
+
+    def _prepare(self, *, is_new: bool) -> None:
+        if is_new:
+            self._connection.execute("PRAGMA journal_mode=WAL")
             layout = f"BEGIN; {_LAYOUT} PRAGMA user_version = {_VERSION}; COMMIT;"
             self._connection.executescript(layout)
+        self._connection.execute("PRAGMA synchronous=FULL")
 
     def __enter__(self) -> Self:
         return self
@@ -103,9 +136,12 @@ class RunStore:
 
     def tell(self, about: dict[str, Any]) -> None:
         """Keep facts about the run, such as the suite, versions and when it began; JSON values."""
+        with self._written():
+            self._tell(about)
+
+    def _tell(self, about: Mapping[str, Any]) -> None:
         pairs = [(key, json.dumps(value)) for key, value in about.items()]
-        with _told_failures():
-            self._connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", pairs)
+        self._connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", pairs)
 
     def about(self) -> dict[str, Any]:
         """Return the facts about the run."""
@@ -131,19 +167,28 @@ class RunStore:
             for task, own in (examples or {}).items()
             for place, each in enumerate(own)
         ]
-        with _told_failures():
-            self._connection.execute("BEGIN")
+        with self._written():
+            self._connection.execute("DELETE FROM cells")
+            self._connection.execute("DELETE FROM planned")
+            self._connection.executemany("INSERT INTO cells VALUES (?, ?, ?)", pairs)
+            self._connection.executemany("INSERT OR IGNORE INTO planned VALUES (?, ?, ?, ?)", known)
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """Write all of it, or nothing."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
             try:
-                self._connection.execute("DELETE FROM cells")
-                self._connection.execute("DELETE FROM planned")
-                self._connection.executemany("INSERT INTO cells VALUES (?, ?, ?)", pairs)
-                self._connection.executemany(
-                    "INSERT OR IGNORE INTO planned VALUES (?, ?, ?, ?)", known
-                )
+                yield
                 self._connection.execute("COMMIT")
-            except sqlite3.Error:
+            except BaseException:
                 self._connection.rollback()
                 raise
+        except sqlite3.Error as error:
+            raise StoreFailed(
+                f"the run store cannot be written: {error}; {_remedy(error)}, and go on with "
+                "--resume: results that were written before are safe"
+            ) from error
 
     def cells(self) -> list[Cell]:
         """Return the cells of the suite in their order."""
@@ -158,30 +203,39 @@ class RunStore:
             found.setdefault(task, {})[example] = digest
         return found
 
-    def add(self, row: Row) -> None:
+    def add(self, row: Row, paid: Spent | None = None) -> None:
         """Write a row to the disk.
 
         A problem that has one keeps the first, unless that one failed, could not be judged, or is
-        of a problem that has changed since. A try that failed replaces none that did not fail.
+        of a problem that has changed since. A try that failed replaces none that did not fail; what
+        it has paid is noted there.
+
+        Args:
+            row: The row.
+            paid: What the run has paid so far in all, if that is to be kept with it.
 
         Raises:
             StoreFailed: If it cannot be written.
         """
         texts = {"trace": row.trace, "text": row.text, "draws": [draw.text for draw in row.draws]}
         values = (row.cell, row.example, row.digest, row.is_open, _dumped(row), _encoded(texts))
-        with _told_failures():
-            self._connection.execute(_ADD, values)
+        with self._written():
+            if not self._connection.execute(_ADD, values).rowcount and row.tried is not None:
+                tried = row.tried.model_dump_json()
+                self._connection.execute(_TRIED, (tried, row.cell, row.example, row.digest))
+            if paid is not None:
+                self._tell({"paid": paid.model_dump()})
 
     def finished(self, cell: Cell) -> dict[str, str]:
         """Return the ids of a cell's solved examples, with the digest of what they said."""
         asked = "SELECT example, digest FROM rows WHERE cell = ? AND NOT open"
         return dict(self._connection.execute(asked, (cell.key,)).fetchall())
 
-    def tried(self, cell: Cell) -> dict[tuple[str, str], Tried]:
-        """Return what the tries of a cell's open problems have paid, by id and digest."""
-        asked = "SELECT row FROM rows WHERE cell = ? AND open"
-        rows = [_whole(text) for (text,) in self._connection.execute(asked, (cell.key,))]
-        return {(row.example, row.digest): row.tried for row in rows if row.tried is not None}
+    def open_rows(self, cell: Cell) -> dict[tuple[str, str], Row]:
+        """Return a cell's rows that failed or could not be judged, by id and digest."""
+        asked = "SELECT row, texts FROM rows WHERE cell = ? AND open"
+        rows = [_whole(*found) for found in self._connection.execute(asked, (cell.key,))]
+        return {(row.example, row.digest): row for row in rows}
 
     def count(self) -> int:
         """Return the number of rows, those of cells that are no longer planned included."""
@@ -210,15 +264,20 @@ class RunStore:
             yield _whole(*found)
 
 
-@contextmanager
-def _told_failures() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise StoreFailed(
-            f"the run store cannot be written: {error}; free the disk, or close what holds the "
-            "file, and go on with --resume: finished calls are kept"
-        ) from error
+def _connect(path: Path, how: str, patience: float) -> sqlite3.Connection:
+    uri = path.resolve().as_uri() + how
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=patience)
+
+
+def _is_at_rest(path: Path) -> bool:
+    """Return whether a file's log is empty: all that was written is in the file itself."""
+    log = path.with_name(f"{path.name}-wal")
+    return not log.exists() or not log.stat().st_size
+
+
+def _remedy(error: sqlite3.Error) -> str:
+    """Return what helps."""
+    return _REMEDIES.get(error.sqlite_errorcode & 0xFF, "see that it is a run store, and whole")
 
 
 def _dumped(row: Row) -> str:

@@ -21,8 +21,19 @@ class Clock:
         return self.now
 
 
-def progress(clock: Clock, planned: int = 3) -> Progress:
-    return Progress(CELLS, {cell.key: planned for cell in CELLS}, clock)
+class Purse:
+    def __init__(self, *spent: Spent) -> None:
+        self.total = Spent.sum(spent)
+
+    def __call__(self) -> Spent:
+        return self.total
+
+    def pay(self, tokens: int, usd: float | None = 0.0) -> None:
+        self.total = self.total.plus(Spent(calls=1, prompt_tokens=tokens, cost_usd=usd))
+
+
+def progress(clock: Clock, planned: int = 3, purse: Purse | None = None) -> Progress:
+    return Progress(CELLS, {cell.key: planned for cell in CELLS}, purse or Purse(), clock)
 
 
 def test_seeds_are_one_line_and_the_rest_takes_as_long_as_what_was_done() -> None:
@@ -38,48 +49,29 @@ def test_seeds_are_one_line_and_the_rest_takes_as_long_as_what_was_done() -> Non
     first, second = found.lines
     assert (first.done, first.planned, first.right, first.judged) == (3, 6, 2, 3)
     assert (second.done, second.planned) == (0, 6)
-    assert (found.before.tokens, found.paid.tokens) == (10, 20)
-    assert found.before.usd == pytest.approx(1e-5)
-    assert found.paid.usd == pytest.approx(2e-5)
-    assert _state(found) == (
-        "3 of 12 solved, 4 s, about 18 s left; 20 tokens, $2e-05; "
-        "10 tokens, $1e-05 before it was resumed"
-    )
 
 
-def test_calls_that_others_had_made_were_not_paid_again() -> None:
+def test_what_this_command_has_paid_is_told_apart_from_what_was_paid_before() -> None:
+    purse = Purse(Spent(calls=1, prompt_tokens=10, cost_usd=1e-5))
+    found = progress(Clock(), purse=purse)
+    purse.pay(20, 2e-5)  # for a problem that has no row yet
+    assert (found.before.total_tokens, found.paid.total_tokens) == (10, 20)
+    assert found.paid.cost_usd == pytest.approx(2e-5)
+    told = "0 of 12 solved, 0 s; 20 tokens, $2e-05; 10 tokens, $1e-05 before it was resumed"
+    assert _state(found) == told
+    purse.pay(1, None)
+    assert found.paid.cost_usd is None
+    assert "21 tokens, price unknown" in _state(found)
+
+
+def test_open_problems_that_were_there_are_not_done() -> None:
     found = progress(Clock())
-    one = row(CELLS[0].key, "1", tokens=30, replayed_tokens=25, replayed_usd=25e-6)
-    found.add(CELLS[0], one)
-    assert found.paid.tokens == 5
-    assert found.paid.usd == pytest.approx(5e-6)
-    assert found.lines[0].total_tokens == 30  # what the strategy costs is the same as ever
-
-
-def test_what_open_problems_have_paid_is_told_and_they_are_not_done() -> None:
-    found = progress(Clock())
-    nothing = Earlier(tries=1, paid=Spent(prompt_tokens=7), lost=Spent(prompt_tokens=5))
-    failed = row(CELLS[0].key, "1", None, status="failed", error="x", earlier=nothing)
+    failed = row(CELLS[0].key, "1", None, status="failed", error="x")
     found.add(CELLS[0], failed, is_old=True)
-    assert (found.done, found.lines[0].failed, found.before.tokens) == (0, 0, 10 + 7)
-    paid = Earlier(tries=2, paid=Spent(prompt_tokens=17), lost=Spent(prompt_tokens=15))
-    last = row(CELLS[0].key, "1", tokens=12, replayed_tokens=2, earlier=paid)
-    found.add(CELLS[0], last)
-    assert (found.done, found.paid.tokens, found.before.tokens) == (1, 10, 17)
-    assert found.lines[0].total_tokens == 12 + 15
-    again = progress(Clock())
-    again.add(CELLS[0], last, is_old=True)
-    assert again.before.tokens == found.before.tokens + found.paid.tokens
-
-
-def test_an_unknown_price_makes_the_sum_unknown() -> None:
-    found = progress(Clock())
-    one = row(CELLS[0].key, "1")
-    usage = one.usage.model_copy(update={"cost_usd": None})
-    found.add(CELLS[0], one.model_copy(update={"usage": usage}))
-    found.add(CELLS[0], row(CELLS[0].key, "2"))
-    assert found.paid.usd is None
-    assert found.before.usd == 0.0
+    assert (found.done, found.lines[0].failed) == (0, 0)
+    earlier = Earlier(tries=2, paid=Spent(prompt_tokens=17), lost=Spent(prompt_tokens=15))
+    found.add(CELLS[0], row(CELLS[0].key, "1", tokens=12, earlier=earlier))
+    assert (found.done, found.lines[0].total_tokens) == (1, 12 + 15)
 
 
 def test_failures_are_counted_and_unjudged_answers_are_not() -> None:
@@ -89,19 +81,22 @@ def test_failures_are_counted_and_unjudged_answers_are_not() -> None:
     assert (found.lines[0].failed, found.lines[0].judged) == (1, 0)
 
 
-def test_what_goes_beyond_the_plan_is_part_of_the_total() -> None:
-    found = progress(Clock(), planned=0)
-    found.add(CELLS[0], row(CELLS[0].key, "1"), is_old=True)
-    assert (found.done, found.total) == (1, 1)
+def test_what_goes_beyond_the_plan_is_part_of_the_total_and_stands_for_no_other() -> None:
+    found = progress(Clock(), planned=1)
+    for name in "123":
+        found.add(CELLS[0], row(CELLS[0].key, name), is_old=True)
+    assert (found.lines[0].done, found.lines[0].planned) == (3, 4)  # the other seed's is missing
 
 
 def lines(*, is_terminal: bool) -> str:
     out = io.StringIO()
     console = Console(file=out, force_terminal=is_terminal, width=120, height=30)
-    found = progress(Clock(), planned=5)
+    purse = Purse()
+    found = progress(Clock(), 5, purse)
     with LiveTable(found, console) as table:
         for cell in CELLS:
             for name in "12345":
+                purse.pay(10)
                 table.add(cell, row(cell.key, name))
     return out.getvalue()
 

@@ -7,8 +7,10 @@ import pytest
 
 from tests.evals.sums import row as judged
 from tts import ConfigError
+from tts.evals import store as store_module
 from tts.evals.records import Cell, Draw, Row
 from tts.evals.store import RunStore, StoreFailed
+from tts.evals.tries import Spent
 
 CELLS = [Cell(task="graphs", model="m", strategy=name) for name in ("pdr", "self_consistency")]
 
@@ -66,7 +68,7 @@ def test_a_store_that_is_locked_is_one_line_that_says_what_to_do(tmp_path: Path)
     with RunStore(tmp_path / "run.sqlite", patience=0.01) as store:
         holder = sqlite3.connect(tmp_path / "run.sqlite")
         holder.execute("BEGIN IMMEDIATE")
-        told = r"is locked; free the disk, or close .* --resume"
+        told = r"is locked; close what holds the file, and go on with --resume"
         with pytest.raises(StoreFailed, match=told):
             store.add(row(CELLS[0], "a"))
         with pytest.raises(StoreFailed, match=told):
@@ -93,13 +95,71 @@ def test_facts_come_back(tmp_path: Path) -> None:
         assert store.about() == {"suite": {"tasks": ["graphs"]}, "seed": 4}
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no database at all, but text of some length"])
-def test_what_is_no_store_is_refused(tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "no run store here"),
+        (b"", "nothing has been written here yet"),
+        (
+            b"no database at all, but text of some length" * 20,
+            "it is no run store: give the folder",
+        ),
+    ],
+)
+def test_what_is_no_store_is_refused(tmp_path: Path, content: bytes | None, told: str) -> None:
     path = tmp_path / "x.sqlite"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ConfigError, match="run store"):
+    with pytest.raises(ConfigError, match=told):
         RunStore(path, read_only=True)
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_the_database_of_somebody_else_is_refused_and_left_alone(
+    tmp_path: Path, read_only: bool
+) -> None:
+    path = tmp_path / "x.sqlite"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE mine (x)")
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="not a run store, or one of another version"):
+        RunStore(path, read_only=read_only)
+    assert path.read_bytes() == before
+
+
+def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
+    (tmp_path / "run.sqlite").touch()
+    with RunStore(tmp_path / "run.sqlite") as store:
+        store.add(row(CELLS[0], "a"))
+        assert store.count() == 1
+
+
+def test_a_store_in_a_folder_that_cannot_be_written_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RunStore(tmp_path / "run.sqlite") as store:
+        store.add(row(CELLS[0], "a"))
+    opened = store_module._connect
+
+    def connect(path: Path, how: str, patience: float) -> sqlite3.Connection:
+        if how == "?mode=ro":  # what SQLite does where it can make no index of the log
+            return opened(path.parent / "missing" / "run.sqlite", how, patience)
+        return opened(path, how, patience)
+
+    monkeypatch.setattr(store_module, "_connect", connect)
+    with RunStore(tmp_path / "run.sqlite", read_only=True) as again:
+        assert again.count() == 1
+    (tmp_path / "run.sqlite-wal").write_bytes(b"not written back")
+    with pytest.raises(ConfigError, match="make the file readable and its folder writable"):
+        RunStore(tmp_path / "run.sqlite", read_only=True)
+
+
+def test_what_was_paid_is_kept_with_the_row(tmp_path: Path) -> None:
+    paid = Spent(calls=2, prompt_tokens=5, cost_usd=None)
+    with RunStore(tmp_path / "run.sqlite") as store:
+        store.add(row(CELLS[0], "a"), paid)
+        assert Spent.model_validate(store.about()["paid"]) == paid
 
 
 def test_any_setting_changes_the_key_of_a_cell() -> None:

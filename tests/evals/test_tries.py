@@ -17,7 +17,6 @@ from tts.backends import Backend, Meter
 from tts.errors import BackendUnavailable
 from tts.evals.executor import Job
 from tts.evals.harness import Harness
-from tts.evals.progress import Progress
 from tts.evals.ray_executor import _lost
 from tts.evals.records import Row
 from tts.evals.store import RunStore
@@ -94,6 +93,12 @@ def fill(folder: Path, asked: Suite) -> dict[str, Row]:
     return virtual_run(main)
 
 
+def total_paid(folder: Path) -> int:
+    """Return the tokens that a folder's runs have paid, as it tells itself."""
+    with RunStore(folder / "run.sqlite", read_only=True) as store:
+        return Spent.model_validate(store.about()["paid"]).total_tokens
+
+
 def tries(folder: Path, model: Charging, *scripts: str, **more: Any) -> Row:
     """Return the row of a strategy that follows one script after the other."""
     for script in scripts:
@@ -163,8 +168,11 @@ def test_what_was_not_judged_has_lost_nothing(
         return False
 
     monkeypatch.setattr(Same, "check", check)
+    before = model.calls
     rows = fill(tmp_path, asked)
-    assert {(row.earlier.tries, row.earlier.lost) for row in rows.values()} == {(1, Spent())}
+    assert model.calls == before  # judged from what is kept, not solved again
+    assert {row.right for row in rows.values()} == {False}
+    assert {(row.earlier.tries, row.tried) for row in rows.values()} == {(0, None)}
     assert all(row.costs == row.usage for row in rows.values())
     assert all(row.costs.total_tokens == open_rows[n].usage.total_tokens for n, row in rows.items())
 
@@ -200,7 +208,7 @@ def test_a_killed_run_has_lost_nothing_that_was_finished(tmp_path: Path) -> None
     virtual_run(killed)
     row = fill(tmp_path, asked)["one"]
     assert (row.earlier, row.replayed_calls) == (Earlier(), 2)
-    assert row.costs.total_tokens == model.paid
+    assert row.costs.total_tokens == model.paid == total_paid(tmp_path)
 
 
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "d", "x!", "y!"]), max_size=5, unique=True)
@@ -223,30 +231,48 @@ def test_the_costs_are_what_all_tries_have_paid(failed: list[list[str]], last: l
 @settings(max_examples=25)
 @given(st.lists(st.tuples(WORDS, WORDS), min_size=2, max_size=3), st.booleans())
 def test_what_several_cells_pay_adds_up(scripts: list[tuple[list[str], ...]], share: bool) -> None:
-    """Paid = usage - replays of calls that were not one's own + lost, and each command's sum."""
-    model, commands, rows = charging(), 0, dict[str, Row]()
+    """Paid = usage - replays of calls that were not one's own + lost, and the folder's sum."""
+    model, rows = charging(), dict[str, Row]()
     with TemporaryDirectory() as folder:
         for number, words in enumerate(scripts):
             end = [] if number == len(scripts) - 1 else ["."]
             told = [" ".join([*each, *each[:1], *end]) for each in words]
             Steps.told |= dict(zip(("one", "two"), told, strict=True))
             asked = grid(model, "one", "two", share=share)
-            harness = Harness(asked, Path(folder) / "calls.sqlite")
-            progress = Progress(harness.cells, harness.planned)
-            for cell in harness.cells:
-                if cell.strategy in rows:
-                    progress.add(cell, rows[cell.strategy], is_old=True)
-            assert (progress.before.tokens, progress.done) == (commands, 0)
             rows = fill(Path(folder), asked)
-            for cell in harness.cells:
-                progress.add(cell, rows[cell.strategy])
-            commands += progress.paid.tokens
-            assert commands == model.paid
+            assert total_paid(Path(folder)) == model.paid
     for row in rows.values():
         own = row.earlier.paid.less(row.earlier.lost).total_tokens
         paid = row.earlier.paid.total_tokens + row.usage.total_tokens - row.replayed_tokens
         assert 0 <= own <= row.replayed_tokens
         assert paid == row.costs.total_tokens - (row.replayed_tokens - own)
+
+
+def test_a_failed_try_that_replaces_nothing_is_paid_for_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = charging()
+    first = tries(tmp_path, model, "a", keep="answers")
+    row = first.model_copy(update={"right": None, "check_failure": "no verdict"})
+    assert row.tried is None
+    with RunStore(tmp_path / "again.sqlite") as store:
+        store.add(row.model_copy(update={"tried": Tried(tries=1, paid=Spent(prompt_tokens=3))}))
+        failed = Tried(tries=2, paid=Spent(prompt_tokens=10))
+        store.add(row.model_copy(update={"status": "failed", "tried": failed}))
+        kept = store.row(row.cell, row.example)
+    assert kept is not None
+    assert (kept.status, kept.tried) == ("ok", failed)
+
+
+def test_what_is_no_longer_in_the_suite_was_paid_for(tmp_path: Path) -> None:
+    model = charging()
+    Steps.told |= {"one": "a b", "two": "c d!"}
+    fill(tmp_path, grid(model, "one", "two"))
+    Steps.told["one"] = "a e"
+    with RunStore(tmp_path / "run.sqlite") as store:
+        harness = Harness(grid(model, "one", seeds=(1,)), tmp_path / "calls.sqlite")
+        virtual_run(lambda: harness.run(store))
+    assert total_paid(tmp_path) == model.paid
 
 
 def test_figures_hold_what_was_lost_and_say_so(tmp_path: Path) -> None:

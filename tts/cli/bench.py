@@ -17,8 +17,9 @@ from typing import Annotated, TypeAlias
 import anyio
 import typer
 
-from tts.cli.bench_table import LiveTable, print_summaries
+from tts.cli.bench_table import LiveTable, print_summaries, told_cost
 from tts.errors import ConfigError
+from tts.evals.bill import Bill
 from tts.evals.changes import changed_problems, changes
 from tts.evals.checkers.code import allow_code_execution as allow_code
 from tts.evals.executor import Executor, Local
@@ -28,6 +29,7 @@ from tts.evals.progress import Progress
 from tts.evals.store import RunStore
 from tts.evals.suite import Equal, Suite
 from tts.evals.summary import Summary, summarise
+from tts.evals.tries import Spent
 from tts.tasks import task_scope
 from tts.toolboxes import allow_tools as allowing
 
@@ -100,11 +102,12 @@ def bench(
         store = stack.enter_context(RunStore(folder / STORE))
         if resume:
             _go_on(store, harness)
-        progress = _begin(harness, store, suite)
+        bill = stack.enter_context(harness.paying(store))
+        progress = _begin(harness, store, suite, bill)
         # Nothing is left of a finished run, which can be read while its models' servers are off.
         interrupted = bool(harness.jobs(store)) and anyio.run(_solve, harness, store, progress)
-        summaries = summarise(store)
-    _show(summaries, folder, as_json=as_json)
+        summaries, paid = summarise(store), bill.total()
+    _show(summaries, folder, paid, as_json=as_json)
     if progress.done < progress.total or progress.unjudged:
         _tell_how_to_go_on(progress, context, interrupted=interrupted)
     bad = progress.done < progress.total or any(line.failed for line in progress.lines)
@@ -113,13 +116,18 @@ def bench(
 
 def _go_on(store: RunStore, harness: Harness) -> None:
     """Say what is not as it was, and make room for what failed."""
-    told = changes(store.cells(), harness.cells)
+    before, now = store.about().get("version", ""), version("tts-orchestrator")
+    told = [f"tts {before} wrote what is there, and {now} goes on"] if before != now else []
+    told += changes(store.cells(), harness.cells)
     for line in told + changed_problems(store.planned(), harness.examples):
         typer.echo(f"tts: changed since the last run: {line}", err=True)
-    count = sum(len(job.tried) for job in harness.jobs(store))
-    if count:
-        runs = "1 run" if count == 1 else f"{count} runs"
-        typer.echo(f"tts: tried again: {runs} that failed or could not be judged", err=True)
+    jobs = harness.jobs(store)
+    unjudged = sum(len(job.unjudged) for job in jobs)
+    failed = sum(len(job.tried) for job in jobs) - unjudged
+    for verb, count, why in (("tried", failed, "failed"), ("judged", unjudged, "had no verdict")):
+        if count:
+            runs = "1 run" if count == 1 else f"{count} runs"
+            typer.echo(f"tts: {verb} again: {runs} that {why}", err=True)
 
 
 def _leaves(tools: list[str], *, code: bool) -> list[_Leave]:
@@ -127,13 +135,16 @@ def _leaves(tools: list[str], *, code: bool) -> list[_Leave]:
     return [tools_allowed, allow_code] if code else [tools_allowed]
 
 
-def _show(summaries: list[Summary], folder: Path, *, as_json: bool) -> None:
+def _show(summaries: list[Summary], folder: Path, paid: Spent, *, as_json: bool) -> None:
     if as_json:
         rows = ",\n".join(json.dumps(each.report(), ensure_ascii=False) for each in summaries)
         typer.echo(f"[{rows}]")
     else:
         print_summaries(summaries)
-        typer.echo(f"\nkept in {folder}; look at it with: tts report {folder}")
+        typer.echo(
+            f"\npaid in all, whatever became of it: {told_cost(paid)}\n"
+            f"kept in {folder}; look at it with: tts report {folder}"
+        )
 
 
 def _tell_how_to_go_on(progress: Progress, context: typer.Context, *, interrupted: bool) -> None:
@@ -181,7 +192,7 @@ def _make(folder: Path, *, resume: bool) -> None:
     """Make the folder of the results, unless somebody's results are in it."""
     store = folder / STORE
     if store.exists() and not resume:
-        with RunStore(store, read_only=True) as old:
+        with RunStore(store) as old:
             rows = old.count()
         if rows:
             raise ConfigError(
@@ -193,7 +204,7 @@ def _make(folder: Path, *, resume: bool) -> None:
         raise ConfigError(f"cannot make the folder: {error.strerror}", path=str(folder)) from error
 
 
-def _begin(harness: Harness, store: RunStore, path: Path) -> Progress:
+def _begin(harness: Harness, store: RunStore, path: Path, bill: Bill) -> Progress:
     """Write down what is planned; return the progress with what is done already."""
     suite, cells, planned = harness.suite, harness.cells, harness.planned
     store.plan(cells, harness.examples)
@@ -206,7 +217,7 @@ def _begin(harness: Harness, store: RunStore, path: Path) -> Progress:
     }
     began = store.about().get("began", datetime.now(UTC).isoformat(timespec="seconds"))
     store.tell({**about, "began": began})
-    progress = Progress(cells, planned)
+    progress = Progress(cells, planned, bill.total)
     for cell in cells:
         for row in store.rows(cell, texts=False):
             progress.add(cell, row, is_old=True)

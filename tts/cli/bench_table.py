@@ -16,10 +16,11 @@ from rich.text import Text
 from tts.cli.bench_remarks import FEW, KINDS, is_small, label, remarks
 from tts.cli.words import duration, plain
 from tts.evals.figures import Comparison, Summary
-from tts.evals.progress import Line, Paid, Progress
+from tts.evals.progress import Line, Progress
 from tts.evals.records import Cell, Row
+from tts.evals.tries import Spent
 
-__all__ = ["LiveTable", "print_summaries"]
+__all__ = ["LiveTable", "print_summaries", "told_cost"]
 
 _REFRESH_SECONDS: Final = 0.2
 _WIDEST: Final = 1000
@@ -91,16 +92,18 @@ def _live_row(line: Line) -> list[str]:
 def _state(progress: Progress) -> str:
     """Return how far it is, in one line."""
     left = "" if progress.left is None else f", about {duration(progress.left)} left"
-    kept = f"; {_paid(progress.before)} before it was resumed" if progress.before.rows else ""
+    before = progress.before
+    kept = f"; {told_cost(before)} before it was resumed" if before.calls else ""
     return (
         f"{progress.done} of {progress.total} solved, {duration(progress.elapsed)}{left}; "
-        f"{_paid(progress.paid)}{kept}"
+        f"{told_cost(progress.paid)}{kept}"
     )
 
 
-def _paid(paid: Paid) -> str:
-    cost = "price unknown" if paid.usd is None else f"${paid.usd:.4g}"
-    return f"{paid.tokens:,} tokens, {cost}"
+def told_cost(paid: Spent) -> str:
+    """Say how many tokens and dollars that is."""
+    cost = "price unknown" if paid.cost_usd is None else f"${paid.cost_usd:.4g}"
+    return f"{paid.total_tokens:,} tokens, {cost}"
 
 
 def print_summaries(summaries: Sequence[Summary], console: Console | None = None) -> None:

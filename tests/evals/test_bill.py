@@ -1,0 +1,162 @@
+"""What calls have cost is written down when they end, however they end."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.evals.sums import Sums, backend, suite
+from tts import ConfigError, Message, Request
+from tts.backends import Meter, Price
+from tts.errors import BackendUnavailable
+from tts.evals.bill import open_bill
+from tts.evals.harness import Harness
+from tts.evals.keeping import Kept, open_calls
+from tts.evals.store import RunStore
+from tts.evals.tries import Spent
+from tts.layers import Layer
+from tts.messages import Completion
+from tts.testing import FlakyBackend, ScriptedBackend, virtual_run
+
+ASKED = Request(messages=(Message(role="user", content="two words"),), seed=1)
+SPENT = st.builds(
+    Spent,
+    calls=st.integers(0, 9),
+    prompt_tokens=st.integers(0, 10**9),
+    completion_tokens=st.integers(0, 10**9),
+    cost_usd=st.none() | st.floats(0.0, 1e3),
+)
+
+
+class Starts(Layer):
+    """Says that a call leaves, as the layer of permits does."""
+
+    async def generate(self, request: Request, meter: Meter) -> Completion:
+        meter.start()
+        return await self.inner.generate(request, meter)
+
+
+@given(st.lists(SPENT))
+def test_a_bill_is_the_sum_of_what_is_on_it(parts: list[Spent]) -> None:
+    with open_bill(Path(":memory:")) as bill:
+        for part in parts:
+            bill.add(part)
+        found, wanted = bill.total(), Spent.sum(parts)
+    assert found.model_copy(update={"cost_usd": 0.0}) == wanted.model_copy(update={"cost_usd": 0.0})
+    assert found.cost_usd == (None if wanted.cost_usd is None else pytest.approx(wanted.cost_usd))
+
+
+def test_several_processes_write_one_bill_and_none_waits_for_another(tmp_path: Path) -> None:
+    one, path = Spent(calls=1, prompt_tokens=2, cost_usd=0.5), tmp_path / "calls.sqlite"
+    with open_bill(path) as first, open_bill(path) as second:
+        first.add(one)
+        holder = sqlite3.connect(path, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        second.add(one)  # cannot be written yet
+        assert (first.total().calls, second.total().calls) == (1, 2)
+        holder.execute("COMMIT")
+        second.add(one)
+        holder.close()
+        assert first.total() == second.total() == Spent(calls=3, prompt_tokens=6, cost_usd=1.5)
+        assert (first.failure, second.failure) == (None, None)
+
+
+def test_a_file_that_fails_is_told_and_costs_no_call(tmp_path: Path) -> None:
+    with open_bill(tmp_path / "calls.sqlite") as bill:
+        sqlite3.connect(tmp_path / "calls.sqlite").execute("DROP TABLE bill")
+        bill.add(Spent(calls=1))
+        assert "no such table" in str(bill.failure)
+    (tmp_path / "text").write_text("no database at all, but text of some length" * 20)
+    with (
+        pytest.raises(ConfigError, match="cannot keep what calls cost"),
+        open_bill(tmp_path / "text"),
+    ):
+        pass
+
+
+def test_answers_failures_and_what_was_cancelled_are_on_the_bill_and_kept_answers_are_not(
+    tmp_path: Path,
+) -> None:
+    price = Price(input=1e6, output=1e6)
+    model = ScriptedBackend(lambda request: "a b c", latency=1.0, price=price)
+
+    async def main() -> None:
+        with open_calls(tmp_path / "calls.sqlite") as calls:
+            kept = Kept(Starts(model), calls, {})
+            for _ in range(2):
+                await kept.generate(ASKED, Meter())
+            assert calls.bill.total() == Spent(
+                calls=1, prompt_tokens=2, completion_tokens=3, cost_usd=5.0
+            )
+            meter = Meter()
+            with anyio.move_on_after(0.5):
+                await kept.generate(ASKED.model_copy(update={"seed": 2}), meter)
+            assert meter.started
+            assert calls.bill.total().calls == 2
+            assert calls.bill.total().total_tokens == 5 + meter.total_tokens
+            down = FlakyBackend(model, lambda request: True)
+            with pytest.raises(BackendUnavailable):
+                await Kept(Starts(down), calls, {"other": 1}).generate(ASKED, Meter())
+            assert calls.bill.total().calls == 3
+            with pytest.raises(BackendUnavailable):  # it never left
+                await Kept(down, calls, {"other": 1}).generate(ASKED, Meter())
+            assert calls.bill.total().calls == 3
+
+    virtual_run(main)
+
+
+@pytest.mark.parametrize("stop_after", [0, 3, 7])
+def test_an_interrupted_bench_has_paid_what_its_model_was_paid(
+    tmp_path: Path, stop_after: int
+) -> None:
+    """Checked by the model's own count; the second command pays for the rest."""
+    asked: list[Request] = []
+
+    def answer(request: Request) -> str:
+        asked.append(request)
+        return "Answer: 2"
+
+    def told() -> int:
+        with RunStore(tmp_path / "run.sqlite", read_only=True) as store:
+            return Spent.model_validate(store.about()["paid"]).calls
+
+    run = bench(tmp_path, answer)
+    with pytest.raises(KeyError, match="stopped"):
+        virtual_run(lambda: run(lambda: stop_after))
+    assert told() == len(asked)
+    virtual_run(lambda: run(lambda: 1000))
+    assert told() == len(asked)
+    (tmp_path / "calls.sqlite").unlink()  # nobody needs it to read the results
+    virtual_run(lambda: run(lambda: 1000))
+    assert told() == len(asked)
+
+
+Bench: TypeAlias = Callable[[Callable[[], int]], Coroutine[Any, Any, None]]
+
+
+def bench(folder: Path, answer: Callable[[Request], str]) -> Bench:
+    """Return what runs a bench until its rows are more than it is told."""
+    model = backend(answer, latency=1.0)
+
+    async def run(most: Callable[[], int]) -> None:
+        rows = 0
+
+        def count(*_: object) -> None:
+            nonlocal rows
+            rows += 1
+            if rows > most():
+                raise KeyError("stopped")
+
+        harness = Harness(suite(model, tasks=(Sums(),)), folder / "calls.sqlite", on_row=count)
+        with RunStore(folder / "run.sqlite") as store:
+            store.plan(harness.cells, harness.examples)
+            await harness.run(store)
+
+    return run
