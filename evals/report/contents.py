@@ -14,6 +14,7 @@ from tts.evals.report import curves, frontier, measures
 from tts.evals.report.details import compact, detail, size
 from tts.evals.report.runs import Entry, Result, Run
 from tts.evals.store import RunStore
+from tts.evals.tries import Spent
 
 __all__ = ["TEXT_BYTES", "Contents", "contents"]
 
@@ -85,7 +86,11 @@ def contents(
 
 def _about(run: Run) -> dict[str, Any]:
     """Return what a stranger may know of a run: no path of whose machine it was made on."""
-    return {"name": run.name, **{name: run.about.get(name) for name in ("version", "began")}}
+    told = {"name": run.name, **{name: run.about.get(name) for name in ("version", "began")}}
+    if "paid" in run.about:
+        paid = Spent.model_validate(run.about["paid"])
+        told["paid"] = {"tokens": paid.total_tokens, "usd": paid.cost_usd}
+    return told
 
 
 def _results(

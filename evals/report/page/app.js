@@ -84,13 +84,22 @@ function go(result) {
 }
 dialog.addEventListener("close", () => { state.result = null; tip.hidden = true; remember(); });
 
+// What the provider's bill should say: more than the rows, of which some were replaced or left out.
+function paid(runs) {
+  const known = runs.map((each) => each.paid).filter(Boolean);
+  if (known.length < runs.length) return "";
+  const sum = (name) => known.reduce((all, each) => all + each[name], 0);
+  const usd = known.every((each) => each.usd !== null) ? `$${short(sum("usd"))}` : "price unknown";
+  return `paid in all ${short(sum("tokens"))} tokens, ${usd}`;
+}
+
 const drawers = {
   top() {
     const solved = data.entries.reduce((all, each) => all + each.results, 0);
     const planned = data.entries.reduce((all, each) => all + (each.planned ?? each.results), 0);
     const facts = [count(data.entries.length, "entry", "entries"), count(data.problems.length, "problem"),
       planned > solved ? `${solved} of ${count(planned, "run")} finished, figures are provisional` : `${count(solved, "run")} finished`,
-      [...new Set(data.runs.map((each) => each.version).filter(Boolean))].map((each) => `tts ${each}`).join(", "), `made ${data.made_at.replace("T", " ").replace("+00:00", " UTC")}`];
+      paid(data.runs), [...new Set(data.runs.map((each) => each.version).filter(Boolean))].map((each) => `tts ${each}`).join(", "), `made ${data.made_at.replace("T", " ").replace("+00:00", " UTC")}`];
     show(parts.top, el("header", { class: "top" },
       el("div", null, el("h1", null, data.title),
         el("p", { class: `facts${LIVE ? ` live${data.lost ? " lost" : ""}` : ""}`, role: LIVE && "status" },

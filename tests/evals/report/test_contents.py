@@ -110,3 +110,11 @@ def test_the_title_is_the_runs_name(found: Contents, store: Path) -> None:
 
 def test_a_page_tells_nothing_of_the_machine_it_was_made_on(found: Contents) -> None:
     assert [set(each) for each in found.summary["runs"]] == [{"name", "version", "began"}]
+
+
+def test_what_runs_have_paid_is_told_where_they_know_it(loaded: Loaded) -> None:
+    runs, entries = loaded
+    paid = Spent(calls=3, prompt_tokens=4, completion_tokens=5, cost_usd=None)
+    knows = replace(runs[0], about={**runs[0].about, "paid": paid.model_dump()})
+    (told,) = contents([knows], entries, replay_rules=False).summary["runs"]
+    assert told["paid"] == {"tokens": 9, "usd": None}
