@@ -305,3 +305,10 @@ def test_no_figure_is_cut_on_a_narrow_terminal(tts: Tts, suite: Path, width: int
     assert texts[0] == texts[1]
     assert "…" not in texts[0]
     assert "unread" in texts[0]
+
+
+def test_the_help_names_the_exit_codes(tts: Tts) -> None:
+    lines = [line.split(maxsplit=1) for line in tts("bench", "--help").out.splitlines()]
+    codes = {line[0]: line[1] for line in lines if len(line) == 2 and line[0].isdigit()}
+    assert list(codes) == ["0", "1", "2", "130"]
+    assert codes["2"] == "the input is wrong; nothing was spent"

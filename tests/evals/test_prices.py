@@ -8,6 +8,7 @@ import pytest
 
 from tests.evals.sums import adds, backend, suite
 from tts.backends import Given
+from tts.backends.base import Provider
 from tts.errors import ConfigError
 from tts.evals.executor import open_worker
 from tts.evals.suite import Lineup, Suite
@@ -16,7 +17,7 @@ from tts.testing import ScriptedBackend, virtual_run
 
 def grid(roles: dict[str, str], **settings: Any) -> Suite:
     """Return a suite of a model with a price, and one without."""
-    models = {
+    models: dict[str, Provider] = {
         "known": Given(backend=backend()),
         "unknown": Given(backend=ScriptedBackend(adds, price=None)),
     }

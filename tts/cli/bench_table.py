@@ -43,6 +43,10 @@ class LiveTable:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the table away and give the terminal its cursor back."""
         self._live.stop()
 
     def add(self, cell: Cell, row: Row) -> None:
