@@ -32,7 +32,7 @@ KEYS = {
     "ci95", "accuracy_at_worst", "oracle", "calls", "prompt_tokens", "completion_tokens",
     "total_tokens", "critical_tokens", "critical_completion_tokens", "cost_usd", "wall_seconds",
     "errors", "failures", "budget_exhausted", "stopped_by", "repeated", "pass_at_k", "maj_at_k",
-    "equal", "unequal", "timed", "critical_seconds",
+    "equal", "unequal", "timed", "critical_seconds", "same_as", "saving",
 }  # fmt: skip
 
 
@@ -77,7 +77,8 @@ def test_plain_output_has_the_figures_and_what_they_do_not_say(tts: Tts, suite: 
         "has p (Holm) < 0.05 has a chance of at most 0.05.",
         "nothing is told apart from plain votes here: no p (Holm) is below 0.05.",
         "too few: with fewer than 6 problems no difference can have p < 0.05",
-        "gain: accuracy less that of plain votes", "its gain is the luck of the order",
+        "gain: accuracy less theirs", "plain votes: self-consistency of",
+        "its gain is the luck of the order",
         "as it was first measured, for whichever strategy made it; share: false measures everyone",
     ):  # fmt: skip
         assert words in outcome.out

@@ -59,7 +59,9 @@ class _Equal(StrEnum):
 
 _Equals: TypeAlias = Annotated[
     list[_Equal] | None,
-    typer.Option(help="Compare with self-consistency at this equal cost; repeatable."),
+    typer.Option(
+        help="Compare with plain votes (self-consistency) at this equal cost; repeatable."
+    ),
 ]
 _AllowTools: TypeAlias = Annotated[
     list[str] | None,

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tts.cli.bench_remarks import FEW, KINDS, is_small, label, remarks
+from tts.cli.bench_remarks import KINDS, label, marks, remarks
 from tts.cli.words import duration, plain
 from tts.evals.figures import Comparison, Summary
 from tts.evals.progress import Line, Paid, Progress
@@ -166,7 +166,7 @@ def _comparisons(summaries: Iterable[Summary], kind: str) -> Table:
                 f"{one.better}:{one.worse}",
                 f"{one.p:.3f}",
                 f"{one.p_holm:.3f}",
-                ", ".join(note for note in (one.note, FEW * is_small(one)) if note),
+                marks(one),
             )
     return table
 
