@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -17,7 +19,7 @@ from tts.errors import ConfigError
 from tts.evals.executor import Local
 from tts.evals.holding import held
 from tts.evals.store import RunStore
-from tts.evals.summary import summarise
+from tts.evals.summary import Summary, summarise
 
 SUITE = """
 tasks: [{use: graphs, level: 1, problems: 3}]
@@ -292,20 +294,34 @@ def test_remarks_tell_fewer_pairs_and_problems_of_every_comparison(tts: Tts, sui
     assert "no comparison at equal total tokens for vote: the baseline costs nothing" in none
 
 
-@pytest.mark.parametrize("width", [80, 100])
-def test_no_figure_is_cut_on_a_narrow_terminal(tts: Tts, suite: Path, width: int) -> None:
+def printed(summaries: Sequence[Summary], width: int, *, terminal: bool) -> list[str]:
+    console = Console(file=StringIO(), force_terminal=terminal, width=width, color_system=None)
+    print_summaries(summaries, console)
+    assert isinstance(console.file, StringIO)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def heads(lines: Sequence[str]) -> set[str]:
+    rows = (re.split(r" {2,}", line) for line in lines if line.startswith("strategy "))
+    return {head for row in rows for head in row}
+
+
+@pytest.mark.parametrize("width", [72, 80, 100])
+def test_a_narrow_terminal_gets_fewer_columns_and_is_told(
+    tts: Tts, suite: Path, width: int
+) -> None:
     tts("bench", suite, "--equal", "total")
     with RunStore(Path("runs/suite/run.sqlite"), read_only=True) as store:
         found = summarise(store)
-    texts = []
-    for columns in (width, 400):
-        console = Console(file=StringIO(), force_terminal=True, width=columns, color_system=None)
-        print_summaries(found, console)
-        assert isinstance(console.file, StringIO)
-        texts.append(console.file.getvalue())
-    assert texts[0] == texts[1]
-    assert "…" not in texts[0]
-    assert "unread" in texts[0]
+    lines, whole = (printed(found, columns, terminal=True) for columns in (width, 400))
+    assert max(map(len, lines)) <= width
+    assert not any("…" in line for line in lines)
+    assert not any("left out at this width" in line for line in whole)
+    text = " ".join(lines)
+    told = re.findall(r"\(left out at this width: ([^;]*); \d+ columns, a pipe or tts", text)
+    gone = heads(whole) - heads(lines) - {"failed", "unjudged", "unread"}  # these may be empty
+    assert gone == {column for names in told for column in names.split(", ")} - {"unread"}
+    assert printed(found, width, terminal=False) == printed(found, 400, terminal=False)
 
 
 def test_the_help_names_the_exit_codes(tts: Tts) -> None:
