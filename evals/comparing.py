@@ -153,6 +153,7 @@ def comparison(kind: str, rows: Sequence[Solved], pools: Pools) -> Comparison | 
         p=p,
         p_holm=p,
         detectable=detectable(problems, better + worse),
+        off=found.match.off,
     )
 
 

@@ -10,7 +10,9 @@ beside its samples, failed attempts and tries in vain, is borne by all of its m 
 all of them cost what drawing them has cost.
 
 Matched to a cost is the N, between 1 and m, at which self-consistency costs as much on average over
-the problems, the two whole numbers around it interpolated: the same N for every problem.
+the problems, the two whole numbers around it interpolated: the same N for every problem. A cost
+outside of what 1 to m samples cost is matched with the end that is nearer; by how much they differ
+is told, and a note says so where it is more than half a percent.
 """
 
 from __future__ import annotations
@@ -35,6 +37,9 @@ __all__ = [
 Floats = NDArray[np.float64]
 _SAME: Final = 1e-9
 """Relative difference of two costs that are sums of the same floats in another order."""
+_NEAR: Final = 0.005
+"""Relative difference up to which two costs count as equal: votes that cost half a percent more win
+less than a tenth of a point, where doubling them wins ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,10 @@ class Matched:
     weight: float
     """Of the whole number above."""
     note: str
-    """`capped`: even the whole pool costs less; `dearer`: even one sample costs more."""
+    """`capped`: even the whole pool costs less; `dearer`: even one sample costs more; both by more
+    than half a percent."""
+    off: float = 0.0
+    """What the other costs more than the votes here, or less if negative, as a share of theirs."""
 
     def at(self, curve: Floats) -> Floats:
         """Return the values of curves, shape (problems, m), at the match."""
@@ -181,13 +189,19 @@ def _votes(answers: Sequence[str | None], right: str | Collection[str]) -> Float
 def matched(costs: Floats, target: float) -> Matched:
     """Return the samples at which mean costs, increasing with N = 1..m, meet a target."""
     if target < costs[0]:
-        return Matched(1.0, 1, 0.0, "dearer")
+        return _at_end(1, float(costs[0]), target, "dearer")
     if target >= costs[-1] * (1 - _SAME):
-        note = "capped" if target > costs[-1] * (1 + _SAME) else ""
-        return Matched(float(len(costs)), len(costs), 0.0, note)
+        return _at_end(len(costs), float(costs[-1]), target, "capped")
     low = int(np.searchsorted(costs, target, side="right"))
     weight = float((target - costs[low - 1]) / (costs[low] - costs[low - 1]))
     return Matched(low + weight, low, weight, "")
+
+
+def _at_end(samples: int, cost: float, target: float, note: str) -> Matched:
+    """Return the match with the most or the fewest samples that there are, and how near it is."""
+    off = target / cost - 1.0 if cost else 0.0
+    off = off if abs(off) > _SAME else 0.0
+    return Matched(float(samples), samples, 0.0, note if abs(off) > _NEAR else "", off)
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,9 +144,15 @@ def _check(
 
 
 def _check_prices(suite: Suite, lineups: Mapping[str, Mapping[str, Stack]]) -> None:
-    for name, stacks in lineups.items() if "usd" in suite.equal else ():
+    """Refuse a model of unknown price that plays a role, if dollars are compared."""
+    asked = {
+        (entry.cell.model, entry.pipeline.roles.get(role, next(iter(entry.pipeline.models))))
+        for entry in (suite.entries() if "usd" in suite.equal else ())
+        for role in entry.pipeline.strategy.roles()
+    }
+    for name, stacks in lineups.items():
         for model, stack in stacks.items():
-            if stack.top.price is None:
+            if (name, model) in asked and stack.top.price is None:
                 raise _mistake(
                     suite,
                     name,

@@ -7,7 +7,7 @@ from typing import Any
 
 from tts.evals.statistics import Interval
 
-__all__ = ["Comparison", "Point", "Repeated", "Summary"]
+__all__ = ["Comparison", "Point", "Repeated", "Saving", "Summary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class Comparison:
     samples: float
     """Of self-consistency: what costs as much as the strategy, on average over the pairs."""
     note: str
-    """`capped`: the strategy costs more than the whole pool; `dearer`: less than one sample."""
+    """`capped`: the strategy costs more than the whole pool; `dearer`: less than one sample; by
+    more than half a percent."""
     baseline: Interval
     """Its accuracy with so many samples."""
     gain: Interval
@@ -44,6 +45,13 @@ class Comparison:
     """The same, adjusted for all comparisons of the report."""
     detectable: float
     """The smallest true gain that so many problems would show in `p` with a chance of 80%."""
+    off: float = 0.0
+    """What the strategy costs more than these votes, or less if negative, as a share of theirs."""
+
+    @property
+    def is_split(self) -> bool:
+        """True if gain and problems point apart: better on average, and worse on more of them."""
+        return self.gain.mean * (self.better - self.worse) < 0.0
 
     @property
     def is_result(self) -> bool:
@@ -76,6 +84,22 @@ class Repeated:
     """What these have paid in vain, in all."""
     usd: float | None = 0.0
     """Dollars likewise; None where a price is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What a stopping rule has spent beside the same strategy without one, on the same problems."""
+
+    full: str
+    """The strategy whose rule is `never`."""
+    budget: str
+    """Its budget."""
+    pairs: int
+    """Runs of the same problem and seed that failed on neither side."""
+    tokens: int
+    """Of all these runs with the rule."""
+    full_tokens: int
+    """Without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +146,16 @@ class Summary:
     equal: tuple[Comparison, ...] = ()
     unequal: dict[str, str] = field(default_factory=dict)
     """Why there is no comparison at an equal cost that was asked for, by its kind."""
+    same_as: str | None = None
+    """An earlier budget of the same strategy with the very same outcome and tokens on every
+    problem: comparisons with one are those with the other, and count once."""
+    saving: Saving | None = None
+    """Of its stopping rule, where the suite has the strategy without one too."""
+
+    @property
+    def runs(self) -> int:
+        """All rows: judged, not judged, and failed."""
+        return self.n + self.check_failures + self.failed
 
     def report(self) -> dict[str, Any]:
         """Return the row that `tts bench --json` prints: stable keys, JSON values."""
@@ -152,6 +186,8 @@ class Summary:
             "maj_at_k": {str(point.k): point.accuracy.mean for point in self.curve},
             "equal": {each.kind: _told(each) for each in self.equal},
             "unequal": self.unequal,
+            "same_as": self.same_as,
+            "saving": None if self.saving is None else asdict(self.saving),
         }
 
 
@@ -172,4 +208,5 @@ def _told(each: Comparison) -> dict[str, Any]:
         "p": each.p,
         "p_holm": each.p_holm,
         "detectable": each.detectable,
+        "cost_difference": each.off,
     }

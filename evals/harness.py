@@ -19,7 +19,7 @@ from tts.evals.store import RunStore, StoreFailed
 from tts.evals.suite import Entry, Suite
 from tts.evals.tasks.base import Example
 from tts.evals.tries import Spent
-from tts.yaml_files import describe
+from tts.mistakes import describe
 
 __all__ = ["Harness"]
 
@@ -67,7 +67,7 @@ class Harness:
         for entry in entries:
             groups[entry.cell.task, entry.cell.model, entry.cell.seed].append(entry)
         self._work, self.planned = [], {}
-        self.examples = {task.title: task.examples() for task in self.suite.tasks}
+        self.examples = self.suite.examples()
         for group in groups.values():
             examples = self.examples[group[0].task.title][: self.limit]
             self._work.append((sorted(group, key=lambda entry: -entry.detail), examples))

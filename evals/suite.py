@@ -26,14 +26,15 @@ from tts.backends.base import Provider
 from tts.errors import ConfigError
 from tts.evals.deciding import deciding
 from tts.evals.records import Cell
-from tts.evals.tasks.base import Task
+from tts.evals.tasks.base import Example, Task
 from tts.frozen import Frozen
 from tts.layers import Budget
+from tts.mistakes import describe, first_mistake
 from tts.pipeline import Pipeline
 from tts.registry import mistake, nearest
 from tts.strategy import Strategy
 from tts.votes import Vote
-from tts.yaml_files import Location, Marks, describe, first_mistake, located, parse_yaml, read_text
+from tts.yaml_files import Location, Marks, located, parse_yaml, read_text
 
 __all__ = ["BASELINE", "EQUALS", "Baseline", "Entry", "Equal", "Lineup", "Suite"]
 
@@ -73,11 +74,18 @@ class Lineup(Frozen):
         whole = super().__get_pydantic_json_schema__(schema, handler)
         return {"anyOf": [Provider.__get_pydantic_json_schema__(schema, handler), whole]}
 
+    @classmethod
+    def shape_of(cls, value: object) -> type[Frozen]:
+        """Return the class whose keys a value has: a backend's, where it is a line-up of one."""
+        return cls if cls._is_whole(value) else Provider.shape_of(value)
+
     @staticmethod
-    def _lined_up(value: object) -> object:
-        if isinstance(value, Lineup) or (isinstance(value, Mapping) and "models" in value):
-            return value
-        return {"models": {"model": Provider.parse(value)}}
+    def _is_whole(value: object) -> bool:
+        return isinstance(value, Lineup) or (isinstance(value, Mapping) and "models" in value)
+
+    @classmethod
+    def _lined_up(cls, value: object) -> object:
+        return value if cls._is_whole(value) else {"models": {"model": Provider.parse(value)}}
 
 
 class Baseline(Frozen):
@@ -201,7 +209,7 @@ class Suite(Frozen):
         try:
             suite = cls.model_validate(values)
         except ValidationError as error:
-            raise first_mistake(error, str(path), marks) from error
+            raise first_mistake(error, str(path), marks, cls, values) from error
         suite._marks, suite._path = marks, str(path)
         return suite
 
@@ -214,6 +222,25 @@ class Suite(Frozen):
     def mistake(self, message: str, *location: int | str) -> ConfigError:
         """Return an error that points at a place in the file this suite was read from."""
         return located(message, self._path, self._marks, location)
+
+    def examples(self) -> dict[str, tuple[Example, ...]]:
+        """Return the problems of each task, by its title.
+
+        Raises:
+            ConfigError: If a task has none to give: at its place, or at the wrong line of its file.
+        """
+        found = {}
+        for place, task in enumerate(self.tasks):
+            try:
+                found[task.title] = task.examples()
+            except ConfigError as error:
+                if error.line is not None:
+                    raise
+                file = getattr(task, "path", None)
+                where = file.absolute() if file and str(file) == error.path else error.path
+                told = f"{where}: {error.message}" if where else error.message
+                raise self.mistake(told, "tasks", place, "path") from error
+        return found
 
     def entries(self) -> list[Entry]:
         """Return the cells of the grid, the baseline's first.
@@ -275,7 +302,8 @@ class Suite(Frozen):
                 prompts={role: text for role, text in self.prompts.items() if role in asked},
             )
         except ValidationError as error:
-            raise self.mistake(describe(error), *place) from error
+            own = error.errors()[0]["loc"]  # of what stands once for all: prompts
+            raise self.mistake(describe(error), *(own if own in self._marks else place)) from error
 
 
 def _told_roles(lineup: Lineup, asking: Mapping[str, Sequence[str]]) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from tts.evals.comparing import Pools, Solved, comparison
 from tts.evals.figures import Comparison, Point, Repeated, Summary
+from tts.evals.outcomes import Outcomes
 from tts.evals.records import Cell, Row
 from tts.evals.statistics import Interval, bootstrap, holm, wilson
 from tts.evals.store import RunStore
@@ -49,6 +50,7 @@ def summarise(store: RunStore, equal: Sequence[str] | None = None) -> list[Summa
         equal: Equal costs at which to compare; None: those that the run was made for.
     """
     kinds = store.about().get("equal", []) if equal is None else equal
+    about = Outcomes()
     places: dict[tuple[str, str, str, str], list[Cell]] = defaultdict(list)
     for cell in store.cells():
         places[cell.task, cell.model, cell.strategy, cell.budget].append(cell)
@@ -57,15 +59,18 @@ def summarise(store: RunStore, equal: Sequence[str] | None = None) -> list[Summa
         for cells in places.values()
         if cells[0].is_baseline
     }
-    found = [
-        _compared(_Group.read(store, cells), kinds, pools.get((cells[0].task, cells[0].model)))
-        for cells in places.values()
-    ]
-    return _adjusted(found)
+    found = []
+    for cells in places.values():
+        group = _Group.read(store, cells)
+        about.add(group.cell, group.rows)
+        found.append(_compared(group, kinds, pools.get((group.cell.task, group.cell.model)), about))
+    return _adjusted([replace(each, saving=about.saving(each)) for each in found])
 
 
-def _compared(group: _Group, kinds: Sequence[str], baseline: Pools | None) -> Summary:
-    summary = _summary(group)
+def _compared(
+    group: _Group, kinds: Sequence[str], baseline: Pools | None, about: Outcomes
+) -> Summary:
+    summary = replace(_summary(group), same_as=about.same_as(group.cell))
     if baseline is None or group.cell.is_baseline:
         return summary
     each = {kind: comparison(kind, group.rows, baseline) for kind in kinds}
@@ -77,12 +82,22 @@ def _compared(group: _Group, kinds: Sequence[str], baseline: Pools | None) -> Su
 
 
 def _adjusted(summaries: Sequence[Summary]) -> list[Summary]:
-    """Adjust the p-values of all comparisons for their number."""
-    adjusted = iter(holm([one.p for each in summaries for one in each.equal]))
+    """Adjust the p-values of all comparisons for their number; the same rows are compared once."""
+    tests = {(*_place(each), one.kind): one.p for each in summaries for one in each.equal}
+    adjusted = dict(zip(tests, holm(list(tests.values())), strict=True))
     return [
-        replace(each, equal=tuple(replace(one, p_holm=next(adjusted)) for one in each.equal))
+        replace(
+            each,
+            equal=tuple(
+                replace(one, p_holm=adjusted[(*_place(each), one.kind)]) for one in each.equal
+            ),
+        )
         for each in summaries
     ]
+
+
+def _place(each: Summary) -> tuple[str, str, str, str]:
+    return each.task, each.model, each.strategy, each.same_as or each.budget
 
 
 def _summary(group: _Group) -> Summary:

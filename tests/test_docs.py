@@ -71,6 +71,12 @@ def test_commands_succeed(
     assert capsys.readouterr().out
 
 
+def test_the_suite_of_the_tutorial_is_the_one_that_is_shipped() -> None:
+    (shown,) = blocks(ROOT / "docs/tutorial/first-steps.md", "yaml")
+    lines = (ROOT / "pipelines/first-suite.yaml").read_text().splitlines(keepends=True)
+    assert shown == "".join(line for line in lines if not line.startswith("#"))
+
+
 def test_the_search_for_takeovers_finds_nothing_else(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

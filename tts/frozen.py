@@ -37,6 +37,15 @@ class Frozen(BaseModel):
         return schema
 
     @classmethod
+    def shape_of(cls, value: object) -> type[Frozen]:
+        """Return the class whose keys a value has that is read as this one.
+
+        Raises:
+            ConfigError: If it names one that there is not.
+        """
+        return cls
+
+    @classmethod
     def __get_pydantic_json_schema__(
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:

@@ -12,19 +12,13 @@ from tts.backends.base import Provider
 from tts.errors import ConfigError
 from tts.frozen import Frozen
 from tts.layers import Budget
+from tts.mistakes import describe, first_mistake
 from tts.origins import Origin
 from tts.problem import Problem
 from tts.prompts import check_template
 from tts.registry import mistake, nearest
 from tts.strategy import Strategy
-from tts.yaml_files import (
-    Marks,
-    describe,
-    first_mistake,
-    located,
-    parse_yaml,
-    read_text,
-)
+from tts.yaml_files import Marks, located, parse_yaml, read_text
 
 __all__ = ["Pipeline", "describe", "read_text"]
 
@@ -106,7 +100,7 @@ class Pipeline(Frozen):
         try:
             pipeline = cls.model_validate(values)
         except ValidationError as error:
-            raise first_mistake(error, str(path), marks) from error
+            raise first_mistake(error, str(path), marks, cls, values) from error
         pipeline._marks, pipeline._path = marks, str(path)
         return pipeline
 

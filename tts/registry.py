@@ -158,13 +158,26 @@ class Component(Frozen):
         settings = dict(value) if isinstance(value, Mapping) else {cls.choice: value}
         name = settings.pop(cls.choice, None)
         if not isinstance(name, str):
-            raise mistake(cls, (), f"give a name, or a mapping with the key '{cls.choice}'", value)
+            close = get_close_matches(cls.choice, map(str, settings), n=1, cutoff=0.7)
+            hint = f"; did you mean '{cls.choice}' by '{close[0]}'?" if close else ""
+            told = f"give a name, or a mapping with the key '{cls.choice}'{hint}"
+            raise mistake(cls, (), told, value)
         try:
             member = cls.named(name)
         except ConfigError as error:
             loc = (cls.choice,) if isinstance(value, Mapping) else ()
             raise mistake(cls, loc, error.message, name) from error
         return member.model_validate(settings)
+
+    @classmethod
+    def shape_of(cls, value: object) -> type[Frozen]:
+        """Return the member that a value names, in a family.
+
+        Raises:
+            ConfigError: If there is none of that name.
+        """
+        name = value.get(cls.choice) if isinstance(value, Mapping) else value
+        return cls.named(str(name)) if "group" in cls.__dict__ else cls
 
     def settings(self) -> dict[str, Any]:
         """Return the object as the mapping that `parse` reads."""

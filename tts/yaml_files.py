@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
-from pydantic import ValidationError
 
 from tts.errors import ConfigError
 
-__all__ = ["Location", "Marks", "describe", "first_mistake", "located", "parse_yaml", "read_text"]
+__all__ = ["Location", "Marks", "located", "parse_yaml", "read_text"]
 
 Location: TypeAlias = tuple[int | str, ...]
 """A path of keys and indices to a value."""
@@ -97,21 +96,6 @@ def _key_mistake(key: yaml.Node, seen: set[str]) -> str:
     if key.tag not in _KEY_TAGS:  # YAML reads 7, no and null as something else
         return f"a key must be a text, and YAML reads {key.value or 'nothing'} as none: quote it"
     return f"{key.value!r} twice" if key.value in seen else ""
-
-
-def first_mistake(error: ValidationError, path: str, marks: Marks) -> ConfigError:
-    """Return the error that points at the first mistake of a file."""
-    return located(describe(error), path, marks, error.errors()[0]["loc"])
-
-
-def describe(error: ValidationError) -> str:
-    """One line for the first mistake, in a user's words."""
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {name!r}"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{name}: {message[0].lower()}{message[1:]}" if name else message
 
 
 def located(message: str, path: str | None, marks: Marks, location: Location) -> ConfigError:

@@ -104,6 +104,7 @@ def _compared(each: Comparison) -> dict[str, Any]:
         "baseline": told(each.baseline),
         "gain": told(each.gain),
         "is_result": each.is_result,
+        "is_split": each.is_split,
     }
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -17,7 +19,7 @@ from tts.errors import ConfigError
 from tts.evals.executor import Local
 from tts.evals.holding import held
 from tts.evals.store import RunStore
-from tts.evals.summary import summarise
+from tts.evals.summary import Summary, summarise
 
 SUITE = """
 tasks: [{use: graphs, level: 1, problems: 3}]
@@ -32,7 +34,7 @@ KEYS = {
     "ci95", "accuracy_at_worst", "oracle", "calls", "prompt_tokens", "completion_tokens",
     "total_tokens", "critical_tokens", "critical_completion_tokens", "cost_usd", "wall_seconds",
     "errors", "failures", "budget_exhausted", "stopped_by", "repeated", "pass_at_k", "maj_at_k",
-    "equal", "unequal", "timed", "critical_seconds",
+    "equal", "unequal", "timed", "critical_seconds", "same_as", "saving",
 }  # fmt: skip
 
 
@@ -77,7 +79,8 @@ def test_plain_output_has_the_figures_and_what_they_do_not_say(tts: Tts, suite: 
         "has p (Holm) < 0.05 has a chance of at most 0.05.",
         "nothing is told apart from plain votes here: no p (Holm) is below 0.05.",
         "too few: with fewer than 6 problems no difference can have p < 0.05",
-        "gain: accuracy less that of plain votes", "its gain is the luck of the order",
+        "gain: accuracy less theirs", "plain votes: self-consistency of",
+        "its gain is the luck of the order",
         "as it was first measured, for whichever strategy made it; share: false measures everyone",
     ):  # fmt: skip
         assert words in outcome.out
@@ -288,17 +291,38 @@ def test_remarks_tell_fewer_pairs_and_problems_of_every_comparison(tts: Tts, sui
     assert "no comparison at equal total tokens for vote: the baseline costs nothing" in none
 
 
-@pytest.mark.parametrize("width", [80, 100])
-def test_no_figure_is_cut_on_a_narrow_terminal(tts: Tts, suite: Path, width: int) -> None:
+def printed(summaries: Sequence[Summary], width: int, *, terminal: bool) -> list[str]:
+    console = Console(file=StringIO(), force_terminal=terminal, width=width, color_system=None)
+    print_summaries(summaries, console)
+    assert isinstance(console.file, StringIO)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def heads(lines: Sequence[str]) -> set[str]:
+    rows = (re.split(r" {2,}", line) for line in lines if line.startswith("strategy "))
+    return {head for row in rows for head in row}
+
+
+@pytest.mark.parametrize("width", [72, 80, 100])
+def test_a_narrow_terminal_gets_fewer_columns_and_is_told(
+    tts: Tts, suite: Path, width: int
+) -> None:
     tts("bench", suite, "--equal", "total")
     with RunStore(Path("runs/suite/run.sqlite"), read_only=True) as store:
         found = summarise(store)
-    texts = []
-    for columns in (width, 400):
-        console = Console(file=StringIO(), force_terminal=True, width=columns, color_system=None)
-        print_summaries(found, console)
-        assert isinstance(console.file, StringIO)
-        texts.append(console.file.getvalue())
-    assert texts[0] == texts[1]
-    assert "…" not in texts[0]
-    assert "unread" in texts[0]
+    lines, whole = (printed(found, columns, terminal=True) for columns in (width, 400))
+    assert max(map(len, lines)) <= width
+    assert not any("…" in line for line in lines)
+    assert not any("left out at this width" in line for line in whole)
+    text = " ".join(lines)
+    told = re.findall(r"\(left out at this width: ([^;]*); \d+ columns, a pipe or tts", text)
+    gone = heads(whole) - heads(lines) - {"failed", "unjudged", "unread"}  # these may be empty
+    assert gone == {column for names in told for column in names.split(", ")} - {"unread"}
+    assert printed(found, width, terminal=False) == printed(found, 400, terminal=False)
+
+
+def test_the_help_names_the_exit_codes(tts: Tts) -> None:
+    lines = [line.split(maxsplit=1) for line in tts("bench", "--help").out.splitlines()]
+    codes = {line[0]: line[1] for line in lines if len(line) == 2 and line[0].isdigit()}
+    assert list(codes) == ["0", "1", "2", "130"]
+    assert codes["2"] == "the input is wrong; nothing was spent"

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.evals.sums import row
-from tts.cli.bench_remarks import remarks
+from tts.cli.bench_remarks import marks, remarks
+from tts.evals.figures import Comparison, Saving, Summary
 from tts.evals.records import Cell, Row
+from tts.evals.statistics import Interval
 from tts.evals.store import RunStore
 from tts.evals.summary import summarise
 
@@ -37,3 +42,77 @@ def test_pairs_without_a_verdict_are_told(tmp_path: Path) -> None:
     text = told(tmp_path, pool, row(MINE.key, "a", None, check_failure="x", tokens=20))
     assert "pairs with an answer that could not be judged: up to 1 in a comparison" in text
     assert "nothing is told apart from plain votes here" in text
+
+
+def summary(strategy: str = "mine", budget: str = "none", **settings: Any) -> Summary:
+    """Return a summary of 20 runs, all judged."""
+    given: dict[str, Any] = {
+        "task": "t", "model": "m", "strategy": strategy, "budget": budget, "is_baseline": False,
+        "seeds": 1, "problems": 20, "n": 20, "accuracy": None, "at_worst": None, "oracle": None,
+        "means": dict.fromkeys(("calls", "critical_seconds")), "wall_seconds": None, "timed": 20,
+        "failed": 0, "check_failures": 0, "unjudged_draws": 0, "parse_failures": 0,
+        "failed_calls": 0, "exhausted": 0, "stopped": {},
+    }  # fmt: skip
+    return Summary(**given | settings)
+
+
+def compared(gain: float = 0.1, better: int = 4, worse: int = 2, **settings: Any) -> Comparison:
+    given: dict[str, Any] = {
+        "kind": "total", "pairs": 20, "problems": 20, "left_out": 0, "unjudged": 0, "samples": 2.0,
+        "note": "", "baseline": Interval(0.5, 0.4, 0.6), "gain": Interval(gain, gain - 0.1, gain),
+        "better": better, "worse": worse, "p": 0.5, "p_holm": 0.5, "detectable": 0.3,
+    }  # fmt: skip
+    return Comparison(**given | settings)
+
+
+@pytest.mark.parametrize(
+    ("gain", "better", "worse", "is_marked"),
+    [(0.1, 2, 4, True), (-0.1, 4, 2, True), (0.1, 4, 2, False), (0.1, 3, 3, False)],
+)
+def test_a_gain_and_problems_that_point_apart_are_marked(
+    gain: float, better: int, worse: int, is_marked: bool
+) -> None:
+    one = compared(gain, better, worse)
+    assert marks(one) == "signs differ" * is_marked
+    told = remarks([summary(equal=(one,))])
+    assert any(line.startswith("signs differ: better on average") for line in told) is is_marked
+
+
+def test_costs_that_are_not_equal_are_told_with_their_difference() -> None:
+    assert marks(compared(note="capped", off=1.5)) == "capped +150%"
+    assert marks(compared(note="dearer", off=-0.032)) == "dearer -3.2%"
+    assert marks(compared(off=-0.004)) == ""
+    told = remarks([summary(equal=(compared(off=-0.004), compared()))])
+    assert "costs that differ by up to 0.5% count as equal: here by up to 0.40%." in told
+    assert not any("count as equal" in line for line in remarks([summary(equal=(compared(),))]))
+
+
+def test_the_same_rows_under_another_budget_are_compared_once() -> None:
+    twice = [
+        summary(equal=(compared(),)),
+        summary(budget="4k", equal=(compared(),), same_as="none"),
+    ]
+    told = remarks(twice)
+    assert (
+        "budget 4k changed nothing for mine: answers, verdicts and costs are those without a "
+        "budget on every problem; their comparisons count once."
+    ) in told
+    assert any(line.startswith("1 comparison: ") for line in told)
+
+
+def test_what_a_stopping_rule_has_saved_is_told() -> None:
+    saving = Saving("full", "none", 20, 600, 1000)
+    assert (
+        "stopping rules against the same strategy with stop: never: mine spent 600 tokens where "
+        "full spent 1,000, 40% less (20 runs, t on m)."
+    ) in remarks([summary(saving=saving)])
+    assert not any("stopping rules" in line for line in remarks([summary()]))
+
+
+def test_runs_that_are_not_equally_many_are_told() -> None:
+    told = remarks([summary("x", n=39, failed=1), summary("y"), summary("z", task="other")])
+    assert any(
+        line.startswith("runs differ on t on m: 40 of x, 20 of y. Accuracies") for line in told
+    )
+    same = remarks([summary("x", n=19, check_failures=1), summary("y")])
+    assert not any("runs differ" in line for line in same)

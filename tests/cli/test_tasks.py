@@ -89,7 +89,7 @@ def test_lines_tell_how_answers_are_read(tts: Tts, tmp_path: Path) -> None:
         (["graphs", "--lines", "1", "--json"], "leave out --show and --json"),
         (["graphs", "--show", "1", "--with", "level"], "write setting=value"),
         (["graphs", "--show", "1", "--with", "level={"], "the value is not YAML"),
-        (["graphs", "--show", "1", "--with", "level=9"], "level: Input should be less than"),
+        (["graphs", "--show", "1", "--with", "level=9"], "level: give at most"),
         (["gsm8k", "--show", "1", "--with", "path=none.jsonl"], "none.jsonl: cannot read"),
         (["calls", "--show", "1", "--with", "parallel=4"], "at most 2"),
     ],

@@ -34,14 +34,40 @@ def test_a_match_costs_the_same(steps: list[float], target: float) -> None:
     costs = np.cumsum(steps)
     match = matched(costs, target)
     if match.note == "dearer":
-        assert target < costs[0]
+        assert target < costs[0] * 0.995
+        assert target == pytest.approx(costs[0] * (1 + match.off))
     elif match.note == "capped":
-        assert target > costs[-1]
+        assert target > costs[-1] * 1.005
+        assert target == pytest.approx(costs[-1] * (1 + match.off))
+    elif match.off:
+        assert abs(match.off) <= 0.005
+        assert match.samples in {1, len(costs)}
     else:
         above = min(match.low, len(costs) - 1)
         cost = (1 - match.weight) * costs[match.low - 1] + match.weight * costs[above]
         assert cost == pytest.approx(target)
         assert match.samples == pytest.approx(match.low + match.weight)
+
+
+@pytest.mark.parametrize(
+    ("target", "samples", "note", "off"),
+    [
+        (99.6, 1, "", -0.004),
+        (99.4, 1, "dearer", -0.006),
+        (100.0, 1, "", 0.0),
+        (200.0, 2, "", 0.0),
+        (200.0 * (1 + 1e-12), 2, "", 0.0),
+        (200.8, 2, "", 0.004),
+        (201.2, 2, "capped", 0.006),
+        (400.0, 2, "capped", 1.0),
+    ],
+)
+def test_costs_are_equal_up_to_half_a_percent(
+    target: float, samples: int, note: str, off: float
+) -> None:
+    match = matched(np.array([100.0, 200.0]), target)
+    assert (match.samples, match.note) == (samples, note)
+    assert match.off == pytest.approx(off)
 
 
 def test_between_two_sizes_the_baseline_is_interpolated() -> None:

@@ -110,9 +110,14 @@ def test_more_problems_of_a_task_are_the_same_cell(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "place", "words"),
     [
-        ("level: 2", "levle: 2", "3:19", "levle"),
-        ("samples: 4}\n  best", "sample: 4}\n  best", "12:33", "sample"),
-        ("small: reference", "small: {backend: reference, concurrency: 0}", "5:31", "greater"),
+        ("level: 2", "levle: 2", "3:19", "unknown key 'tasks.0.levle'; did you mean 'level'?"),
+        ("samples: 4}\n  best", "sample: 4}\n  best", "12:33", "did you mean 'samples'?"),
+        (
+            "small: reference",
+            "small: {backend: reference, concurrency: 0}",
+            "5:31",
+            "give at least 1, not 0",
+        ),
         ("small: reference", "small: refrence", "5:3", "did you mean 'reference'"),
         ("judge}\nstrat", "judge, verfy: judge}\nstrat", "10:43", "did you mean 'verify'"),
         ("verify: judge}", "verify: judgment}", "13:3", "judgment"),
@@ -134,11 +139,14 @@ def test_more_problems_of_a_task_are_the_same_cell(tmp_path: Path) -> None:
             "12:3",
             "leave carry out here",
         ),
-        ("equal: total", "equal: tokens", "18:1", "total"),
+        ("equal: total", "equal: tokens", "18:1", "equal: choose one of total, critical, usd"),
+        ("seeds: [0, 1]", "seeds: 3", "17:1", "seeds: give a list, such as [3]"),
+        ("small: reference", "small: {backend: reference, retries: 1}", "5:31", "mean 'retry'?"),
+        ("equal: total", "prompts: {solve: '{{ x'}", "18:11", "prompts.solve: not a template"),
         ("  vote:", "  baseline:", "12:3", "choose another"),
         ("seeds: [0, 1]", "seeds: [0, 1, 0]", "17:1", "0 stands there 2 times"),
-        ("seeds: [0, 1]", "seeds: []", "17:1", "at least 1"),
-        ("seeds: [0, 1]", "seed: [0, 1]", "17:1", "unknown key"),
+        ("seeds: [0, 1]", "seeds: []", "17:1", "seeds: it is empty: give at least one"),
+        ("seeds: [0, 1]", "seed: [0, 1]", "17:1", "unknown key 'seed'; did you mean 'seeds'?"),
     ],
 )
 def test_mistakes_are_told_where_they_stand(
@@ -194,3 +202,23 @@ def test_other_equal_costs_keep_the_places_of_mistakes(tmp_path: Path) -> None:
     changed = load(tmp_path, GOOD).with_equal("usd", "critical")
     assert changed.equal == ("usd", "critical")
     assert "suite.yaml:12:3" in str(changed.mistake("x", "strategies", "vote"))
+
+
+@pytest.mark.parametrize(
+    ("task", "place", "words"),
+    [
+        ("{use: jsonl, path: no.jsonl}", "3:18", "{cwd}/no.jsonl: cannot read: No such file"),
+        ("{use: jsonl}", "3:5", "the task 'jsonl' needs path"),
+        ("{use: jsonl, path: bad.jsonl}", "", "bad.jsonl:1: "),
+    ],
+)
+def test_a_task_without_problems_is_told_where_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str, place: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bad.jsonl").write_text("[]\n")
+    suite = load(tmp_path, GOOD.replace("{use: graphs, level: 2, problems: 3}", task))
+    with pytest.raises(ConfigError) as caught:
+        suite.examples()
+    at = f"{tmp_path}/suite.yaml:{place}: " if place else ""
+    assert str(caught.value).startswith(at + words.format(cwd=tmp_path))

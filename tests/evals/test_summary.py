@@ -4,12 +4,13 @@ import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.evals.sums import row
-from tts.evals.figures import Summary
+from tts.evals.figures import Saving, Summary
 from tts.evals.records import Cell, Draw, Row
 from tts.evals.store import RunStore
 from tts.evals.summary import summarise
@@ -66,6 +67,7 @@ def test_the_row_that_scripts_rely_on(tmp_path: Path) -> None:
     assert set(equal) == {
         "pairs", "problems", "left_out", "unjudged", "samples", "note", "accuracy", "ci95",
         "gain", "gain_ci95", "better", "worse", "p", "p_holm", "detectable",
+        "cost_difference",
     }  # fmt: skip
 
 
@@ -247,3 +249,67 @@ def test_p_values_are_adjusted_over_all_comparisons(tmp_path: Path) -> None:
     (one,) = found["mine"].equal
     assert one.p == 2 / 2**6
     assert one.p_holm == 2 * one.p
+
+
+def budgeted(budget: str) -> Cell:
+    return MINE.model_copy(update={"budget": budget})
+
+
+@pytest.mark.parametrize(
+    ("change", "is_same"),
+    [
+        ({}, True),
+        ({"finished_at": "later", "replayed_calls": 3}, True),
+        ({"answer": "7"}, False),
+        ({"tokens": 21}, False),
+        ({"status": "budget_exhausted"}, False),
+        ({"draws": (("1", True),)}, False),
+    ],
+)
+def test_a_budget_that_changes_nothing_is_no_second_test(
+    tmp_path: Path, change: dict[str, Any], is_same: bool
+) -> None:
+    free, small = budgeted("none"), budgeted("small")
+    rows = [pool(str(n), *((("2", False),) * 4)) for n in range(6)]
+    rows += [row(free.key, str(n), tokens=20) for n in range(6)]
+    rows += [row(small.key, str(n), tokens=20) for n in range(5)]
+    given = {"tokens": 20, **{key: each for key, each in change.items() if key != "answer"}}
+    last = row(small.key, "5", **given)
+    if "answer" in change:
+        last = last.model_copy(update={"answer": change["answer"]})
+    with RunStore(tmp_path / "run.sqlite") as store:
+        store.plan([BASE, free, small])
+        for each in [*rows, last]:
+            store.add(each)
+        _, first, second = summarise(store, ("total",))
+    assert (first.same_as, second.same_as) == (None, "none" if is_same else None)
+    tests = 1 if is_same else 2
+    assert first.equal[0].p_holm == pytest.approx(tests * first.equal[0].p)
+    assert second.report()["same_as"] == second.same_as
+
+
+def test_a_budget_that_left_a_problem_undone_is_not_the_same(tmp_path: Path) -> None:
+    free, small = budgeted("none"), budgeted("small")
+    rows = [row(free.key, "a"), row(free.key, "b"), row(small.key, "a")]
+    with RunStore(tmp_path / "run.sqlite") as store:
+        store.plan([free, small])
+        for each in rows:
+            store.add(each)
+        assert [each.same_as for each in summarise(store)] == [None, None]
+
+
+def ruled(name: str, rule: str, samples: int = 4) -> Cell:
+    settings = {"use": "self_consistency", "samples": samples, "stop": {"use": rule}}
+    return Cell(task="t", model="m", strategy=name, settings={"strategy": settings})
+
+
+def test_what_a_rule_has_saved_is_told_beside_the_same_strategy_without_it(tmp_path: Path) -> None:
+    early, full, more = ruled("early", "dominance"), ruled("full", "never"), ruled("x", "never", 9)
+    rows = [row(early.key, each, tokens=30) for each in "abc"]
+    rows += [row(full.key, each, tokens=40) for each in "bcd"]
+    rows += [row(more.key, each, tokens=90) for each in "abc"]
+    found = summaries(tmp_path, rows, [early, full, more])
+    assert found["early"].saving == Saving("full", "none", 2, 60, 80)
+    assert (found["full"].saving, found["x"].saving) == (None, None)
+    alone = summaries(tmp_path / "alone", rows[:3] + rows[6:], [early, more])
+    assert alone["early"].saving is None

@@ -63,7 +63,7 @@ def _options(
 
 
 app.command("run")(run.run)
-app.command("bench")(bench.bench)
+app.command("bench", epilog=bench.EXIT_CODES)(bench.bench)
 app.command("export")(export.export)
 app.command("plan")(plan.plan)
 app.command("calibrate")(calibrate.calibrate_command)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -33,13 +34,21 @@ from tts.evals.tries import Spent
 from tts.tasks import task_scope
 from tts.toolboxes import allow_tools as allowing
 
-__all__ = ["CALLS", "STORE", "bench"]
+__all__ = ["CALLS", "EXIT_CODES", "STORE", "bench"]
 
 _AllowCode: TypeAlias = Annotated[
     bool, typer.Option("--allow-code-execution", help="Let checkers run what models wrote.")
 ]
 _Leave: TypeAlias = Callable[[], AbstractContextManager[object]]
 
+EXIT_CODES = """Exit codes:
+
+\b
+  0    every problem is solved, right or wrong
+  1    a run failed, problems are left, or a file could not be written
+  2    the input is wrong; nothing was spent
+  130  interrupted; --resume goes on
+"""
 STORE = "run.sqlite"
 CALLS = "calls.sqlite"
 
@@ -52,7 +61,9 @@ class _Equal(StrEnum):
 
 _Equals: TypeAlias = Annotated[
     list[_Equal] | None,
-    typer.Option(help="Compare with self-consistency at this equal cost; repeatable."),
+    typer.Option(
+        help="Compare with plain votes (self-consistency) at this equal cost; repeatable."
+    ),
 ]
 _AllowTools: TypeAlias = Annotated[
     list[str] | None,
@@ -92,6 +103,7 @@ def bench(
     leaves = _leaves(allow_tools or [], code=allow_code_execution)
     folder = out or Path("runs") / suite.stem
     with ExitStack() as stack:
+        stack.enter_context(_one_line())
         for leave in leaves:
             stack.enter_context(leave())
         loaded = _load(suite, equal or [])
@@ -112,6 +124,16 @@ def bench(
         _tell_how_to_go_on(progress, context, interrupted=interrupted)
     bad = progress.done < progress.total or any(line.failed for line in progress.lines)
     raise typer.Exit(130 if interrupted else int(bad))
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Say that Ctrl-C has ended what cannot be ended cleanly; typer would say no word."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("tts: interrupted; what was finished is kept, go on with --resume", err=True)
+        raise typer.Exit(130) from None
 
 
 def _go_on(store: RunStore, harness: Harness) -> None:
@@ -225,21 +247,30 @@ def _begin(harness: Harness, store: RunStore, path: Path, bill: Bill) -> Progres
 
 
 async def _solve(harness: Harness, store: RunStore, progress: Progress) -> bool:
-    """Solve what is missing; return True if Ctrl-C ended it."""
+    """Solve what is missing; return True if Ctrl-C ended it. A second one ends the process."""
     interrupted = False
 
     async def watch() -> None:
         nonlocal interrupted
         with anyio.open_signal_receiver(signal.SIGINT) as signals:
             async for _ in signals:
+                if interrupted:
+                    _leave_at_once(table)
                 interrupted = True
-                tasks.cancel_scope.cancel()
-                return
+                work.cancel()
 
     with LiveTable(progress) as table:
         harness.on_row = table.add
         async with task_scope() as tasks:
             tasks.start_soon(watch)
-            for trouble in await harness.run(store):
-                typer.echo(f"tts: {trouble}", err=True)
+            with anyio.CancelScope() as work:
+                for trouble in await harness.run(store):
+                    typer.echo(f"tts: {trouble}", err=True)
     return interrupted
+
+
+def _leave_at_once(table: LiveTable) -> None:
+    """End the process as a kill would: what is on the disk stays, and nothing is waited for."""
+    table.close()
+    typer.echo("tts: interrupted twice; what was finished is kept, go on with --resume", err=True)
+    os._exit(130)

@@ -9,17 +9,33 @@ from typing import Final
 from tts.cli.words import plain
 from tts.evals.figures import Comparison, Summary
 
-__all__ = ["FEW", "KINDS", "is_small", "label", "remarks"]
+__all__ = ["KINDS", "label", "marks", "remarks"]
 
 KINDS: Final = {"total": "total tokens", "critical": "critical tokens", "usd": "dollars"}
-FEW: Final = "too few"
+_FEW: Final = "too few"
+_SPLIT: Final = "signs differ"
 _LEAST: Final = 6
 """Problems without which no exact test of better against worse has p < 0.05."""
 
 
-def is_small(one: Comparison) -> bool:
-    """Return True if a comparison has too few problems to show anything."""
+def marks(one: Comparison) -> str:
+    """Return the words beside a comparison, which are explained under the tables."""
+    note = f"{one.note} {_off(one)}" if one.note else ""
+    return ", ".join(filter(None, [note, _FEW * _is_small(one), _SPLIT * one.is_split]))
+
+
+def _is_small(one: Comparison) -> bool:
     return one.problems < _LEAST
+
+
+def _off(one: Comparison) -> str:
+    """Return by how much more, or less, the strategy costs than what it is compared with.
+
+    >>> from types import SimpleNamespace
+    >>> _off(SimpleNamespace(off=-0.0123)), _off(SimpleNamespace(off=1.5))
+    ('-1.2%', '+150%')
+    """
+    return f"{100 * one.off:+.{1 if abs(one.off) < 0.1 else 0}f}%"
 
 
 def label(strategy: str, budget: str) -> str:
@@ -29,27 +45,43 @@ def label(strategy: str, budget: str) -> str:
 
 def remarks(summaries: Sequence[Summary]) -> list[str]:
     """Return the lines under the tables of a bench."""
-    every = [one for each in summaries for one in each.equal]
     lines = ["", *_result(summaries), *_unjudged(summaries), *_repeated(summaries)]
-    lines += _timed(summaries)
-    lines += [*_lost_calls(summaries), *_ended(summaries), *_without_comparison(summaries)]
+    lines += [*_other_problems(summaries), *_timed(summaries), *_lost_calls(summaries)]
+    lines += [*_ended(summaries), *_same(summaries), *_savings(summaries)]
+    lines += _without_comparison(summaries)
+    every = [one for each in summaries if each.same_as is None for one in each.equal]
     if not every:
         return lines if len(lines) > 1 else []
-    lines += [*_fewer_pairs(summaries), _alarms(len(every)), _GAINS]
-    lines.append(_reach(every))
-    if any(map(is_small, every)):
+    lines += [*_fewer_pairs(summaries), _alarms(len(every)), _GAINS, _reach(every)]
+    return lines + _marked(every)
+
+
+def _marked(every: Sequence[Comparison]) -> list[str]:
+    """Explain the marks that stand beside comparisons."""
+    lines = []
+    if any(map(_is_small, every)):
         lines.append(
-            f"{FEW}: with fewer than {_LEAST} problems no difference can have p < {_LEVEL:g}, and "
+            f"{_FEW}: with fewer than {_LEAST} problems no difference can have p < {_LEVEL:g}, and "
             "an interval holds all or nearly all that is possible."
+        )
+    if any(one.is_split for one in every):
+        lines.append(
+            f"{_SPLIT}: better on average and on fewer problems, or the other way round. A gain is "
+            "over votes in many orders and counts how often each problem was solved, by seeds; "
+            "better:worse counts whole problems against one vote each. Neither is a result here."
         )
     notes = {one.note for one in every}
     if "capped" in notes:
         lines.append(
-            "capped: the strategy costs more than the whole pool, which is the comparison then; "
-            "at equal total tokens or dollars, a larger baseline: {samples: ...} would be fairer."
+            "capped: the strategy costs so much more than the whole pool, which is the comparison "
+            "then; at equal total tokens or dollars, a larger baseline: {samples: ...} would be "
+            "fairer."
         )
     if "dearer" in notes:
-        lines.append("dearer: the strategy costs less than the one sample it is compared with.")
+        lines.append("dearer: the strategy costs so much less than the one sample it is beside.")
+    near = max((abs(one.off) for one in every if not one.note), default=0.0)
+    if near:
+        lines.append(f"costs that differ by up to 0.5% count as equal: here by up to {near:.2%}.")
     return lines
 
 
@@ -108,12 +140,63 @@ def _repeated(summaries: Sequence[Summary]) -> list[str]:
     ]
 
 
+def _other_problems(summaries: Sequence[Summary]) -> list[str]:
+    """Say whose accuracies are of fewer runs: those of a smaller --limit, or of work to do."""
+    lines = []
+    places = dict.fromkeys((each.task, each.model) for each in summaries)
+    for task, model in places:
+        own = [each for each in summaries if (each.task, each.model) == (task, model)]
+        if len({each.runs for each in own}) > 1:
+            told = ", ".join(f"{each.runs} of {label(each.strategy, each.budget)}" for each in own)
+            lines.append(
+                f"runs differ on {plain(task)} on {plain(model)}: {told}. Accuracies and costs "
+                "there are of different problems, while each gain is on problems that both sides "
+                "have solved; --resume without --limit, or with a higher one, solves the rest."
+            )
+    return lines
+
+
+def _same(summaries: Sequence[Summary]) -> list[str]:
+    """Say which budgets changed nothing; the same rows are no second test."""
+    whose: dict[tuple[str, str], list[str]] = {}
+    for each in summaries:
+        if each.same_as is not None:
+            whose.setdefault((each.budget, each.same_as), []).append(plain(each.strategy))
+    once = "; their comparisons count once" if any(each.equal for each in summaries) else ""
+    return [
+        f"budget {plain(budget)} changed nothing for {', '.join(dict.fromkeys(names))}: answers, "
+        f"verdicts and costs are those {_under(first)} on every problem{once}."
+        for (budget, first), names in whose.items()
+    ]
+
+
+def _under(budget: str) -> str:
+    return "without a budget" if budget == "none" else f"under {plain(budget)}"
+
+
+def _savings(summaries: Sequence[Summary]) -> list[str]:
+    """Say what stopping rules have saved, where the suite has the same strategy without one."""
+    told = []
+    for each in summaries:
+        saved = each.saving
+        if saved is not None and saved.full_tokens and each.same_as is None:
+            share = 1.0 - saved.tokens / saved.full_tokens
+            told.append(
+                f"{label(each.strategy, each.budget)} spent {saved.tokens:,} tokens where "
+                f"{label(saved.full, saved.budget)} spent {saved.full_tokens:,}, {share:.0%} less "
+                f"({saved.pairs} runs, {plain(each.task)} on {plain(each.model)})"
+            )
+    return [
+        f"stopping rules against the same strategy with stop: never: {'; '.join(told)}."
+    ] * bool(told)
+
+
 _LEVEL: Final = 0.05
 _GAINS: Final = (
-    "gain: accuracy less that of plain votes of so many samples, on average over random orders of "
-    "the pool. better:worse: problems against one such vote each, of the first samples that were "
-    "drawn; a strategy that is that vote itself has 0:0 or nearly, and its gain is the luck of the "
-    "order."
+    "plain votes: self-consistency of so many samples, taken from those of the row baseline. gain: "
+    "accuracy less theirs, on average over random orders of the samples. better:worse: problems "
+    "against one such vote each, of the first samples that were drawn; a strategy that is that "
+    "vote itself has 0:0 or nearly, and its gain is the luck of the order."
 )
 
 

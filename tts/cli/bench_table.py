@@ -10,21 +10,22 @@ from typing import Final
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
-from tts.cli.bench_remarks import FEW, KINDS, is_small, label, remarks
+from tts.cli.bench_remarks import KINDS, label, marks, remarks
+from tts.cli.columns import Columns
 from tts.cli.words import duration, plain
 from tts.evals.figures import Comparison, Summary
 from tts.evals.progress import Line, Progress
 from tts.evals.records import Cell, Row
+from tts.evals.statistics import Interval
 from tts.evals.tries import Spent
 
 __all__ = ["LiveTable", "print_summaries", "told_cost"]
 
 _REFRESH_SECONDS: Final = 0.2
 _WIDEST: Final = 1000
-"""Columns that a table may take: a narrow terminal wraps its lines, and no figure is cut."""
+"""Columns that a table may take where no terminal is narrow."""
 
 
 class LiveTable:
@@ -44,6 +45,10 @@ class LiveTable:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the table away and give the terminal its cursor back."""
         self._live.stop()
 
     def add(self, cell: Cell, row: Row) -> None:
@@ -63,16 +68,25 @@ class LiveTable:
 
     def _render(self) -> Group:
         progress = self._progress
-        table = Table(box=None, pad_edge=False, padding=(0, 2))
-        for name in (*_WORDS, "solved", "accuracy", "total", "critical", "failed"):
-            table.add_column(name, justify="left" if name in _WORDS else "right")
-        for line in progress.lines[: max(4, self.console.height - 4)]:
-            table.add_row(*_live_row(line))
+        shown = max(4, self.console.height - 6)
+        rows = [_live_row(line) for line in progress.lines]
+        common = [at for at in range(len(_PLACES)) if len({row[at] for row in rows}) == 1]
+        title = [Text(", ".join(rows[0][at] for at in common), style="bold")] if common else []
+        columns = Columns(
+            [head for at, head in enumerate(_LIVE) if at not in common],
+            [[text for at, text in enumerate(row) if at not in common] for row in rows[:shown]],
+            [*_PLACES, "strategy"],
+            [*_COSTS, *_PLACES, "failed"],
+        )
+        table, _ = columns.fit(self.console.width)
+        more = [Text(f"and {len(rows) - shown} more")] if len(rows) > shown else []
         bar = ProgressBar(total=max(1, progress.total), completed=progress.done, width=40)
-        return Group(table, bar, Text(_state(progress)))
+        return Group(*title, table, *more, Text(_state(progress)), bar)
 
 
-_WORDS: Final = ("task", "model", "strategy")
+_PLACES: Final = ("task", "model")
+_COSTS: Final = ("critical", "total")
+_LIVE: Final = (*_PLACES, "strategy", "solved", "accuracy", "total", "critical", "failed")
 
 
 def _live_row(line: Line) -> list[str]:
@@ -107,74 +121,85 @@ def told_cost(paid: Spent) -> str:
 
 
 def print_summaries(summaries: Sequence[Summary], console: Console | None = None) -> None:
-    """Print the figures of a bench, a table a task and model."""
+    """Print the figures of a bench, a table a task and model.
+
+    A narrow terminal gets fewer columns, and is told which are left out; whatever reads a pipe or a
+    file gets all of them.
+    """
     console = console or Console(highlight=False)
-    console.width = max(console.width, _WIDEST)
+    if not console.is_terminal:
+        console.width = max(console.width, _WIDEST)
     for (task, model), group in groupby(summaries, lambda each: (each.task, each.model)):
         own = list(group)
         console.print(Text(f"\n{plain(task)} on {plain(model)}", style="bold"))
-        console.print(_figures(own))
+        _print(console, _figures(own))
         for kind in dict.fromkeys(one.kind for each in own for one in each.equal):
             console.print(Text(f"\nagainst plain votes at equal {KINDS[kind]}", style="bold"))
-            console.print(_comparisons(own, kind))
+            _print(console, _comparisons(own, kind))
     for line in remarks(summaries):
-        console.print(Text(line), soft_wrap=True)
+        console.print(Text(line), soft_wrap=not console.is_terminal)
 
 
-def _table(*names: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2))
-    for place, name in enumerate(names):
-        table.add_column(name, justify="right" if place else "left", no_wrap=True)
-    return table
+def _print(console: Console, columns: Columns) -> None:
+    table, gone = columns.fit(console.width)
+    console.print(table)
+    if gone:
+        told = f"{', '.join(gone)}; {columns.width} columns, a pipe or tts report show them"
+        console.print(Text(f"(left out at this width: {told})", style="dim"))
 
 
-def _figures(summaries: Iterable[Summary]) -> Table:
+def _figures(summaries: Iterable[Summary]) -> Columns:
     own = list(summaries)
     worst = ["at worst"] if any(each.failed or each.check_failures for each in own) else []
     heads = ("any right", "calls", "total", "critical", "s", "$", "failed", "unjudged", "unread")
-    table = _table("strategy", "n", "accuracy [95%]", *worst, *heads)
-    for each in own:
-        accuracy, means = each.accuracy, each.means
-        table.add_row(
+    rows = [
+        [
             label(each.strategy, each.budget),
             str(each.n),
-            "" if accuracy is None else _percent(accuracy.mean, accuracy.low, accuracy.high),
+            "" if each.accuracy is None else _percent(each.accuracy),
             *["" if each.at_worst is None else f"{100 * each.at_worst:.1f}" for _ in worst],
             "" if each.oracle is None else f"{100 * each.oracle:.1f}",
-            _number(means["calls"], 1),
-            _number(means["total_tokens"]),
-            _number(means["critical_tokens"]),
-            _number(means["critical_seconds"], 2),
-            _dollars(means["cost_usd"], ran=means["calls"] is not None),
+            _number(each.means["calls"], 1),
+            _number(each.means["total_tokens"]),
+            _number(each.means["critical_tokens"]),
+            _number(each.means["critical_seconds"], 2),
+            _dollars(each.means["cost_usd"], ran=each.means["calls"] is not None),
             str(each.failed or ""),
             str(each.check_failures or ""),
             str(each.parse_failures or ""),
-        )
-    return table
+        ]
+        for each in own
+    ]
+    least = ("s", "unread", "calls", "any right", "$", "critical", "unjudged", "failed", *worst)
+    return Columns(("strategy", "n", "accuracy [95%]", *worst, *heads), rows, ("strategy",), least)
 
 
-def _comparisons(summaries: Iterable[Summary], kind: str) -> Table:
-    table = _table("strategy", "samples", "votes [95%]", "gain [95%]", *_TESTED, "")
-    for each in summaries:
-        for one in (one for one in each.equal if one.kind == kind):
-            table.add_row(
-                label(each.strategy, each.budget),
-                f"{one.samples:.1f}",
-                _percent(one.baseline.mean, one.baseline.low, one.baseline.high),
-                _gain(one),
-                f"{one.better}:{one.worse}",
-                f"{one.p:.3f}",
-                f"{one.p_holm:.3f}",
-                ", ".join(note for note in (one.note, FEW * is_small(one)) if note),
-            )
-    return table
+def _comparisons(summaries: Iterable[Summary], kind: str) -> Columns:
+    rows = [
+        [
+            label(each.strategy, each.budget),
+            f"{one.samples:.1f}",
+            _percent(one.baseline),
+            _gain(one),
+            f"{one.better}:{one.worse}",
+            f"{one.p:.3f}",
+            f"{one.p_holm:.3f}",
+            marks(one),
+        ]
+        for each in summaries
+        for one in each.equal
+        if one.kind == kind
+    ]
+    heads = ("strategy", "samples", "votes [95%]", "gain [95%]", *_TESTED, _MARKS)
+    return Columns(heads, rows, ("strategy", _MARKS), ("votes [95%]", "p", "samples", _MARKS))
 
 
 _TESTED: Final = ("better:worse", "p", "p (Holm)")
+_MARKS: Final = "marks"
 
 
-def _percent(mean: float, low: float, high: float) -> str:
-    return f"{100 * mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+def _percent(each: Interval) -> str:
+    return f"{100 * each.mean:.1f} [{100 * each.low:.1f}, {100 * each.high:.1f}]"
 
 
 def _gain(one: Comparison) -> str:

@@ -14,6 +14,7 @@ from tts.cli.registry import list_or_show
 from tts.cli.words import plain
 from tts.errors import ConfigError
 from tts.evals.tasks import Example, Task
+from tts.mistakes import describe
 
 __all__ = ["tasks"]
 
@@ -93,9 +94,7 @@ def _task(name: str, settings: list[str], split: _Split | None, most: int | None
     try:
         return member.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"{where}: {first['msg']}" if where else first["msg"]) from error
+        raise ConfigError(describe(error, member, given)) from error
 
 
 def _print(example: Example) -> None:

@@ -59,7 +59,7 @@ function entryTable(entries, state, colours, sort, choose) {
       value: (e) => e.accuracy?.[1], cell: (e) => whiskers(e.accuracy, low, high, base?.accuracy?.[0]) },
     ...EQUAL.filter(([kind]) => entries.some((e) => e.equal[kind])).map(([kind, word]) => ({
       name: `gain, equal ${word}`, value: (e) => e.equal[kind]?.gain[0],
-      title: `Percentage points more than self-consistency with as many samples as cost the same ${word} tokens`,
+      title: `Percentage points more than plain votes of as many samples as cost the same ${word} tokens`,
       cell: (e) => gained(e.equal[kind]) })),
     { name: "total tokens", ...cost("total") },
     { name: "critical tokens", ...cost("critical") },
@@ -101,13 +101,14 @@ const stops = (entry) => Object.values(entry.stopped).reduce((all, each) => all 
 function gained(equal) {
   if (!equal) return NONE;
   const tone = equal.is_result ? (equal.gain[0] > 0 ? "good" : "bad") : null;
-  const notes = { capped: " (all)", dearer: " (dearer)" };
+  const off = `${equal.off > 0 ? "+" : ""}${short(100 * equal.off, 2)}%`;
+  const marks = [equal.note && `${equal.note} ${off}`, equal.is_split && "signs differ"].filter(Boolean);
   return el("span", { title: `${equal.pairs} pairs; better on ${equal.better} problems, worse on `
     + `${equal.worse}; a true gain of ${points(equal.detectable)} would probably show` },
   el("span", { class: tone }, points(equal.gain[0])),
   el("span", { class: "range" }, range(equal.gain, points)),
   el("span", { class: "range" },
-    `N ${short(equal.samples, 2)}${notes[equal.note] || ""}, p ${chance(equal.p_holm)}`));
+    `N ${short(equal.samples, 2)}${marks.length ? ` (${marks.join(", ")})` : ""}, p ${chance(equal.p_holm)}`));
 }
 
 function missing(entry) {
@@ -129,10 +130,11 @@ function comparisonNotes(entries) {
   const most = Math.max(...all.map((each) => each.detectable));
   const size = (share) => rounded(100 * share, 1);
   const asked = `${least === most ? size(least) : `${size(least)} to ${size(most)}`} points`;
-  return [...without, `Gains are paired, problem by problem, with the vote of N of the baseline's samples, `
-    + `which cost the same on average; "all" means that even all of them cost less, "dearer" that even one `
-    + `costs more. They are coloured where the 95% interval leaves out zero, which some do by chance among so many; p is of McNemar's exact test, `
-    + `adjusted by Holm for all comparisons of a run. A gain is over votes in random orders, p is against one vote in the `
+  return [...without, `Gains are paired, problem by problem, with plain votes of N of the baseline's samples, `
+    + `which cost the same on average; "capped" means that even all of them cost less, "dearer" that even one `
+    + `costs more, "signs differ" that the strategy is better on average and on fewer problems, or the other way `
+    + `round. They are coloured where the 95% interval leaves out zero, which some do by chance among so many; p is of McNemar's exact test, `
+    + `adjusted by Holm for all comparisons of a run; a budget that changed nothing is no further one. A gain is over votes in random orders, p is against one vote in the `
     + `order of drawing: a strategy that is that vote itself differs from it nowhere, and its gain is luck.`,
   `With so many problems a true gain of ${asked} would show with a chance of 80%; smaller ones `
     + "probably would not: no difference seen is not no difference."];

@@ -65,3 +65,5 @@ def test_comparisons_are_those_of_the_harness(loaded: Loaded) -> None:
     assert [point["k"] for point in figures(baseline)["curve"]] == [1, 2, 4, 8, 16]
     assert all(set(figures(each)["equal"]) == {"total", "critical"} for each in others)
     assert all(figures(each)["unequal"] == {} for each in others)
+    marks = {"note", "off", "is_split"}  # what stands beside a comparison
+    assert all(marks <= set(figures(each)["equal"]["total"]) for each in others)
