@@ -26,6 +26,7 @@ from tts.layers import Stack, open_stacks
 from tts.layers.store import Store
 from tts.solver import Solver
 from tts.tasks import first_error
+from tts.tool_calls import Turns
 
 __all__ = ["Executor", "Job", "Local", "Worker", "open_worker"]
 
@@ -79,6 +80,7 @@ class Worker:
     ) -> None:
         self._suite, self._lineups, self._calls = suite, lineups, calls
         self._entries = {entry.cell.key: entry for entry in suite.entries()}
+        self._turns = Turns()  # each problem has a solver of its own; a tool's limit is for all
 
     async def solve(self, job: Job, on_row: Callable[[Row], None]) -> None:
         """Solve a job and hand over its rows. Spends what the strategies spend.
@@ -93,7 +95,14 @@ class Worker:
             keep, share = suite.keep, suite.share
             tried = job.tried.get(key)
             row = await solve_example(
-                entry, job.example, models, self._calls, keep=keep, share=share, tried=tried
+                entry,
+                job.example,
+                models,
+                self._calls,
+                turns=self._turns,
+                keep=keep,
+                share=share,
+                tried=tried,
             )
             on_row(row)
 
