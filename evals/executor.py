@@ -25,6 +25,7 @@ from tts.evals.tries import Tried
 from tts.layers import Stack, open_stacks
 from tts.solver import Solver
 from tts.tasks import first_error
+from tts.tool_calls import Turns
 
 __all__ = ["Executor", "Job", "Local", "Worker", "open_worker"]
 
@@ -80,6 +81,7 @@ class Worker:
     ) -> None:
         self._suite, self._lineups, self._calls = suite, lineups, calls
         self._entries = {entry.cell.key: entry for entry in suite.entries()}
+        self._turns = Turns()  # each problem has a solver of its own; a tool's limit is for all
 
     async def solve(self, job: Job, on_row: Callable[[Row], None]) -> None:
         """Solve a job and hand over its rows. Spends what the strategies spend.
@@ -97,7 +99,14 @@ class Worker:
             row = None if old is None else await judge_again(entry, job.example, old)
             if row is None:
                 row = await solve_example(
-                    entry, job.example, models, self._calls, keep=keep, share=share, tried=tried
+                    entry,
+                    job.example,
+                    models,
+                    self._calls,
+                    turns=self._turns,
+                    keep=keep,
+                    share=share,
+                    tried=tried,
                 )
             on_row(row)
 

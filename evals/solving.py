@@ -20,6 +20,7 @@ from tts.layers import Record, Stack, Trace
 from tts.ledger import RunUsage
 from tts.problem import Candidate, Solution
 from tts.solver import Solver
+from tts.tool_calls import Turns
 
 __all__ = ["Keep", "judge_again", "problem_seed", "solve_example"]
 
@@ -38,6 +39,7 @@ async def solve_example(
     stacks: Mapping[str, Stack],
     calls: Calls,
     *,
+    turns: Turns | None = None,
     keep: Keep = "texts",
     share: bool = True,
     tried: Tried | None = None,
@@ -51,6 +53,7 @@ async def solve_example(
         example: The problem.
         stacks: The open models, by their names in the pipeline.
         calls: Where finished calls are kept.
+        turns: Shared with other problems, so that each tool's limit holds for all together.
         keep: What the row holds beside its result.
         share: Use the calls that other cells have made.
         tried: What earlier tries have paid, if the problem is tried again.
@@ -64,7 +67,9 @@ async def solve_example(
         for name, stack in stacks.items()
     }
     solver = Solver(
-        entry.pipeline, {name: replace(stack, top=kept[name]) for name, stack in stacks.items()}
+        entry.pipeline,
+        {name: replace(stack, top=kept[name]) for name, stack in stacks.items()},
+        turns=turns,
     )
     records: list[Record] = []
     seed = problem_seed(entry.cell.seed, entry.cell.task, example.id)

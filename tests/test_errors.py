@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from tts import errors
@@ -48,3 +50,24 @@ def test_budget_error_names_what_ran_out(kind: str) -> None:
     error = BudgetExceeded(kind, spent=7, limit=10)
     assert kind in str(error)
     assert (error.kind, error.spent, error.limit) == (kind, 7, 10)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConfigError("no", path="p.yaml", line=3, column=5),
+        BackendError("no", status=404),
+        errors.RateLimited("slow down", retry_after=3.0),
+        errors.NoQuorum([1, 2], 3),
+        BudgetExceeded("calls", spent=7, limit=10),
+        errors.NotCertifiable("too few", level=0.1, needed=40),
+        errors.PlanError(3, "no such call"),
+        errors.ToolError("add", "too late", retryable=False, is_timeout=True),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_come_out_of_a_pickle_as_they_went_in(error: TTSError) -> None:
+    error.add_note("seen elsewhere")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert (str(again), again.args, vars(again)) == (str(error), error.args, vars(error))

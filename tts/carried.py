@@ -57,12 +57,15 @@ class Carried:
     and then what it hands on does, too.
 
     What is `remembered`, such as how long a function took, may decide no answer.
+
+    Args:
+        shared: What is remembered together with other solvers; at most one object of a class.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *shared: object) -> None:
         self._problems = _Problems()
         self._lines: dict[tuple[str, int], _Line[Any]] = {}
-        self._remembered: dict[type, Any] = {}
+        self._remembered: dict[type, Any] = {type(each): each for each in shared}
 
     def remembered(self, kind: type[_Kind]) -> _Kind:
         """Return the one object of this class, made when first asked for."""

@@ -19,7 +19,7 @@ TTSError
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "AuthenticationError",
@@ -40,7 +40,15 @@ __all__ = [
 
 
 class TTSError(Exception):
-    """Base of every error that the library raises on purpose."""
+    """Base of every error that the library raises on purpose; it can be pickled as it is."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception would call the class with the message, which is not what all of them take.
+        return _remade, (type(self), self.args), self.__dict__ or None
+
+
+def _remade(kind: type[TTSError], arguments: tuple[Any, ...]) -> TTSError:
+    return kind.__new__(kind, *arguments)
 
 
 class ConfigError(TTSError, ValueError):

@@ -27,12 +27,18 @@ from tts.session import Model, Session, Update
 from tts.spans import Span
 from tts.strategy import Strategy
 from tts.tasks import is_in_event_loop, task_scope
+from tts.tool_calls import Turns
 
 __all__ = ["Solver", "open_solver", "solve", "solve_sync"]
 
 
 class Solver:
     """A pipeline whose models are open. Problems solved at once share models and their limits.
+
+    Args:
+        pipeline: What is solved with.
+        stacks: Its open models, by their names.
+        turns: Shared with other solvers, so that each tool's limit holds for all of them together.
 
     Attributes:
         stacks: Each model's layers, by its name in the pipeline.
@@ -41,11 +47,13 @@ class Solver:
         is_interrupted: True once `interrupt` was called.
     """
 
-    def __init__(self, pipeline: Pipeline, stacks: Mapping[str, Stack]) -> None:
+    def __init__(
+        self, pipeline: Pipeline, stacks: Mapping[str, Stack], *, turns: Turns | None = None
+    ) -> None:
         self.pipeline = pipeline
         self.stacks = stacks
         self.accounts: set[Account] = set()
-        self.carried = Carried()
+        self.carried = Carried(turns or Turns())
         self.is_interrupted = False
         self._bills = {name: each.take_bill() for name, each in pipeline.models.items()}
         self._told = {stacks[name].top.name: each.name for name, each in pipeline.models.items()}

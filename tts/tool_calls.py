@@ -76,7 +76,10 @@ def _clocked(span: Span) -> Iterator[None]:
 
 
 class Turns:
-    """How many calls of each tool are under way, over all problems that a solver solves."""
+    """How many calls of each tool are under way, over all problems of the solvers that share it.
+
+    It decides when a call is made, and no answer.
+    """
 
     def __init__(self) -> None:
         self._places: dict[int, tuple[Callable[..., Any], anyio.Semaphore]] = {}

@@ -47,8 +47,8 @@ class Tool:
         timeout: Seconds that a call may take. A plain function that is late is left behind in its
             thread: it is not tried again, and counts no more for `concurrency`.
         attempts: Most times that a failing call is made.
-        concurrency: Most calls under way at once, of all problems that a solver solves; None is no
-            limit of its own.
+        concurrency: Most calls under way at once, of all problems that a solver solves, or a bench
+            in one process: each Ray worker of one counts its own. None is no limit of its own.
         longest: Most characters of a result that a model is shown.
         roles: The roles in which it asks models: a pipeline may assign them, and as many calls of
             the tool run at once as the model of each lets through.
