@@ -21,7 +21,7 @@ from tts import Problem
 from tts.evals.checkers import CheckFailed, sandbox
 from tts.evals.checkers import code as code_module
 from tts.evals.checkers.code import Code, allow_code_execution
-from tts.evals.checkers.seccomp import seccomp_filter
+from tts.evals.checkers.rules import rules_for
 from tts.evals.tasks import Example
 
 pytestmark = [
@@ -152,10 +152,6 @@ for file in range(3, 64):
 
 def order_of(program: str, **more: Any) -> str:
     machine = platform.machine() if sys.platform == "linux" else ""
-    filters = {
-        "own_folder": seccomp_filter(machine, own_folder=True),
-        "no_folder": seccomp_filter(machine, own_folder=False),
-    }
     order = {
         "before": "",
         "program": program,
@@ -163,7 +159,7 @@ def order_of(program: str, **more: Any) -> str:
         "token": "T",
         "cpu_seconds": 2,
         "memory_bytes": 1 << 30,
-        "filters": {name: made and made.hex() for name, made in filters.items()},
+        "rules": rules_for(machine),
         "parent": os.getpid(),
     }
     return json.dumps(order | more)
