@@ -16,7 +16,6 @@ _REFUSED: Final = (
     "socket.",
     "subprocess.",
     "ctypes.",
-    "os.chmod",
     "os.chown",
     "os.exec",
     "os.fork",
@@ -29,12 +28,13 @@ _REFUSED: Final = (
     "os.symlink",
     "os.system",
     "os.truncate",
-    "os.utime",
     "signal.pthread_kill",
     "syslog.",
     "winreg.",
 )
 """How the names begin of what Python tells its hooks and ours refuses."""
+_REFUSED_WITHOUT_FILTER: Final = ("os.chmod", "os.utime")
+"""A filter answers these without making the call."""
 _REFUSED_WITHOUT_FOLDER: Final = ("shutil.", "os.mkdir", "os.remove", "os.rename", "os.rmdir")
 
 
@@ -46,11 +46,16 @@ def rules_for(machine: str) -> dict[str, dict[str, Any]]:
 
     Returns:
         Under `own_folder` and `no_folder`: `filter`, of system calls, as hexadecimal digits, or
-        None where there is none; and `events`, the beginnings of the names of audit events.
+        None where there is none; `events`, the beginnings of the names of audit events; and
+        `events_without_filter`, more of them, for where the filter cannot be set.
     """
     rules = {}
     for name, own_folder in {"own_folder": True, "no_folder": False}.items():
         made = seccomp_filter(machine, own_folder=own_folder)
         events = _REFUSED if own_folder else _REFUSED + _REFUSED_WITHOUT_FOLDER
-        rules[name] = {"filter": made and made.hex(), "events": list(events)}
+        rules[name] = {
+            "filter": made and made.hex(),
+            "events": list(events),
+            "events_without_filter": list(_REFUSED_WITHOUT_FILTER),
+        }
     return rules

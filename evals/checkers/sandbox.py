@@ -142,9 +142,11 @@ def shut_in(system: Any, order: dict[str, Any]) -> list[str]:
     rules = order["rules"]["own_folder" if own else "no_folder"]
     written = _FOLDER_BYTES if own else 0
     build("limits", lambda: _limits(order["cpu_seconds"], order["memory_bytes"], written))
+    refused = tuple(rules["events"])
     if not build("seccomp", lambda: _seccomp(system, rules["filter"])):
         _stands(_no_processes)
-    build("hook", lambda: _hook(tuple(rules["events"]), own_folder=own))
+        refused += tuple(rules["events_without_filter"])
+    build("hook", lambda: _hook(refused, own_folder=own))
     return walls
 
 
