@@ -23,7 +23,7 @@ from pydantic import Field, ValidationError
 
 from tts.errors import ConfigError
 from tts.evals.checkers.base import Checker, CheckFailed
-from tts.evals.checkers.seccomp import seccomp_filter
+from tts.evals.checkers.rules import rules_for
 from tts.registry import mistake
 
 if TYPE_CHECKING:
@@ -127,10 +127,6 @@ class Code(Checker, name="code"):
 
     def _order(self, answer: str, example: Example, token: str) -> dict[str, Any]:
         machine = platform.machine() if sys.platform == "linux" else ""
-        filters = {
-            "own_folder": seccomp_filter(machine, own_folder=True),
-            "no_folder": seccomp_filter(machine, own_folder=False),
-        }
         return {
             "before": example.extra.get("before", ""),
             "program": answer,
@@ -138,7 +134,7 @@ class Code(Checker, name="code"):
             "token": token,
             "cpu_seconds": self.cpu_seconds,
             "memory_bytes": self.memory_mb * _MEGABYTE,
-            "filters": {name: made and made.hex() for name, made in filters.items()},
+            "rules": rules_for(machine),
             "parent": os.getpid(),
         }
 

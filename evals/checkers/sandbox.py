@@ -1,7 +1,7 @@
 """Runs a program that a model wrote, shut in as far as the system allows. Run as a script.
 
 What it is told comes by standard input, as JSON: `before`, `program`, `test`, `token`, limits,
-filters and who has started it. It answers on standard output with one line of JSON: which walls
+rules and who has started it. It answers on standard output with one line of JSON: which walls
 stand, what the program's process told (the token if program and test ran to their end), and how it
 ended. The process that answers is not the program's. Only the standard library is at hand here.
 """
@@ -34,29 +34,6 @@ _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _EXECUTING: Final = 1
 _READING: Final = 0b1100  # read a file, list a folder
 _WRITING: Final = 0b1_1111_1111_0010  # of Landlock's first version: write, remove, make
-_REFUSED: Final = (
-    "socket.",
-    "subprocess.",
-    "ctypes.",
-    "os.chmod",
-    "os.chown",
-    "os.exec",
-    "os.fork",
-    "os.kill",
-    "os.link",
-    "os.posix_spawn",
-    "os.removexattr",
-    "os.setxattr",
-    "os.startfile",
-    "os.symlink",
-    "os.system",
-    "os.truncate",
-    "os.utime",
-    "signal.pthread_kill",
-    "syslog.",
-    "winreg.",
-)
-_REFUSED_WITHOUT_FOLDER: Final = ("shutil.", "os.mkdir", "os.remove", "os.rename", "os.rmdir")
 _ENDS: Final = (type(None), int, bool)  # of a `SystemExit` without an error: None, 0 and False
 _LIBRARY: Final = os.path.dirname(os.__file__) + os.sep
 _CHANGES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -143,8 +120,7 @@ def shut_in(system: Any, order: dict[str, Any]) -> list[str]:
     Args:
         system: The C library.
         order: `cpu_seconds`, after which the process is killed; `memory_bytes`, the most address
-            space; `filters`, of system calls, for a process with a folder of its own and for one
-            without, as hexadecimal digits or None.
+            space; `rules` for a process with a folder of its own and for one without.
 
     Returns:
         Names of those that stand: `read_only` (no file system can be changed but a small one in
@@ -163,12 +139,14 @@ def shut_in(system: Any, order: dict[str, Any]) -> list[str]:
     _stands(lambda: _without_privileges(system))
     # Pipes with a name take what is written on read-only mounts, too: a folder needs both walls.
     own = build("landlock", lambda: _landlock(system, own_folder=own)) and own
-    filters = order["filters"]["own_folder" if own else "no_folder"]
+    rules = order["rules"]["own_folder" if own else "no_folder"]
     written = _FOLDER_BYTES if own else 0
     build("limits", lambda: _limits(order["cpu_seconds"], order["memory_bytes"], written))
-    if not build("seccomp", lambda: _seccomp(system, filters)):
+    refused = tuple(rules["events"])
+    if not build("seccomp", lambda: _seccomp(system, rules["filter"])):
         _stands(_no_processes)
-    build("hook", lambda: _hook(own_folder=own))
+        refused += tuple(rules["events_without_filter"])
+    build("hook", lambda: _hook(refused, own_folder=own))
     return walls
 
 
@@ -296,9 +274,8 @@ def _seccomp(system: Any, filter_: str | None) -> bool:
     return bool(system.prctl(22, 2, program, 0, 0) == 0)  # PR_SET_SECCOMP
 
 
-def _hook(*, own_folder: bool) -> bool:
+def _hook(refused: tuple[str, ...], *, own_folder: bool) -> bool:
     """Python itself refuses; unlike a patched module, this cannot be undone from Python."""
-    refused = _REFUSED if own_folder else _REFUSED + _REFUSED_WITHOUT_FOLDER
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":

@@ -1,7 +1,8 @@
 """The system calls that a program under test may not make, as a filter that Linux applies.
 
 Refused calls fail with EPERM, as what a system forbids does; those newer than Linux 5.0 with
-ENOSYS, so that the C library takes the older one that the filter knows.
+ENOSYS, so that the C library takes the older one that the filter knows. A few are not made and
+answered as if they had been.
 
 Source: `seccomp(2)` and the kernel's "Seccomp BPF"; numbers from `asm/unistd.h`.
 """
@@ -25,9 +26,9 @@ ptrace 101 117, process_vm_readv 310 270, process_vm_writev 311 271, kcmp 312 27
 migrate_pages 256 238, move_pages 279 239, personality 135 92,
 setpriority 141 140, ioprio_set 251 30, sched_setscheduler 144 119, sched_setparam 142 118,
 sched_setattr 314 274, sched_setaffinity 203 122,
-truncate 76 45, chmod 90 -, fchmod 91 52, fchmodat 268 53, chown 92 -, fchown 93 55, lchown 94 -,
-fchownat 260 54, utime 132 -, utimes 235 -, futimesat 261 -, utimensat 280 88, setxattr 188 5,
-lsetxattr 189 6, fsetxattr 190 7, removexattr 197 14, lremovexattr 198 15, fremovexattr 199 16,
+truncate 76 45, chown 92 -, fchown 93 55, lchown 94 -, fchownat 260 54, utime 132 -, utimes 235 -,
+futimesat 261 -, setxattr 188 5, lsetxattr 189 6, fsetxattr 190 7, removexattr 197 14,
+lremovexattr 198 15, fremovexattr 199 16,
 mknod 133 -, mknodat 259 33, link 86 -, linkat 265 37, symlink 88 -, symlinkat 266 36,
 name_to_handle_at 303 264, open_by_handle_at 304 265, io_setup 206 0, fanotify_init 300 262,
 mount 165 40, umount2 166 39, pivot_root 155 41, chroot 161 51, quotactl 179 60, swapon 167 224,
@@ -44,9 +45,13 @@ iopl 172 -, ioperm 173 -, modify_ldt 154 -, memfd_create 319 279, inotify_add_wa
 """
 """Name, and number on x86-64 and on aarch64."""
 
+_PRETENDED: Final = "chmod 90 -, fchmod 91 52, fchmodat 268 53"
+"""Not made either, but with a folder of its own the program is told that they were: it copies files
+there by `shutil.copy`, and nothing depends on a mode."""
+
 _REFUSED_WITHOUT_FOLDER: Final = """
-creat 85 -, mkdir 83 -, mkdirat 258 34, rmdir 84 -, unlink 87 -, unlinkat 263 35, rename 82 -,
-renameat 264 38, renameat2 316 276, ftruncate 77 46, fallocate 285 47
+utimensat 280 88, creat 85 -, mkdir 83 -, mkdirat 258 34, rmdir 84 -, unlink 87 -, unlinkat 263 35,
+rename 82 -, renameat 264 38, renameat2 316 276, ftruncate 77 46, fallocate 285 47
 """
 
 _FIRST_NEW: Final = 424
@@ -56,6 +61,8 @@ by `pidfd_send_signal` and mounts by `fsopen` are among them."""
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
 _REFUSE, _UNKNOWN = 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
+_PRETEND: Final = 0x00050000
+"""The kernel makes no such call, and answers 0: done."""
 
 
 class _Condition(NamedTuple):
@@ -67,6 +74,8 @@ class _Condition(NamedTuple):
     values: tuple[int, ...]
     then: int
     otherwise: int
+    is_pointer: bool = False
+    """Whether the upper half of the argument counts, too."""
 
 
 _CHANGES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -79,18 +88,23 @@ _OWNERS: Final = (8, 10, 15)
 _CONDITIONS: Final = (
     _Condition((56, 220), 0, _ANY_BIT, (0x10000,), _ALLOW, _REFUSE),  # clone: threads
     _Condition((53, 199), 0, _EQUAL, (1,), _ALLOW, _REFUSE),  # socketpair: of AF_UNIX
-    _Condition((44, 206), 4, _EQUAL, (0,), _ALLOW, _REFUSE),  # sendto: to no address
+    _Condition(
+        (44, 206), 4, _EQUAL, (0,), _ALLOW, _REFUSE, is_pointer=True
+    ),  # sendto: to no address
     _Condition((302, 261), 0, _EQUAL, (0,), _ALLOW, _REFUSE),  # prlimit64: its own
     _Condition((16, 29), 1, _EQUAL, _QUESTIONS, _ALLOW, _REFUSE),  # ioctl
     _Condition((72, 25), 1, _EQUAL, _OWNERS, _REFUSE, _ALLOW),  # fcntl
     _Condition((157, 167), 0, _EQUAL, (1,), _REFUSE, _ALLOW),  # prctl: it ends with its parent
 )
+_CONDITIONS_WITH_FOLDER: Final = (
+    # utimensat: to a time that is given. To the present one it is refused, since `Path.touch` does
+    # that first, and makes the file where it fails.
+    _Condition((280, 88), 2, _EQUAL, (0,), _REFUSE, _PRETEND, is_pointer=True),
+)
 _CONDITIONS_WITHOUT_FOLDER: Final = (
     _Condition((2, None), 1, _ANY_BIT, (_CHANGES,), _REFUSE, _ALLOW),  # open
     _Condition((257, 56), 2, _ANY_BIT, (_CHANGES,), _REFUSE, _ALLOW),  # openat
 )
-_POINTERS: Final = frozenset({4})
-"""Arguments that are pointers here, of which the upper half counts, too."""
 
 
 def seccomp_filter(machine: str, *, own_folder: bool) -> bytes | None:
@@ -99,7 +113,7 @@ def seccomp_filter(machine: str, *, own_folder: bool) -> bytes | None:
     Args:
         machine: As `platform.machine()` says.
         own_folder: Whether the program has a folder to write to and all else is read-only; without
-            one the filter refuses to open files for writing, too.
+            one the filter refuses to open files for writing, too, and pretends nothing.
 
     Returns:
         None for machines whose numbers are not known here.
@@ -107,14 +121,14 @@ def seccomp_filter(machine: str, *, own_folder: bool) -> bytes | None:
     if machine not in _MACHINES or struct.calcsize("P") != 8:
         return None
     column, name = _MACHINES[machine]
-    refused = _REFUSED if own_folder else f"{_REFUSED.rstrip()},{_REFUSED_WITHOUT_FOLDER}"
+    refused = _REFUSED if own_folder else f"{_REFUSED},{_REFUSED_WITHOUT_FOLDER}"
+    conditions = _CONDITIONS_WITH_FOLDER if own_folder else _CONDITIONS_WITHOUT_FOLDER
     parts = [_load(4), _jump(_EQUAL, name, 1, 0), _return(_KILL)]
     parts += [_load(0), _jump(_AT_LEAST, _FIRST_NEW, 0, 1), _return(_UNKNOWN)]
-    for entry in refused.split(","):
-        number = entry.split()[1 + column]
-        if number != "-":
-            parts += [_jump(_EQUAL, int(number), 0, 1), _return(_REFUSE)]
-    for condition in _CONDITIONS + (() if own_folder else _CONDITIONS_WITHOUT_FOLDER):
+    for table, verdict in ((refused, _REFUSE), (_PRETENDED, _PRETEND if own_folder else _REFUSE)):
+        for number in _numbers(table, column):
+            parts += [_jump(_EQUAL, number, 0, 1), _return(verdict)]
+    for condition in _CONDITIONS + conditions:
         here = condition.numbers[column]
         if here is not None:
             body = _body(condition)
@@ -122,11 +136,16 @@ def seccomp_filter(machine: str, *, own_folder: bool) -> bytes | None:
     return b"".join([*parts, _return(_ALLOW)])
 
 
+def _numbers(table: str, column: int) -> list[int]:
+    entries = (entry.split()[1 + column] for entry in table.split(","))
+    return [int(number) for number in entries if number != "-"]
+
+
 def _body(condition: _Condition) -> list[bytes]:
     """The instructions that end with the verdict of a condition."""
     place = 16 + 8 * condition.argument
     body = []
-    if condition.argument in _POINTERS:
+    if condition.is_pointer:
         body += [_load(place + 4), _jump(_EQUAL, 0, 1, 0), _return(condition.otherwise)]
     body.append(_load(place))
     for value in condition.values:

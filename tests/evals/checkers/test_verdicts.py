@@ -17,10 +17,11 @@ from pydantic import ValidationError
 from tts import Problem
 from tts.evals.checkers import Checker, CheckFailed
 from tts.evals.checkers.approximate import Approximate
+from tts.evals.checkers.arithmetic import value_of
 from tts.evals.checkers.choice import Choice
 from tts.evals.checkers.equivalence import Equivalent
 from tts.evals.checkers.exact import Exact
-from tts.evals.checkers.expression import ExpressionChecker, value_of
+from tts.evals.checkers.expression import ExpressionChecker
 from tts.evals.checkers.function import Function
 from tts.evals.checkers.function_calls import FunctionCalls, _all_placed, calls_in, first_right
 from tts.evals.checkers.mathematics import MathVerify

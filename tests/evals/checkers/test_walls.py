@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import resource
 import select
 import signal
@@ -13,15 +12,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 
+from tests.evals.checkers.shut import order_of, told_without
 from tts import Problem
 from tts.evals.checkers import CheckFailed, sandbox
 from tts.evals.checkers import code as code_module
 from tts.evals.checkers.code import Code, allow_code_execution
-from tts.evals.checkers.seccomp import seccomp_filter
 from tts.evals.tasks import Example
 
 pytestmark = [
@@ -44,6 +42,8 @@ HARMS = [
     "os.mkfifo({file!r} + '2')",
     "os.kill({pid}, 10)",
 ]
+PRETENDED = ("os.chmod", "os.utime")
+"""Where all walls stand these look as if they had been done."""
 RIGHT = "def f(x): return x * x\n"
 PROCESS = """
 import os, sys
@@ -103,6 +103,8 @@ async def test_nothing_of_the_users_is_harmed(
     code: Code, victim: Path, harm: str, around: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await need(code, monkeypatch, "read_only", "landlock", "seccomp")
+    all_walls = {"read_only", "landlock", "seccomp"} <= {*await walls_of(code, monkeypatch)}
+    told = all_walls and not around and harm.startswith(PRETENDED)
     before, signals = state_of(victim), []
     old = signal.signal(signal.SIGUSR1, lambda *_: signals.append(1))
     act = "import os\n" + harm.format(file=str(victim), pid=os.getpid())
@@ -110,7 +112,7 @@ async def test_nothing_of_the_users_is_harmed(
         call = f"run({sys.executable!r}, {act!r})"
         act = f"{PROCESS}\nassert os.waitstatus_to_exitcode({call}[1]) == 0"
     try:
-        assert not await passes(code, f"{act}\n{RIGHT}")
+        assert await passes(code, f"{act}\n{RIGHT}") is told
     finally:
         signal.signal(signal.SIGUSR1, old)
     assert state_of(victim) == before
@@ -150,25 +152,6 @@ for file in range(3, 64):
     assert grown < 50_000 * (1 if sys.platform == "linux" else 1024)
 
 
-def order_of(program: str, **more: Any) -> str:
-    machine = platform.machine() if sys.platform == "linux" else ""
-    filters = {
-        "own_folder": seccomp_filter(machine, own_folder=True),
-        "no_folder": seccomp_filter(machine, own_folder=False),
-    }
-    order = {
-        "before": "",
-        "program": program,
-        "test": "",
-        "token": "T",
-        "cpu_seconds": 2,
-        "memory_bytes": 1 << 30,
-        "filters": {name: made and made.hex() for name, made in filters.items()},
-        "parent": os.getpid(),
-    }
-    return json.dumps(order | more)
-
-
 def test_sandbox_of_another_parent_runs_nothing() -> None:
     command = [sys.executable, "-I", "-S", "-B", sandbox.__file__]
     order = order_of("", parent=os.getpid() + 1)
@@ -177,9 +160,6 @@ def test_sandbox_of_another_parent_runs_nothing() -> None:
 
 @pytest.mark.parametrize("missing", ["", "_landlock", "_seccomp", "_landlock _seccomp"])
 def test_each_wall_holds_where_others_are_missing(victim: Path, missing: str) -> None:
-    text = Path(sandbox.__file__).read_text().partition('if __name__ == "__main__"')[0]
-    for wall in ["_namespaces", "_read_only", *missing.split()]:
-        text += f"\ndef {wall}(*given, **named): return False\n"
     harms = [harm.format(file=str(victim), pid=os.getpid()) for harm in HARMS]
     if missing == "_landlock _seccomp":  # of this one Python tells its hooks nothing
         harms = [harm for harm in harms if "mkfifo" not in harm]
@@ -190,14 +170,7 @@ for harm in {harms!r}:
     try: {act}
     except (OSError, ZeroDivisionError, TypeError): continue
     raise SystemExit"""
-        done = subprocess.run(
-            [sys.executable, "-ISBc", f"{text}\nmain()"],
-            input=order_of(tried).encode(),
-            stdout=subprocess.PIPE,
-            env={},
-            check=True,
-        )
-        told = json.loads(done.stdout)
+        told = told_without(f"_namespaces _read_only {missing}", tried)
         assert told["told"] == "T"
         assert not {"namespaces", "read_only", *missing.replace("_", "").split()} & {*told["walls"]}
         assert state_of(victim) == before
