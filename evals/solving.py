@@ -61,16 +61,9 @@ async def solve_example(
     Raises:
         AuthenticationError: If a key is missing or wrong: no other problem would fare better.
     """
-    apart = {} if share else {"cell": entry.cell.key}
-    kept = {
-        name: Kept(stack.top, calls, {**entry.pipeline.models[name].identity(), **apart})
-        for name, stack in stacks.items()
-    }
-    solver = Solver(
-        entry.pipeline,
-        {name: replace(stack, top=kept[name]) for name, stack in stacks.items()},
-        turns=turns,
-    )
+    kept = _keeping(entry, stacks, calls, share=share)
+    tops = {name: replace(stack, top=kept[name]) for name, stack in stacks.items()}
+    solver = Solver(entry.pipeline, tops, turns=turns)
     records: list[Record] = []
     seed = problem_seed(entry.cell.seed, entry.cell.task, example.id)
     trace = Trace(records.append, texts=keep == "texts")
@@ -85,6 +78,17 @@ async def solve_example(
     if keep != "answers":
         update["trace"] = tuple(records)
     return _accounted(row.model_copy(update=update), kept.values(), tried or Tried())
+
+
+def _keeping(
+    entry: Entry, stacks: Mapping[str, Stack], calls: Calls, *, share: bool
+) -> dict[str, Kept]:
+    """Return the models with what keeps their calls, for this cell or for all that ask the same."""
+    apart = {} if share else {"cell": entry.cell.key}
+    return {
+        name: Kept(stack.top, calls, {**entry.pipeline.models[name].identity(), **apart})
+        for name, stack in stacks.items()
+    }
 
 
 async def judge_again(entry: Entry, example: Example, row: Row) -> Row | None:
