@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -44,6 +44,11 @@ class Job:
     """What earlier tries have paid, by the keys of those cells that had some."""
     unjudged: Mapping[str, Row] = field(default_factory=dict)
     """Rows of those cells whose checker had failed: judged again, solved only if need be."""
+
+    def and_killed(self) -> Job:
+        """Return the job after one more try of all its cells, which ended with its worker."""
+        tried = {key: self.tried.get(key, Tried()).and_killed() for key in self.cells}
+        return replace(self, tried=tried)
 
 
 class Executor(Protocol):

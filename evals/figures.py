@@ -84,6 +84,8 @@ class Repeated:
     """What these have paid in vain, in all."""
     usd: float | None = 0.0
     """Dollars likewise; None where a price is unknown."""
+    killed: int = 0
+    """Tries whose worker was killed: what they have paid is not known, and in no cost."""
 
 
 @dataclass(frozen=True, slots=True)

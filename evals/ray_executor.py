@@ -3,38 +3,62 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import anyio
-from anyio.from_thread import start_blocking_portal
 
-from tts.errors import AuthenticationError, ConfigError
-from tts.evals.executor import Job, open_worker
+from tts.errors import ConfigError, TTSError
+from tts.evals.executor import Job
+from tts.evals.ray_cluster import ray_cluster
+from tts.evals.ray_worker import Leaves, RayWorker, WorkerFailed
 from tts.evals.records import Row
 from tts.evals.sharing import most_workers, share_of
 from tts.evals.suite import Suite
-from tts.evals.tries import Spent, Tried
 from tts.tasks import first_error, task_scope
 
 __all__ = ["RayExecutor"]
 
-_MISSING: Final = "Ray is not installed: pip install 'tts-orchestrator[ray]'"
 _TRIES: Final = 2
 """Times that a problem is begun, when its worker is killed."""
 _LIVES: Final = 4
 """Processes that one worker may use up."""
-_QUIET: Final = 30
-"""Seconds that a worker may wait for its start until that is said."""
-_PATIENCE: Final = 900
-"""Seconds that it may wait at all."""
+_FAREWELL: Final = 10
+"""Seconds that a worker has to close what it opened."""
 _LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """What a worker waits for before it works, and what is said if that takes long."""
+
+    quiet: int
+    """Seconds until it is said."""
+    most: int
+    """Seconds until it is given up."""
+    said: str
+    error: str
+
+
+_PROCESSOR: Final = _Wait(
+    30,
+    900,
+    "a Ray worker has waited 30 s for a processor: is one of the cluster free?",
+    "Ray gave no worker a processor within 900 s: free some of the cluster, or give fewer "
+    "--workers; what is done is kept, go on with --resume",
+)
+_MODELS: Final = _Wait(
+    120,
+    3600,
+    "a Ray worker has a processor and has been opening its models for 120 s",
+    "no Ray worker could open its models within 3600 s: see whether they open on one machine, "
+    "without --executor ray; what is done is kept, go on with --resume",
+)
 
 
 class RayExecutor:
@@ -53,7 +77,8 @@ class RayExecutor:
     def __init__(
         self, workers: int | None = None, leaves: Sequence[Callable[[], Any]] = ()
     ) -> None:
-        self.workers, self.leaves = workers, tuple(leaves)
+        self.workers = workers
+        self.leaves: Leaves = tuple(leaves)
 
     async def run(
         self, suite: Suite, jobs: Sequence[Job], calls: Path, on_row: Callable[[Row], None]
@@ -64,20 +89,13 @@ class RayExecutor:
 
         Raises:
             AuthenticationError: If a key is missing or wrong.
-            ConfigError: If Ray is not installed, a model cannot be opened, or lacks what a
-                strategy needs.
+            ConfigError: If Ray is not installed, its cluster cannot be reached, no worker gets a
+                processor, a model cannot be opened, or lacks what a strategy needs.
+            WorkerFailed: If something unforeseen happened in a worker; a note holds the traceback.
         """
-        try:
-            import ray
-        except ImportError as error:
-            raise ConfigError(_MISSING) from error
         if not jobs:
             return []
-        was_up = ray.is_initialized()
-        if not was_up:
-            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level="warning")
-        try:
+        async with ray_cluster() as ray:
             there = int(ray.cluster_resources().get("CPU", 1))
             wanted = there if self.workers is None else self.workers
             workers = max(1, min(wanted, len(jobs), most_workers(suite)))
@@ -86,11 +104,8 @@ class RayExecutor:
                 async with anyio.create_task_group() as tasks:
                     for worker in range(workers):
                         share = share_of(suite, worker, workers)
-                        tasks.start_soon(fleet.tend, share, calls, self.leaves)
+                        tasks.start_soon(fleet.tend, worker, share, calls, self.leaves)
             return fleet.troubles()
-        finally:
-            if not was_up:
-                ray.shutdown()
 
 
 class _WorkerDied(Exception):
@@ -100,23 +115,37 @@ class _WorkerDied(Exception):
 class _Alive:
     """A worker as the driver sees it, until its process ends."""
 
-    def __init__(self, actor: Any, ray: Any) -> None:
+    def __init__(self, actor: Any, ray: Any, number: int) -> None:
         self.actor = actor
-        self.has_died = False
+        self.number, self.where = number, f"Ray worker {number}"
+        self.is_placed = self.has_died = False
         gone = ray.exceptions
         self._deaths = (gone.RayActorError, gone.WorkerCrashedError, gone.OutOfMemoryError)
+        self._errors: type[Exception] = gone.RayError
 
-    async def ask(self, method: str, *arguments: Any) -> Any:
+    async def place(self) -> str:
+        """Wait until it has a processor; return the id of its node."""
+        node, self.where = await self.ask("place", self.number)
+        self.is_placed = True
+        return str(node)
+
+    async def ask(self, method: str, *arguments: Any, **options: Any) -> Any:
         """Return what the worker's method returns; raise the error that it returns.
 
         Raises:
+            WorkerFailed: If Ray could not call the method.
             _WorkerDied: If its process has ended.
         """
         try:
-            result = await getattr(self.actor, method).remote(*arguments)
+            result = await getattr(self.actor, method).remote(*arguments, **options)
         except self._deaths as error:
             self.has_died = True
+            if getattr(error, "actor_init_failed", False):  # the next one would fare no better
+                raise WorkerFailed.by(error, self.where) from error
             raise _WorkerDied from error
+        except self._errors as error:
+            cause = getattr(error, "cause", None) or error
+            raise WorkerFailed.by(cause, self.where) from error
         if isinstance(result, Exception):
             raise result
         return result
@@ -129,19 +158,19 @@ class _Fleet:
         self._ray, self._on_row = ray, on_row
         self._waiting, self._left = deque(jobs), len(jobs)
         self._suspects = deque[Job]()  # one of them has killed a worker
-        self._is_open = False
-        self._openings: set[anyio.CancelScope] = set()
+        self._over: set[_Wait] = set()  # for some worker at least
+        self._unready: set[anyio.CancelScope] = set()
         self._tries: Counter[tuple[str, ...]] = Counter()
         self._deaths = 0
         self._troubles: set[str] = set()
 
-    async def tend(self, share: Suite, calls: Path, leaves: tuple[Callable[[], Any], ...]) -> None:
+    async def tend(self, number: int, share: Suite, calls: Path, leaves: Leaves) -> None:
         """Keep one worker busy; where it dies, put another in its place, a few times."""
         for _ in range(_LIVES):
             if not (self._waiting or self._suspects):
                 return
-            make = self._ray.remote(num_cpus=1, max_concurrency=share.concurrency + 1)(_Remote)
-            worker = _Alive(make.remote(), self._ray)
+            make = self._ray.remote(num_cpus=1, max_concurrency=share.concurrency + 1)(RayWorker)
+            worker = _Alive(make.remote(), self._ray, number)
             try:
                 if not await self._open(worker, share, calls, leaves):
                     return
@@ -151,41 +180,60 @@ class _Fleet:
                         for _ in range(share.concurrency):
                             tasks.start_soon(self._work, worker, self._waiting)
                 await self._work(worker, self._suspects)
-                self._troubles |= set(await worker.ask("close"))
                 return
             except _WorkerDied:
                 self._deaths += 1
             finally:
-                self._ray.kill(worker.actor)
+                await self._end(worker)
 
-    async def _open(
-        self, worker: _Alive, share: Suite, calls: Path, leaves: tuple[Callable[[], Any], ...]
-    ) -> bool:
-        """Let a worker open its models; False if the others were done before it was ready.
+    async def _open(self, worker: _Alive, share: Suite, calls: Path, leaves: Leaves) -> bool:
+        """Let a worker open its models; False if nothing is left to do, or that took too long."""
+        here, nodes = self._ray.get_runtime_context().get_node_id(), list[str]()
+
+        async def place() -> None:
+            nodes.append(await worker.place())
+
+        if not await self._wait(_PROCESSOR, place):
+            return False
+        is_far = nodes[0] != here  # the driver's file is not there
+        return await self._wait(
+            _MODELS, partial(worker.ask, "open", share, calls, leaves, is_far=is_far)
+        )
+
+    async def _wait(self, wait: _Wait, ready: Callable[[], Awaitable[object]]) -> bool:
+        """Wait until a worker is ready; False if nothing is left to do, or that took too long.
 
         Raises:
-            ConfigError: If no worker gets a processor of the cluster.
+            ConfigError: If it took too long, and no other worker is so far.
         """
-        node = self._ray.get_runtime_context().get_node_id()
         with anyio.CancelScope() as scope:
-            self._openings.add(scope)
-            async with task_scope() as tasks:
-                tasks.start_soon(self._lose_patience, scope)
-                await worker.ask("open", share, calls, node, leaves)
-            self._is_open = True
-        self._openings.discard(scope)
-        if scope.cancelled_caught and not self._is_open:
-            raise ConfigError(
-                f"Ray gave no worker a processor within {_PATIENCE} s: free some of the cluster, "
-                "or give fewer --workers; what is done is kept, go on with --resume"
-            )
+            self._unready.add(scope)
+            try:
+                async with task_scope() as tasks:
+                    tasks.start_soon(_lose_patience, wait, scope)
+                    await ready()
+                self._over.add(wait)
+            finally:
+                self._unready.discard(scope)
+        if scope.cancelled_caught and wait not in self._over:
+            raise ConfigError(wait.error)
         return not scope.cancelled_caught
 
-    async def _lose_patience(self, scope: anyio.CancelScope) -> None:
-        await anyio.sleep(_QUIET)
-        _LOG.warning("a Ray worker has waited %d s: is a processor of the cluster free?", _QUIET)
-        await anyio.sleep(_PATIENCE - _QUIET)
-        scope.cancel()
+    async def _end(self, worker: _Alive) -> None:
+        """Let a worker close what it has opened, and end its process."""
+        told: list[str] = []
+        if worker.is_placed and not worker.has_died:
+            with anyio.move_on_after(_FAREWELL, shield=True) as scope:
+                try:
+                    told = await worker.ask("close")
+                except _WorkerDied:
+                    told = [f"{worker.where} died while it closed its models"]
+                except TTSError as error:
+                    told = [str(error)]
+            if scope.cancelled_caught:
+                told = [f"{worker.where} could not close its models in {_FAREWELL} s: it is killed"]
+        self._troubles |= set(told)
+        self._ray.kill(worker.actor)
 
     async def _work(self, worker: _Alive, jobs: deque[Job]) -> None:
         """Let a worker solve one job after the other."""
@@ -206,7 +254,7 @@ class _Fleet:
             self._on_row(row)
         self._left -= 1
         if not self._left:
-            for scope in self._openings:
+            for scope in self._unready:
                 scope.cancel()
 
     def _give_back(self, job: Job, *, was_killed: bool) -> None:
@@ -217,6 +265,8 @@ class _Fleet:
         """
         place = (job.example.id, *job.cells)
         self._tries[place] += was_killed
+        if was_killed:
+            job = job.and_killed()
         if self._tries[place] < _TRIES:
             (self._suspects if was_killed else self._waiting).append(job)
             return
@@ -226,15 +276,26 @@ class _Fleet:
         """Return what went wrong without costing a row."""
         told = sorted(self._troubles)
         if self._deaths:
-            told.append(f"{self._deaths} times a Ray worker died; its problems were begun anew")
+            often = "once" if self._deaths == 1 else f"{self._deaths} times"
+            told.append(
+                f"a Ray worker died, {often}: its problems were begun again; what they had paid "
+                "for calls that were not finished and kept is not known, and in no cost"
+            )
         left = len(self._waiting) + len(self._suspects)
         if left:
-            told.append(f"{left} problems are left: workers died too often")
+            told.append(f"{left} problems are left: workers died too often, or got no processor")
         return told
 
 
+async def _lose_patience(wait: _Wait, scope: anyio.CancelScope) -> None:
+    await anyio.sleep(wait.quiet)
+    _LOG.warning(wait.said)
+    await anyio.sleep(wait.most - wait.quiet)
+    scope.cancel()
+
+
 def _lost(job: Job, key: str) -> Row:
-    tried = job.tried.get(key, Tried())
+    tried = job.tried[key]
     return Row(
         cell=key,
         example=job.example.id,
@@ -243,61 +304,8 @@ def _lost(job: Job, key: str) -> Row:
         right_answer=job.example.answer,
         extra=job.example.extra,
         status="failed",
-        error=f"its worker was killed, {_TRIES} times; what that has spent is not known",
+        error=f"its worker was killed, {_TRIES} times; what these tries have paid is not known",
         earlier=tried.settled(()),
-        tried=tried.and_one(Spent(), {}),
+        tried=tried,
         finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
-
-
-class _Remote:
-    """A worker's process: models are open in an event loop of its own thread."""
-
-    def __init__(self) -> None:
-        self._opened = ExitStack()
-        self._leaves: tuple[Callable[[], Any], ...] = ()
-        self._worker: Any = None
-
-    @contextmanager
-    def _leave(self) -> Iterator[None]:
-        """Stay in the leaves: each call has a thread, and each thread its context, of its own."""
-        with ExitStack() as stack:
-            for leave in self._leaves:
-                stack.enter_context(leave())
-            yield
-
-    def open(
-        self, share: Suite, calls: Path, node: str, leaves: tuple[Callable[[], Any], ...]
-    ) -> Exception | None:
-        """Open the models; return the mistake if they cannot be opened."""
-        import ray
-
-        self._leaves = leaves
-        if ray.get_runtime_context().get_node_id() != node:  # the driver's file is not here
-            folder = self._opened.enter_context(TemporaryDirectory(prefix="tts-"))
-            calls = Path(folder) / calls.name
-        try:
-            with self._leave():
-                self._portal = self._opened.enter_context(start_blocking_portal())
-                worker = self._portal.wrap_async_context_manager(open_worker(share, calls))
-                self._worker = self._opened.enter_context(worker)
-        except ConfigError as error:
-            self._opened.close()
-            return error
-        return None
-
-    def solve(self, job: Job) -> list[Row] | Exception:
-        """Solve a job; return its rows, or the error that every other job would meet too."""
-        rows: list[Row] = []
-        try:
-            with self._leave():
-                self._portal.call(self._worker.solve, job, rows.append)
-        except (AuthenticationError, ConfigError) as error:
-            return error
-        return rows
-
-    def close(self) -> list[str]:
-        """Close the models; return what went wrong without costing a row."""
-        told: list[str] = self._worker.troubles
-        self._opened.close()
-        return told

@@ -141,7 +141,8 @@ def _repeated(rows: Sequence[Row]) -> Repeated:
     again = [row.earlier for row in rows if row.earlier.tries]
     lost = Spent.sum(each.lost for each in again)
     tries = sum(each.tries for each in again)
-    return Repeated(len(again), tries, lost.total_tokens, lost.cost_usd)
+    killed = sum(each.killed for each in again)
+    return Repeated(len(again), tries, lost.total_tokens, lost.cost_usd, killed)
 
 
 def _accuracy(values: Sequence[float], problems: Sequence[str]) -> Interval | None:

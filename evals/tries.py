@@ -75,6 +75,8 @@ class Tried(Frozen):
     """What the tries of a problem have paid so far; the next one settles what is lost."""
 
     tries: _Count = 0
+    killed: _Count = 0
+    """Tries whose worker was killed: what they have paid is not known, and not in `paid`."""
     paid: Spent = Spent.model_construct()
     """For calls they made themselves: those that kept ones answered cost nothing."""
     made: dict[str, Spent] = Field(default_factory=dict)
@@ -87,17 +89,25 @@ class Tried(Frozen):
             asked: Digests of the kept calls that the next try was answered with.
         """
         again = Spent.sum(self.made[key] for key in set(asked) & self.made.keys())
-        return Earlier(tries=self.tries, paid=self.paid, lost=self.paid.less(again))
+        lost = self.paid.less(again)
+        return Earlier(tries=self.tries, killed=self.killed, paid=self.paid, lost=lost)
 
     def and_one(self, paid: Spent, made: dict[str, Spent]) -> Tried:
         """Return these tries and one more."""
-        return Tried(tries=self.tries + 1, paid=self.paid.plus(paid), made=self.made | made)
+        paid, made = self.paid.plus(paid), self.made | made
+        return Tried(tries=self.tries + 1, killed=self.killed, paid=paid, made=made)
+
+    def and_killed(self) -> Tried:
+        """Return these tries and one more, of which nobody lived to tell what it has paid."""
+        return self.model_copy(update={"tries": self.tries + 1, "killed": self.killed + 1})
 
 
 class Earlier(Frozen):
     """The tries of a problem before the one that its row tells of."""
 
     tries: _Count = 0
+    killed: _Count = 0
+    """Those whose worker was killed: what they have paid is not known, and in no cost."""
     paid: Spent = Spent.model_construct()
     """What they have paid in all."""
     lost: Spent = Spent.model_construct()

@@ -57,7 +57,8 @@ def detail(row: Row) -> dict[str, Any]:
 def _earlier(row: Row) -> dict[str, Any] | None:
     """Return how often a problem was tried before, and what that has lost."""
     lost = row.earlier.lost
-    told = {"tries": row.earlier.tries, "calls": lost.calls, "tokens": lost.total_tokens}
+    told = {"tries": row.earlier.tries, "killed": row.earlier.killed, "calls": lost.calls}
+    told["tokens"] = lost.total_tokens
     return {**told, "usd": lost.cost_usd} if row.earlier.tries else None
 
 

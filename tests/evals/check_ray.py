@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from glob import glob
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import anyio
@@ -19,8 +24,10 @@ import ray
 from tts import ConfigError
 from tts.backends.base import Given
 from tts.cli import main
+from tts.errors import BackendUnavailable, BudgetExceeded, TTSError
 from tts.evals.executor import Executor, Local
 from tts.evals.harness import Harness
+from tts.evals.own_folder import own_folder
 from tts.evals.ray_executor import RayExecutor
 from tts.evals.records import Cell, Row
 from tts.evals.store import RunStore
@@ -30,6 +37,11 @@ from tts.testing import ScriptedBackend
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Ray's own
 PROBLEMS = 24
+SMALL = """
+tasks: [{use: graphs, level: 2, problems: 4}]
+models: {main: reference}
+strategies: {vote: {use: self_consistency, samples: 2, stop: never}}
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,7 +58,7 @@ def answer(request: Request, folder: str, deadly: str, often: int) -> str:
     asked = request.messages[-1].content
     numbers = asked.partition("add ")[2].split()[:2]
     with open(f"{folder}/calls", "a", encoding="utf-8") as file:
-        print(f"{os.getpid()} {numbers[0]}", file=file)
+        print(f"{os.getpid()} {numbers[0]} {len(folders())}", file=file)
     if numbers[0] == deadly:
         marks = [f"{folder}/killed{index}" for index in range(often)]
         for mark in marks:
@@ -151,6 +163,74 @@ def test_a_mistake_of_the_user_comes_out_as_one(tmp_path: Path) -> None:
         solved(tmp_path, chosen, RayExecutor(2))
 
 
+@contextmanager
+def refusing(error: Exception) -> Iterator[None]:
+    """Something to stay in that cannot be entered: a worker raises it when it opens."""
+    raise error
+    yield
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BackendUnavailable("the server at http://gpu:8000 is down", status=503),
+        ConfigError("no such model", path="suite.yaml", line=3),
+        BudgetExceeded("calls", spent=7, limit=10),
+        ValueError("a bug"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_in_a_worker_comes_out_in_a_line(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(TTSError) as raised:
+        solved(tmp_path, suite(tmp_path), RayExecutor(1, [partial(refusing, error)]))
+    told = str(raised.value)
+    assert "\n" not in told
+    assert "Traceback" in raised.value.__notes__[0]
+    if isinstance(error, TTSError):
+        assert (type(raised.value), told) == (type(error), str(error))
+    else:
+        assert re.match(r"internal error in Ray worker 0 \(process \d+ on .*ValueError", told)
+
+
+def test_workers_elsewhere_leave_no_folder_even_if_they_are_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray.runtime_context.RuntimeContext, "get_node_id", lambda self: "elsewhere")
+    with own_folder():
+        pass  # what other programs have left is gone then
+    before = folders()
+    chosen = suite(tmp_path, deadly="7")
+    rows, _, _ = solved(tmp_path, chosen, RayExecutor(1))
+    assert {row.status for row in rows} == {"ok"}
+    assert not (tmp_path / "calls.sqlite").exists()
+    assert (tmp_path / "killed0").exists()
+    used = {line.split()[2] for line in (tmp_path / "calls").read_text().splitlines()}
+    assert used == {str(len(before) + 1)}
+    assert folders() == before
+
+
+def folders() -> set[str]:
+    return set(glob(f"{gettempdir()}/tts-ray-*"))
+
+
+def test_an_address_where_nothing_answers_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL)
+    code = (
+        "from tts.cli import main; from tts.evals import ray_cluster; ray_cluster._REACH = 2; "
+        f"main(['bench', {str(path)!r}, '--out', {str(tmp_path / 'o')!r}, '--executor', 'ray'])"
+    )
+    for address in ("127.0.0.1:1", "nonsense"):
+        where = {**os.environ, "RAY_ADDRESS": address}
+        run = subprocess.run(
+            [sys.executable, "-c", code], env=where, capture_output=True, text=True, check=False
+        )
+        told = [line for line in run.stderr.splitlines() if line.startswith("tts: ")]
+        assert run.returncode == 2
+        assert told[-1].startswith(f"tts: the Ray cluster of RAY_ADDRESS={address} cannot be reach")
+        assert "Traceback" not in run.stderr
+
+
 def test_ctrl_c_keeps_what_is_done_and_ends_the_workers(tmp_path: Path) -> None:
     chosen = suite(tmp_path)
 
@@ -178,11 +258,7 @@ def test_the_command_gives_the_same_answers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "small.yaml"
-    path.write_text(
-        "tasks: [{use: graphs, level: 2, problems: 4}]\n"
-        "models: {main: reference}\n"
-        "strategies: {vote: {use: self_consistency, samples: 2, stop: never}}\n"
-    )
+    path.write_text(SMALL)
     told = []
     for executor in ("local", "ray"):
         with pytest.raises(SystemExit) as exit_:

@@ -17,7 +17,10 @@ from tts import ConfigError
 from tts.cli import main
 from tts.evals.executor import Job
 from tts.evals.ray_executor import RayExecutor, _Fleet
+from tts.evals.ray_worker import WorkerFailed
 from tts.evals.records import Row
+from tts.evals.tries import Earlier, Tried
+from tts.tasks import first_error
 from tts.testing import virtual_run
 
 Solve = Callable[[int, Job], bool]
@@ -26,6 +29,10 @@ Solve = Callable[[int, Job], bool]
 
 class Died(Exception):
     """What Ray raises for a dead actor."""
+
+
+class Refused(Exception):
+    """What Ray raises where it could not call a method."""
 
 
 class FakeRay:
@@ -37,12 +44,18 @@ class FakeRay:
         *,
         opens: Exception | None = None,
         start: float | Callable[[int], float] = 1,
+        loading: float | Callable[[int], float] = 1,
+        closing: float = 0,
+        refuses: Exception | None = None,
     ) -> None:
         self.exceptions = SimpleNamespace(
-            RayActorError=Died, WorkerCrashedError=Died, OutOfMemoryError=Died
+            RayActorError=Died, WorkerCrashedError=Died, OutOfMemoryError=Died, RayError=Refused
         )
-        self.outlives, self.opens = outlives, opens
+        self.outlives, self.opens, self.refuses = outlives, opens, refuses
         self.start = start if callable(start) else lambda worker: start
+        self.loading = loading if callable(loading) else lambda worker: loading
+        self.closing = closing
+        self.closed: list[int] = []
         self.made = 0
         self.alive: set[Any] = set()
 
@@ -65,8 +78,9 @@ class FakeRay:
 class FakeActor:
     def __init__(self, ray: FakeRay, number: int) -> None:
         self.ray, self.number, self.is_dead = ray, number, False
-        self.open, self.solve, self.close = (
-            SimpleNamespace(remote=each) for each in (self._open, self._solve, self._close)
+        self.place, self.open, self.solve, self.close = (
+            SimpleNamespace(remote=each)
+            for each in (self._place, self._open, self._solve, self._close)
         )
 
     async def _wait(self, seconds: float = 1) -> None:
@@ -74,18 +88,26 @@ class FakeActor:
         if self.is_dead:
             raise Died
 
-    async def _open(self, *arguments: Any) -> Exception | None:
+    async def _place(self, number: int) -> tuple[str, str]:
         await self._wait(self.ray.start(self.number))
+        return "here", f"Ray worker {number}"
+
+    async def _open(self, *arguments: Any, is_far: bool) -> Exception | None:
+        await self._wait(self.ray.loading(self.number))
         return self.ray.opens
 
     async def _solve(self, job: Job) -> list[Row]:
         if not self.ray.outlives(self.number, job):
             self.is_dead = True
+        if self.ray.refuses is not None:
+            raise self.ray.refuses
         await self._wait()
         return [row(job, key) for key in job.cells]
 
     def _close(self) -> Awaitable[list[str]]:
         async def close() -> list[str]:
+            await self._wait(self.ray.closing)
+            self.ray.closed.append(self.number)
             return ["the disk is full"]
 
         return close()
@@ -103,8 +125,8 @@ def run(ray: FakeRay, *, workers: int = 2, at_once: int = 2) -> tuple[list[Row],
     async def solve() -> list[str]:
         fleet = _Fleet(ray, jobs, rows.append)
         async with anyio.create_task_group() as tasks:
-            for _ in range(workers):
-                tasks.start_soon(fleet.tend, share, Path("calls"), ())
+            for number in range(workers):
+                tasks.start_soon(fleet.tend, number, share, Path("calls"), ())
         return fleet.troubles()
 
     return rows, virtual_run(solve)
@@ -126,7 +148,7 @@ def test_jobs_of_a_dead_worker_are_begun_again() -> None:
     ray = FakeRay(lambda worker, job: (worker, job.example.id) != (0, "1"))
     rows, troubles = run(ray)
     assert statuses(rows) == {"ok": 24}
-    assert "1 times a Ray worker died" in troubles[-1]
+    assert troubles[-1].startswith("a Ray worker died, once: its problems were begun again; what")
     assert ray.alive == set()
 
 
@@ -142,7 +164,7 @@ def test_a_job_that_kills_fails_alone() -> None:
     asked = {each.id: each.digest for each in Sums(problems=12).examples()}
     assert [(each.example, each.digest) for each in failed] == [("3", asked["3"])] * 2
     assert statuses(rows) == {"ok": 22, "failed": 2}
-    assert "2 times a Ray worker died" in troubles[-1]
+    assert "a Ray worker died, 2 times" in troubles[-1]
 
 
 def test_workers_that_die_again_and_again_leave_the_rest() -> None:
@@ -159,7 +181,28 @@ def test_a_cluster_without_a_free_processor_is_told(caplog: pytest.LogCaptureFix
         run(ray)
     assert all("gave no worker a processor" in str(each) for each in raised.value.exceptions)
     assert "a Ray worker has waited 30 s" in caplog.text
-    assert ray.alive == set()
+    assert (ray.alive, ray.closed) == (set(), [])
+
+
+def test_loading_a_model_is_no_wait_for_a_processor(caplog: pytest.LogCaptureFixture) -> None:
+    rows, _ = run(FakeRay(lambda worker, job: True, loading=300))
+    assert statuses(rows) == {"ok": 24}
+    assert "waited" not in caplog.text
+    assert "has been opening its models for 120 s" in caplog.text
+
+
+def test_models_that_never_open_are_told_as_that() -> None:
+    ray = FakeRay(lambda worker, job: True, loading=10_000)
+    with pytest.raises(ExceptionGroup) as raised:
+        run(ray)
+    assert all("could open its models" in str(each) for each in raised.value.exceptions)
+    assert (ray.alive, ray.closed) == (set(), [0, 1])
+
+
+def test_a_worker_whose_models_never_open_holds_up_nobody() -> None:
+    ray = FakeRay(lambda worker, job: True, loading=lambda worker: 1 if worker == 0 else 10_000)
+    rows, _ = run(ray)
+    assert statuses(rows) == {"ok": 24}
 
 
 def test_a_worker_that_never_starts_holds_up_nobody() -> None:
@@ -176,6 +219,35 @@ def test_a_mistake_of_the_user_comes_out() -> None:
     assert ray.alive == set()
 
 
+def test_a_method_that_ray_cannot_call_is_told_in_a_line() -> None:
+    ray = FakeRay(lambda worker, job: True, refuses=Refused("no module\nnamed 'plug'"))
+    with pytest.raises(WorkerFailed) as raised, first_error():
+        run(ray)
+    told = (
+        "internal error in Ray worker 0: Refused(\"no module\\nnamed 'plug'\"); --debug shows where"
+    )
+    assert str(raised.value) == told
+    assert (ray.alive, sorted(ray.closed)) == (set(), [0, 1])
+
+
+def test_a_worker_that_does_not_close_is_killed_and_that_is_said() -> None:
+    ray = FakeRay(lambda worker, job: True, closing=10_000)
+    rows, troubles = run(ray)
+    assert statuses(rows) == {"ok": 24}
+    said = "could not close its models in 10 s: it is killed"
+    assert troubles == [f"Ray worker {number} {said}" for number in (0, 1)]
+    assert ray.alive == set()
+
+
+def test_killed_tries_are_counted_and_their_cost_is_not_made_up() -> None:
+    rows, _ = run(FakeRay(lambda worker, job: job.example.id != "5"), at_once=1)
+    failed = [each for each in rows if each.status == "failed"]
+    told = "its worker was killed, 2 times; what these tries have paid is not known"
+    for each in failed:
+        assert (each.error, each.earlier) == (told, Earlier(tries=2, killed=2))
+        assert each.tried == Tried(tries=2, killed=2)
+
+
 def test_ctrl_c_counts_for_no_death_and_leaves_no_worker() -> None:
     ray, rows = FakeRay(lambda worker, job: True), list[Row]()
 
@@ -183,12 +255,12 @@ def test_ctrl_c_counts_for_no_death_and_leaves_no_worker() -> None:
         jobs = [Job(example, ("one",)) for example in Sums(problems=12).examples()]
         fleet = _Fleet(ray, jobs, rows.append)
         share = suite(backend()).model_copy(update={"concurrency": 2})
-        with anyio.move_on_after(2.5):
-            await fleet.tend(share, Path("calls"), ())
+        with anyio.move_on_after(3.5):
+            await fleet.tend(0, share, Path("calls"), ())
         return len(fleet._waiting)
 
     assert virtual_run(solve) == 10
-    assert (statuses(rows), ray.alive) == ({"ok": 2}, set())
+    assert (statuses(rows), ray.alive, ray.closed) == ({"ok": 2}, set(), [0])
 
 
 def test_without_the_extra_the_user_is_told_what_to_install(
@@ -196,8 +268,9 @@ def test_without_the_extra_the_user_is_told_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     executor = RayExecutor()
+    jobs = [Job(example, ("one",)) for example in Sums(problems=1).examples()]
     with pytest.raises(ConfigError, match=r"pip install 'tts-orchestrator\[ray\]'"):
-        anyio.run(executor.run, suite(backend()), [], tmp_path, lambda row: None)
+        anyio.run(executor.run, suite(backend()), jobs, tmp_path, lambda row: None)
 
 
 def test_workers_without_ray_are_refused(

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from tests.evals.sums import Same, Sums, adds, backend, suite
 from tts import Problem, Request, Run, Solution, Strategy
 from tts.backends import Backend, Meter
+from tts.cli.bench import _go_on
+from tts.cli.bench_remarks import remarks
 from tts.errors import BackendUnavailable
 from tts.evals.executor import Job
 from tts.evals.harness import Harness
@@ -283,7 +285,7 @@ def test_figures_hold_what_was_lost_and_say_so(tmp_path: Path) -> None:
     assert found.means["critical_tokens"] == row.usage.critical_tokens
     told = found.report()["repeated"]
     assert told.pop("usd") == pytest.approx(WASTE * 1e-6)
-    assert told == {"problems": 1, "tries": 1, "tokens": WASTE}
+    assert told == {"problems": 1, "tries": 1, "tokens": WASTE, "killed": 0}
 
 
 class Shaky(Charging):
@@ -335,10 +337,32 @@ def test_a_job_carries_earlier_tries_to_another_process(tmp_path: Path) -> None:
     carried = pickle.loads(pickle.dumps(job))
     assert carried == job
     assert carried.tried == {row.cell: row.tried}
-    killed = _lost(carried, row.cell)
+    killed = _lost(carried.and_killed().and_killed(), row.cell)
     assert killed.earlier.lost == killed.earlier.paid == row.tried.paid  # type: ignore[union-attr]  # it is open
     assert killed.tried is not None
-    assert (killed.tried.tries, killed.tried.made) == (2, row.tried.made)  # type: ignore[union-attr]  # likewise
+    assert (killed.tried.tries, killed.tried.made) == (3, row.tried.made)  # type: ignore[union-attr]  # likewise
+
+
+def test_what_killed_tries_have_paid_is_said_to_be_unknown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = suite(backend(), tasks=(Sums(problems=1),), equal=())
+    with RunStore(tmp_path / "run.sqlite") as store:
+        harness = Harness(asked, tmp_path / "calls.sqlite")
+        store.plan(harness.cells, harness.examples)
+        for job in harness.jobs(store):
+            for key in job.cells:
+                store.add(_lost(job.and_killed().and_killed(), key))
+        _go_on(store, harness)
+    assert "tried again: 2 runs that failed" in capsys.readouterr().err
+    rows = fill(tmp_path, asked)
+    assert [row.earlier for row in rows.values()] == [Earlier(tries=2, killed=2)] * 2
+    with RunStore(tmp_path / "run.sqlite") as store:
+        found = summarise(store)
+    assert [each.report()["repeated"]["killed"] for each in found] == [2, 2]
+    (line,) = [line for line in remarks(found) if "tried again" in line]
+    assert "4 earlier tries ended with a killed worker" in line
+    assert line.endswith("is not known.")
 
 
 def test_a_job_that_was_never_tried_carries_nothing() -> None:

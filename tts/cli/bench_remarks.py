@@ -133,11 +133,19 @@ def _repeated(summaries: Sequence[Summary]) -> list[str]:
         return []
     rows, tokens = sum(each.problems for each in again), sum(each.tokens for each in again)
     some = "1 run that" if rows == 1 else f"{rows} runs that"
-    return [
+    told = (
         f"tried again: {some} had failed or could not be judged. {tokens:,} tokens of their "
         "earlier tries were in vain, and are in calls, total and $; critical and s are those of "
         "the last try."
-    ]
+    )
+    killed = sum(each.killed for each in again)
+    if killed:
+        tries = "1 earlier try" if killed == 1 else f"{killed} earlier tries"
+        told += (
+            f" {tries} ended with a killed worker: what that has cost beside calls that were kept "
+            "is not known."
+        )
+    return [told]
 
 
 def _other_problems(summaries: Sequence[Summary]) -> list[str]:

@@ -68,7 +68,8 @@ function detailParts(told) {
       ["replies unread", told.parse_failures || null],
       ["failed calls", told.failed_calls || null],
       ["tried before", told.earlier && `${count(told.earlier.tries, "time")}: `
-        + `${count(told.earlier.tokens, "token")} of that were lost, and are part of the cost`]]),
+        + `${count(told.earlier.tokens, "token")} of that were lost, and are part of the cost`
+        + (told.earlier.killed ? "; what tries have paid whose worker was killed is not known" : "")]]),
     told.text && el("details", null, el("summary", null, "The completion that carries the answer"),
       el("pre", { tabindex: 0 }, told.text)),
     el("h3", null, "Candidates"), candidates(told),

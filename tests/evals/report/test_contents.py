@@ -82,7 +82,9 @@ def test_earlier_tries_are_part_of_the_cost_and_told_in_full() -> None:
     lost = Spent(calls=2, prompt_tokens=30, completion_tokens=4, cost_usd=0.5)
     again = once.model_copy(update={"earlier": Earlier(tries=3, paid=lost, lost=lost)})
     assert detail(once)["earlier"] is None
-    assert detail(again)["earlier"] == {"tries": 3, "calls": 2, "tokens": 34, "usd": 0.5}
+    assert detail(again)["earlier"] == {
+        "tries": 3, "killed": 0, "calls": 2, "tokens": 34, "usd": 0.5,
+    }  # fmt: skip
     assert detail(again)["usage"] == detail(once)["usage"]
     costs = compact(again)["costs"]
     assert costs["total"] == once.usage.total_tokens + 34

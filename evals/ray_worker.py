@@ -1,0 +1,150 @@
+"""What runs in the process of a Ray worker: the normal runtime, in an event loop of its own.
+
+Its methods return errors instead of raising them: Ray would send a raised one as another class,
+with the traceback in its message.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from traceback import format_exception
+from typing import Any, Final, TypeAlias
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from tts.errors import ConfigError, TTSError
+from tts.evals.executor import Job, Worker, open_worker
+from tts.evals.own_folder import own_folder
+from tts.evals.records import Row
+from tts.evals.suite import Suite
+
+__all__ = ["Leaves", "RayWorker", "WorkerFailed"]
+
+Leaves: TypeAlias = tuple[Callable[[], AbstractContextManager[Any]], ...]
+"""Makers of what a worker stays in, such as the leave to run code; they can be pickled."""
+_LONGEST: Final = 300
+"""Characters of an unforeseen error that its line holds."""
+
+
+class WorkerFailed(TTSError):
+    """Something unforeseen happened in a Ray worker; a note on it holds the traceback."""
+
+    @classmethod
+    def by(cls, error: BaseException, where: str) -> WorkerFailed:
+        """Return the one line that tells of an unforeseen error, and of where it happened."""
+        told = " ".join(repr(error).split())
+        shown = told if len(told) <= _LONGEST else f"{told[:_LONGEST]}..."
+        return cls(f"internal error in {where}: {shown}; --debug shows where")
+
+
+class RayWorker:
+    """A worker's process; its methods are called in threads, `solve` in several at once."""
+
+    def __init__(self) -> None:
+        self._folder, self._opened = ExitStack(), ExitStack()
+        self._leaves: Leaves = ()
+        self._portal: BlockingPortal | None = None
+        self._worker: Worker | None = None
+        self._solving: set[Future[None]] = set()
+        self._where = "a Ray worker"
+
+    def place(self, number: int) -> tuple[str, str]:
+        """Return the id of its node, and what messages call it; answers once it has a processor."""
+        import ray
+
+        self._where = f"Ray worker {number} (process {os.getpid()} on {socket.gethostname()})"
+        return ray.get_runtime_context().get_node_id(), self._where
+
+    def open(
+        self, share: Suite, calls: Path, leaves: Leaves, *, is_far: bool = False
+    ) -> Exception | None:
+        """Open the models; return the error if they cannot be opened.
+
+        Args:
+            share: This worker's part of the suite.
+            calls: The file of kept calls.
+            leaves: What it stays in while it works.
+            is_far: The file is on another machine: keep calls in a folder of its own here.
+        """
+        self._leaves = leaves
+        try:
+            if is_far:
+                calls = self._folder.enter_context(own_folder()) / calls.name
+            with self._leave():
+                self._portal = self._opened.enter_context(start_blocking_portal())
+                worker = self._portal.wrap_async_context_manager(open_worker(share, calls))
+                self._worker = self._opened.enter_context(worker)
+        except Exception as error:
+            self._opened.close()
+            return self._told(error)
+        return None
+
+    def solve(self, job: Job) -> list[Row] | Exception:
+        """Solve a job; return its rows, or the error that every other job would meet too."""
+        rows: list[Row] = []
+        try:
+            assert self._portal is not None  # since it was opened
+            assert self._worker is not None
+            with self._leave():
+                future = self._portal.start_task_soon(self._worker.solve, job, rows.append)
+                self._solving.add(future)
+                try:
+                    future.result()
+                finally:
+                    self._solving.discard(future)
+        except Exception as error:
+            return self._told(error)
+        return rows
+
+    def close(self) -> list[str] | Exception:
+        """Cancel what is under way, close the models, and remove what was kept here.
+
+        Returns:
+            What went wrong without costing a row.
+        """
+        told: list[str] = []
+        try:
+            for future in tuple(self._solving):
+                future.cancel()
+            if self._worker is not None:
+                told = self._worker.troubles
+                self._opened.close()
+        except Exception as error:
+            return self._told(error)
+        finally:
+            self._folder.close()
+        return told
+
+    @contextmanager
+    def _leave(self) -> Iterator[None]:
+        """Stay in the leaves: each call has a thread, and each thread its context, of its own."""
+        with ExitStack() as stack:
+            for leave in self._leaves:
+                stack.enter_context(leave())
+            yield
+
+    def _told(self, error: Exception) -> Exception:
+        """Return an error that can be sent: one of ours as it is, any other in one line."""
+        trace = "".join(format_exception(error))
+        if not isinstance(error, TTSError):
+            sent: TTSError = WorkerFailed.by(error, self._where)
+        elif _can_be_sent(error):
+            sent = error
+        else:  # a class of a plug-in's that no other process can make
+            sent = (ConfigError if isinstance(error, ConfigError) else WorkerFailed)(str(error))
+        sent.add_note(f"In {self._where}:\n{trace}")
+        return sent
+
+
+def _can_be_sent(error: TTSError) -> bool:
+    try:
+        again = pickle.loads(pickle.dumps(error))
+    except Exception:
+        return False
+    return type(again) is type(error) and str(again) == str(error)

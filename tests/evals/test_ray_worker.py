@@ -1,0 +1,137 @@
+"""What a worker's process does and says, without Ray around it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+
+from tests.evals.sums import Sums, backend, suite
+from tts import ConfigError
+from tts.errors import AuthenticationError, BackendUnavailable, TTSError
+from tts.evals.executor import Job
+from tts.evals.ray_worker import RayWorker, WorkerFailed
+from tts.evals.suite import Suite
+from tts.messages import Request
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "node").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "node"))
+
+
+def jobs(chosen: Suite) -> list[Job]:
+    cells = tuple(entry.cell.key for entry in chosen.entries())
+    return [Job(example, cells) for example in Sums(problems=3).examples()]
+
+
+def told(error: Exception) -> Any:
+    """What a worker answers that raises an error when it opens."""
+
+    @contextmanager
+    def leave() -> Iterator[None]:
+        raise error
+        yield
+
+    return RayWorker().open(suite(backend()), Path("calls.sqlite"), (leave,))
+
+
+class Local(TTSError):
+    """One that no pickle brings back: it is told without what it holds."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.held = lambda: None
+
+
+class LocalMistake(Local, ConfigError):
+    """Likewise, and the user's to mend."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BackendUnavailable("the server is down", status=503),
+        AuthenticationError("no key"),
+        ConfigError("no such model", path="s.yaml", line=3),
+    ],
+)
+def test_our_errors_come_back_as_they_are(error: TTSError) -> None:
+    again = told(error)
+    assert (type(again), str(again)) == (type(error), str(error))
+    assert "Traceback" in again.__notes__[0]
+
+
+def test_an_error_that_cannot_be_sent_keeps_its_line_and_whose_it_is() -> None:
+    assert (type(told(Local("late"))), str(told(Local("late")))) == (WorkerFailed, "late")
+    assert type(told(LocalMistake("no"))) is ConfigError
+    assert str(told(LocalMistake("no"))) == "no"
+
+
+def test_any_other_error_is_one_line_with_the_traceback_in_a_note() -> None:
+    again = told(ValueError("a\nb" + 400 * "c"))
+    assert type(again) is WorkerFailed
+    line = str(again)
+    assert line.startswith(r"internal error in a Ray worker: ValueError('a\nbccc")
+    assert line.endswith("ccc...; --debug shows where")
+    assert "\n" not in line
+    assert "Traceback" in again.__notes__[0]
+    assert "leave()" in again.__notes__[0]
+
+
+def test_an_error_that_ends_a_job_comes_back(tmp_path: Path) -> None:
+    def refuse(request: Request) -> str:
+        raise AuthenticationError("the key is wrong")
+
+    chosen, worker = suite(backend(refuse)), RayWorker()
+    assert worker.open(chosen, tmp_path / "calls.sqlite", ()) is None
+    found = worker.solve(jobs(chosen)[0])
+    assert (type(found), str(found)) == (AuthenticationError, "the key is wrong")
+    unknown = worker.solve(Job(jobs(chosen)[0].example, ("no such cell",)))
+    assert isinstance(unknown, WorkerFailed)
+    assert "KeyError('no such cell')" in str(unknown)
+    assert worker.close() == []
+
+
+@pytest.mark.parametrize("is_far", [True, False])
+def test_only_where_the_file_is_not_it_has_a_folder_that_goes(tmp_path: Path, is_far: bool) -> None:
+    chosen, worker = suite(backend()), RayWorker()
+    assert worker.open(chosen, tmp_path / "calls.sqlite", (), is_far=is_far) is None
+    rows = worker.solve(jobs(chosen)[0])
+    assert isinstance(rows, list)
+    assert [row.status for row in rows] == ["ok"] * 3
+    kept = [path.name for path in (tmp_path / "node").rglob("calls.sqlite")]
+    assert kept == (["calls.sqlite"] if is_far else [])
+    assert (tmp_path / "calls.sqlite").exists() is not is_far
+    assert worker.close() == []
+    assert list((tmp_path / "node").iterdir()) == []
+    assert worker.close() == []  # again: there is nothing left to close
+
+
+def test_closing_ends_what_is_under_way(tmp_path: Path) -> None:
+    asked = Event()
+
+    def hour(request: Request) -> float:
+        asked.set()
+        return 3600.0
+
+    chosen, worker = suite(backend(latency=hour)), RayWorker()
+    assert worker.open(chosen, tmp_path / "calls.sqlite", (), is_far=True) is None
+    found: list[Any] = []
+    solving = Thread(target=lambda: found.append(worker.solve(jobs(chosen)[0])))
+    solving.start()
+    assert asked.wait(60)
+    assert worker.close() == []
+    solving.join(60)
+    assert isinstance(found[0], WorkerFailed)
+    assert list((tmp_path / "node").iterdir()) == []
+
+
+def test_a_worker_that_opened_nothing_closes() -> None:
+    assert RayWorker().close() == []
