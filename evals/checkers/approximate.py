@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import Field
 
 from tts.evals.checkers.base import Checker
-from tts.evals.checkers.exact import plain_words
+from tts.evals.checkers.exact import blank, plain_words
 from tts.evals.checkers.numeric import number_of
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ class Approximate(Checker, name="approximate"):
     """How far a number may be off, as a share of the right one."""
     years: bool = True
     """Whether years must be exact; without, they are numbers like others."""
+
+    def misfit(self, example: Example) -> str | None:
+        """Refuse a right answer that says nothing."""
+        return blank(example)
 
     async def check(self, answer: str | None, text: str, example: Example) -> bool:
         """Compare numbers as numbers, all else as words."""

@@ -20,13 +20,19 @@ class Choice(Checker, name="choice"):
 
     reads_text = False
 
+    def misfit(self, example: Example) -> str | None:
+        """Refuse a right answer that is no letter."""
+        if _LETTER.extract(example.answer) is not None:
+            return None
+        shown = repr(example.answer[:60])
+        return f"the right answer {shown} is no letter A to J; exact takes the text of an option"
+
     async def check(self, answer: str | None, text: str, example: Example) -> bool:
         """Compare the letters.
 
         Raises:
             CheckFailed: If the right answer is no letter.
         """
-        right = _LETTER.extract(example.answer)
-        if right is None:
-            raise CheckFailed(f"the right answer {example.answer[:60]!r} is no letter A to J")
-        return answer is not None and _LETTER.extract(answer) == right
+        if reason := self.misfit(example):
+            raise CheckFailed(reason)
+        return answer is not None and _LETTER.extract(answer) == _LETTER.extract(example.answer)

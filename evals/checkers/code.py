@@ -19,10 +19,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import anyio
-from pydantic import Field, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 
 from tts.errors import ConfigError
-from tts.evals.checkers.base import Checker, CheckFailed
+from tts.evals.checkers.base import Checker, CheckFailed, is_for_show
 from tts.evals.checkers.rules import rules_for
 from tts.registry import mistake
 
@@ -98,21 +98,34 @@ class Code(Checker, name="code"):
     memory_mb: Annotated[int, Field(ge=64, le=65536)] = 1024
     """Most address space, in MiB."""
 
+    _may_run: bool = PrivateAttr(default=False)
+
     def model_post_init(self, context: Any) -> None:
         """Refuse without leave: later nobody could say no."""
+        if is_for_show():
+            return
         if not is_code_allowed():
             raise mistake(Code, (), _NO_LEAVE, self.name)
         if sys.platform == "win32":
             raise mistake(Code, (), "it sets limits that only Posix systems have", self.name)
+        self._may_run = True
+
+    def misfit(self, example: Example) -> str | None:
+        """Refuse a test that no program can pass, since it is no Python. It is not run."""
+        return _misread(example.answer)
 
     async def check(self, answer: str | None, text: str, example: Example) -> bool:
         """Run the program and its test.
 
         Raises:
-            CheckFailed: If the test is no Python, no process could be started, it is not done in
-                time, or ended in a way that says nothing about the program.
+            CheckFailed: If the checker was made for show, the test is no Python, no process could
+                be started, it is not done in time, or ended in a way that says nothing about the
+                program.
         """
-        _compile(example.answer)
+        if not self._may_run:
+            raise CheckFailed("it was made for show, without leave to run programs")
+        if reason := self.misfit(example):
+            raise CheckFailed(reason)
         if answer is None or not answer.strip():
             return False
         token = secrets.token_hex(16)
@@ -189,15 +202,16 @@ def code_checker() -> Code:
         raise ConfigError(error.errors()[0]["msg"]) from error
 
 
-def _compile(test: str) -> None:
-    """Refuse a test that no program can pass."""
+def _misread(test: str) -> str | None:
+    """Return why a test is no Python, if it is none."""
     try:
         with warnings.catch_warnings(action="ignore"):
             compile(test, "<test>", "exec", dont_inherit=True)
     except SyntaxError as error:
-        raise CheckFailed(f"the test is no Python: line {error.lineno}: {error.msg}") from error
+        return f"the test is no Python: line {error.lineno}: {error.msg}"
     except (ValueError, RecursionError, MemoryError, OverflowError) as error:
-        raise CheckFailed(f"the test is no Python: {error or type(error).__name__}") from error
+        return f"the test is no Python: {error or type(error).__name__}"
+    return None
 
 
 def _tell(walls: list[str]) -> None:

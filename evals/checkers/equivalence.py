@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tts.answers import canonical, equivalent
 from tts.canonical import rational
 from tts.evals.checkers.base import Checker
+from tts.evals.checkers.exact import blank
 from tts.threads import in_thread
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ class Equivalent(Checker, name="equivalent"):
     """
 
     reads_text = False
+
+    def misfit(self, example: Example) -> str | None:
+        """Refuse a right answer that says nothing."""
+        return blank(example)
 
     async def check(self, answer: str | None, text: str, example: Example) -> bool:
         """Compare the canonical forms."""

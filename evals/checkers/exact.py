@@ -12,7 +12,7 @@ from tts.evals.checkers.base import Checker
 if TYPE_CHECKING:
     from tts.evals.tasks.base import Example
 
-__all__ = ["Exact", "plain_words"]
+__all__ = ["Exact", "blank", "plain_words"]
 
 _ARTICLES: Final = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
@@ -27,6 +27,10 @@ class Exact(Checker, name="exact"):
     """What is compared: the key under which votes count, which also reads numbers; words without
     case, punctuation and articles; or every character but blanks around."""
 
+    def misfit(self, example: Example) -> str | None:
+        """Refuse a right answer that says nothing."""
+        return blank(example)
+
     async def check(self, answer: str | None, text: str, example: Example) -> bool:
         """Compare the texts."""
         if answer is None:
@@ -36,6 +40,13 @@ class Exact(Checker, name="exact"):
         if self.by == "characters":
             return answer.strip() == example.answer.strip()
         return canonical(answer) == canonical(example.answer)
+
+
+def blank(example: Example) -> str | None:
+    """Return that the right answer is empty, if it is: no answer that was given can be that."""
+    if example.answer.strip():
+        return None
+    return "the right answer is empty; leave out the line, or write what is to be answered"
 
 
 def plain_words(text: str) -> str:

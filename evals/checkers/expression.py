@@ -26,18 +26,33 @@ class ExpressionChecker(Checker, name="expression"):
     of the completion.
     """
 
+    def misfit(self, example: Example) -> str | None:
+        """Refuse a problem that does not say which numbers and target, or none that can be used."""
+        numbers, target = example.extra.get("numbers"), example.extra.get("target")
+        if not isinstance(numbers, list) or type(target) is not int:
+            return (
+                "the problem's extra has no numbers and target: a list of whole numbers and one; "
+                "of a file, keep: [numbers, target]"
+            )
+        if not numbers or not all(type(each) is int and is_number(str(each)) for each in numbers):
+            return "numbers are whole and not negative, and there is at least one"
+        signs = example.extra.get("signs", "+-*/")
+        if not isinstance(signs, str) or not {*signs} <= {*"+-*/"}:
+            return "signs are a text of the signs + - * / that may be used"
+        return None
+
     async def check(self, answer: str | None, text: str, example: Example) -> bool:
         """Evaluate exactly; nothing is run as code.
 
         Raises:
             CheckFailed: If the problem does not say which numbers and target.
         """
-        numbers, target = example.extra.get("numbers"), example.extra.get("target")
-        if not isinstance(numbers, list) or not isinstance(target, int):
-            raise CheckFailed("the problem's extra has no numbers and target")
+        if reason := self.misfit(example):
+            raise CheckFailed(reason)
         if answer is None:
             return False
-        signs = str(example.extra.get("signs", "+-*/"))
+        numbers, target = example.extra["numbers"], example.extra["target"]
+        signs = example.extra.get("signs", "+-*/")
         found = value_of(answer, signs)
         if found is not None and found == (Fraction(target), Counter(numbers)):
             return True

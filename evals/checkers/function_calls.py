@@ -37,6 +37,14 @@ class FunctionCalls(Checker, name="function_calls"):
 
     reads_text = False
 
+    def misfit(self, example: Example) -> str | None:
+        """Refuse a right answer that is not in the form above."""
+        try:
+            _expected(example.answer)
+        except CheckFailed as error:
+            return f"{error}; it is JSON: [{{name: {{parameter: [allowed values]}}}}]"
+        return None
+
     async def check(self, answer: str | None, text: str, example: Example) -> bool:
         """Compare the calls.
 

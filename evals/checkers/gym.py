@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["ReasoningGym", "dataset_of"]
 
 _SIZE: Final = 10_000
+_PLACE: Final = ("dataset", "seed", "settings", "index")
 
 
 class ReasoningGym(Checker, name="reasoning_gym"):
@@ -35,6 +36,16 @@ class ReasoningGym(Checker, name="reasoning_gym"):
     """The score from which an answer is right."""
     seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
     """How long scoring may take; after that the check has failed, and a thread is left behind."""
+
+    def misfit(self, example: Example) -> str | None:
+        """Refuse a problem that does not say where its generator finds it."""
+        missing = [name for name in _PLACE if name not in example.extra]
+        if not missing:
+            return None
+        return (
+            f"the problem's extra has no {', '.join(missing)}: this checker is for problems of the "
+            "task reasoning_gym"
+        )
 
     async def check(self, answer: str | None, text: str, example: Example) -> bool:
         """Ask the generator.

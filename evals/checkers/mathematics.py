@@ -10,6 +10,7 @@ from pydantic import Field
 
 from tts.answers import canonical
 from tts.evals.checkers.base import Checker, CheckFailed
+from tts.evals.checkers.exact import blank
 from tts.evals.checkers.worker import Worker
 from tts.registry import mistake
 from tts.threads import in_thread
@@ -38,6 +39,10 @@ class MathVerify(Checker, name="math_verify"):
         if find_spec("math_verify") is None:
             message = "it needs pip install tts-orchestrator[math]"
             raise mistake(MathVerify, (), message, self.name)
+
+    def misfit(self, example: Example) -> str | None:
+        """Refuse a right answer that says nothing; what cannot be read shows when compared."""
+        return blank(example)
 
     async def check(self, answer: str | None, text: str, example: Example) -> bool:
         """Compare.

@@ -38,6 +38,13 @@ class Numeric(Checker, name="numeric"):
     percent: bool = False
     """Whether, where the right answer has no percent sign, the same number with one is right."""
 
+    def misfit(self, example: Example) -> str | None:
+        """Refuse a right answer that is no number."""
+        if number_of(example.answer) is not None:
+            return None
+        shown = repr(example.answer[:60])
+        return f"the right answer {shown} is no number; exact and equivalent take other answers"
+
     async def check(self, answer: str | None, text: str, example: Example) -> bool:
         """Compare the numbers.
 
@@ -46,7 +53,7 @@ class Numeric(Checker, name="numeric"):
         """
         right = number_of(example.answer)
         if right is None:
-            raise CheckFailed(f"the right answer {example.answer[:60]!r} is no number")
+            raise CheckFailed(self.misfit(example) or "the right answer is no number")
         given = None if answer is None else number_of(answer)
         if answer is None or given is None:
             return False

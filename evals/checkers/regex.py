@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, field_validator
 
 from tts.evals.checkers.base import Checker, CheckFailed
+from tts.evals.checkers.exact import blank
 from tts.evals.checkers.worker import Worker
 from tts.threads import in_thread
 
@@ -44,6 +45,22 @@ class Regex(Checker, name="regex"):
             raise ValueError(f"not a regular expression: {error}") from error
         return pattern
 
+    def misfit(self, example: Example) -> str | None:
+        """Refuse a right answer that is no regular expression, where it is taken as one."""
+        if self.pattern is None and self.within == "answer" and (reason := blank(example)):
+            return reason
+        pattern = example.answer if self.pattern is None else self.pattern
+        try:
+            re.compile(pattern, self._flags)
+        except (re.error, RecursionError, OverflowError) as error:
+            reason = f"{pattern[:60]!r} is no regular expression: {error}"
+            return f"{reason}; exact compares texts as they are"
+        return None
+
+    @property
+    def _flags(self) -> re.RegexFlag:
+        return re.IGNORECASE if self.ignore_case else re.NOFLAG
+
     async def check(self, answer: str | None, text: str, example: Example) -> bool:
         """Match.
 
@@ -51,19 +68,15 @@ class Regex(Checker, name="regex"):
             CheckFailed: If the right answer is no regular expression, or there is no result in
                 time.
         """
-        pattern = example.answer if self.pattern is None else self.pattern
-        flags = re.IGNORECASE if self.ignore_case else re.NOFLAG
-        try:
-            re.compile(pattern, flags)
-        except re.error as error:
-            raise CheckFailed(f"{pattern[:60]!r} is no regular expression: {error}") from error
+        if reason := self.misfit(example):
+            raise CheckFailed(reason)
         whole = self.within == "answer"
         if whole and answer is None:
             return False
         searched = (answer or "").strip() if whole else text
         order = {
-            "pattern": pattern,
-            "flags": int(flags),
+            "pattern": example.answer if self.pattern is None else self.pattern,
+            "flags": int(self._flags),
             "text": searched,
             "whole": whole,
             "seconds": self.seconds,

@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import Field
 
 from tts.errors import ConfigError
+from tts.evals.checkers.base import made_for_show
 from tts.evals.checkers.numeric import number_of
 from tts.evals.tasks.base import Example, Task
 from tts.evals.tasks.drawn import identity, split_of
@@ -100,13 +101,18 @@ class FileTask(Task, name="file"):
         examples: dict[str, Example] = {}
         said: dict[str, str] = {}
         mistakes: list[tuple[int, str]] = []
+        with made_for_show():  # it is asked what it cannot judge, nothing else
+            checker = self.checker
         for number, row in self._rows():
             try:
                 example = self.read(row, number)
-                if example is not None and examples.setdefault(example.id, example) is not example:
+                if example is None:
+                    continue
+                if examples.setdefault(example.id, example) is not example:
                     raise ConfigError(f"the id {example.id!r} is that of an earlier line")
-                if example is not None:
-                    said[example.id] = self.said(row, example)
+                if misfit := checker.misfit(example):
+                    raise ConfigError(f"{checker.name}: {misfit}")
+                said[example.id] = self.said(row, example)
             except (ConfigError, ValueError) as error:
                 reason = error.message if isinstance(error, ConfigError) else _reason(error)
                 mistakes.append((number, reason))

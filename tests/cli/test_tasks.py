@@ -36,6 +36,24 @@ def test_show_reads_a_file(tts: Tts, tmp_path: Path) -> None:
     assert "Complete this Python function." in outcome.out
 
 
+@pytest.mark.parametrize("check", ["code", "{use: function, path: os.abort}"])
+def test_showing_needs_no_leave_and_runs_nothing(tts: Tts, tmp_path: Path, check: str) -> None:
+    path = written(tmp_path, [{"question": "Square x.", "answer": "raise SystemExit"}])
+    words = ("tasks", "jsonl", "--with", f"path={path}", "--with", f"check={check}")
+    shown, lines = tts(*words, "--show", "1"), tts(*words, "--lines", "1")
+    assert (shown.code, lines.code) == (0, 0)
+    assert "right answer: raise SystemExit" in shown.out
+    assert json.loads(lines.out)["answer"] == "raise SystemExit"
+    assert f"bench judges them by {'code' if check == 'code' else 'function'}" in lines.err
+
+
+def test_lines_of_programs_need_no_leave(tts: Tts, tmp_path: Path) -> None:
+    path = written(tmp_path, LINES["humaneval"])
+    outcome = tts("tasks", "humaneval", "--lines", "1", "--with", f"path={path}")
+    assert outcome.code == 0
+    assert "bench judges them by code" in outcome.err
+
+
 def test_show_cannot_steer_the_terminal(tts: Tts, tmp_path: Path) -> None:
     path = written(tmp_path, [{"question": "a\x1b[2Jb", "answer": "1\x1b[0m", "id": "\x1b7"}])
     assert "\x1b" not in tts("tasks", "jsonl", "--show", "1", "--with", f"path={path}").out
@@ -92,6 +110,7 @@ def test_lines_tell_how_answers_are_read(tts: Tts, tmp_path: Path) -> None:
         (["graphs", "--show", "1", "--with", "level=9"], "level: give at most"),
         (["gsm8k", "--show", "1", "--with", "path=none.jsonl"], "none.jsonl: cannot read"),
         (["calls", "--show", "1", "--with", "parallel=4"], "at most 2"),
+        (["jsonl", "--show", "1", "--with", "check=cod"], "did you mean 'code'"),
     ],
 )
 def test_tasks_mistakes_are_wrong_input(tts: Tts, arguments: list[str], words: str) -> None:

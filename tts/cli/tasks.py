@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from tts.cli.registry import list_or_show
 from tts.cli.words import plain
 from tts.errors import ConfigError
+from tts.evals.checkers.base import made_for_show
 from tts.evals.tasks import Example, Task
 from tts.mistakes import describe
 
@@ -50,22 +52,23 @@ def tasks(
         return
     if name is None:
         raise ConfigError("--show and --lines need the name of a task; `tts tasks` lists them")
+    if lines is not None and (show is not None or as_json):
+        raise ConfigError("--lines prints JSON lines: leave out --show and --json")
+    most = lines or show
+    with made_for_show():  # nothing is judged here
+        task = _task(name, setting or [], split, most)
+        shown, judge = task.examples()[:most], task.checker.name
     if lines is not None:
-        if show is not None or as_json:
-            raise ConfigError("--lines prints JSON lines: leave out --show and --json")
-        _print_lines(_task(name, setting or [], split, lines), lines)
-        return
-    shown = _task(name, setting or [], split, show).examples()[:show]
-    if as_json:
+        _print_lines(task, shown, judge)
+    elif as_json:
         typer.echo(json.dumps([each.model_dump(mode="json") for each in shown], indent=2))
-        return
-    for each in shown:
-        _print(each)
+    else:
+        for each in shown:
+            _print(each)
 
 
-def _print_lines(task: Task, most: int) -> None:
+def _print_lines(task: Task, shown: Sequence[Example], judge: str) -> None:
     """Print problems for other commands, and beside them what these cannot read from a file."""
-    shown = task.examples()[:most]
     for each in shown:
         row = {"id": each.id, "question": str(each.problem), "answer": each.answer}
         typer.echo(json.dumps(row))  # in ASCII: no text steers a terminal
@@ -73,7 +76,7 @@ def _print_lines(task: Task, most: int) -> None:
     read = form.kind if form.pattern is None else f"{{pattern: {form.pattern!r}}}"
     typer.echo(
         f"tts: {len(shown)} problems of {plain(task.title)}, split {task.split}; a pipeline for "
-        f"them says answer: {read}; bench judges them by {task.checker.name}",
+        f"them says answer: {read}; bench judges them by {judge}",
         err=True,
     )
 
