@@ -41,7 +41,8 @@ async def test_solve_sync_raises_inside_a_running_loop() -> None:
         ({"strategy": "self_consistensy"}, "did you mean 'self_consistency'"),
         ({"strategy": {"use": "best_of_n", "samples": -1}}, "samples"),
         ({"model": "gpt"}, "unknown backend 'gpt'"),
-        ({"budget": {"tokens": 3}}, "unknown key"),
+        ({"budget": {"total_token": 3}}, "'budget.total_token'; did you mean 'total_tokens'?"),
+        ({"budget": 3}, "budget: give a mapping with total_tokens, calls, seconds or usd, not 3"),
         ({"budget": {"total_tokens": 0}}, "total_tokens"),
     ],
 )

@@ -253,7 +253,8 @@ async def solve(
         )
         asked = problem if isinstance(problem, Problem) else pipeline.problem(problem)
     except ValidationError as error:
-        raise ConfigError(describe(error)) from error
+        given = {"strategy": strategy, "budget": budget}
+        raise ConfigError(describe(error, Pipeline, given)) from error
     async with open_solver(pipeline) as solver:
         return await solver.solve(asked, seed=seed, trace=trace, on_update=on_update)
 

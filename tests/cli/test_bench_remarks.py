@@ -110,9 +110,11 @@ def test_what_a_stopping_rule_has_saved_is_told() -> None:
 
 
 def test_runs_that_are_not_equally_many_are_told() -> None:
-    told = remarks([summary("x", n=39, failed=1), summary("y"), summary("z", task="other")])
+    told = remarks(
+        [summary("x", n=39, failed=1), summary("w", n=40), summary("y"), summary("z", task="other")]
+    )
     assert any(
-        line.startswith("runs differ on t on m: 40 of x, 20 of y. Accuracies") for line in told
+        line.startswith("runs differ on t on m: 40 of x, w; 20 of y. Accuracies") for line in told
     )
     same = remarks([summary("x", n=19, check_failures=1), summary("y")])
     assert not any("runs differ" in line for line in same)

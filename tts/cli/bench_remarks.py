@@ -154,8 +154,11 @@ def _other_problems(summaries: Sequence[Summary]) -> list[str]:
     places = dict.fromkeys((each.task, each.model) for each in summaries)
     for task, model in places:
         own = [each for each in summaries if (each.task, each.model) == (task, model)]
-        if len({each.runs for each in own}) > 1:
-            told = ", ".join(f"{each.runs} of {label(each.strategy, each.budget)}" for each in own)
+        names: dict[int, list[str]] = {}
+        for each in own:
+            names.setdefault(each.runs, []).append(label(each.strategy, each.budget))
+        if len(names) > 1:
+            told = "; ".join(f"{runs} of {', '.join(whose)}" for runs, whose in names.items())
             lines.append(
                 f"runs differ on {plain(task)} on {plain(model)}: {told}. Accuracies and costs "
                 "there are of different problems, while each gain is on problems that both sides "

@@ -190,7 +190,9 @@ def _comparisons(summaries: Iterable[Summary], kind: str) -> Columns:
         for one in each.equal
         if one.kind == kind
     ]
-    heads = ("strategy", "samples", "votes [95%]", "gain [95%]", *_TESTED, _MARKS)
+    heads = ["strategy", "samples", "votes [95%]", "gain [95%]", *_TESTED, _MARKS]
+    if not any(row[-1] for row in rows):
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
     return Columns(heads, rows, ("strategy", _MARKS), ("votes [95%]", "p", "samples", _MARKS))
 
 
