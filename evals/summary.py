@@ -53,19 +53,22 @@ def summarise(store: RunStore, equal: Sequence[str] | None = None) -> list[Summa
     for cell in store.cells():
         places[cell.task, cell.model, cell.strategy, cell.budget].append(cell)
     pools = {
-        (cells[0].task, cells[0].model): _Group.read(store, cells).pools
-        for cells in places.values()
+        place: _Group.read(store, cells).pools
+        for place, cells in places.items()
         if cells[0].is_baseline
     }
+    baselines = {place[:2]: found for place, found in pools.items()}
     found = [
-        _compared(_Group.read(store, cells), kinds, pools.get((cells[0].task, cells[0].model)))
-        for cells in places.values()
+        _compared(_Group.read(store, cells), kinds, pools.get(place), baselines.get(place[:2]))
+        for place, cells in places.items()
     ]
     return _adjusted(found)
 
 
-def _compared(group: _Group, kinds: Sequence[str], baseline: Pools | None) -> Summary:
-    summary = _summary(group)
+def _compared(
+    group: _Group, kinds: Sequence[str], own: Pools | None, baseline: Pools | None
+) -> Summary:
+    summary = _summary(group, group.pools if own is None else own)
     if baseline is None or group.cell.is_baseline:
         return summary
     each = {kind: comparison(kind, group.rows, baseline) for kind in kinds}
@@ -85,7 +88,7 @@ def _adjusted(summaries: Sequence[Summary]) -> list[Summary]:
     ]
 
 
-def _summary(group: _Group) -> Summary:
+def _summary(group: _Group, pools: Pools) -> Summary:
     rows = [row for _, row in group.rows]
     ran = [row for row in rows if row.status != "failed"]
     judged = [row for row in ran if row.right is not None]
@@ -118,7 +121,7 @@ def _summary(group: _Group) -> Summary:
         exhausted=sum(row.status == "budget_exhausted" for row in ran),
         stopped=dict(stops),
         repeated=_repeated(ran),
-        curve=group.pools.points(),
+        curve=pools.points(),
     )
 
 
