@@ -55,22 +55,24 @@ def summarise(store: RunStore, equal: Sequence[str] | None = None) -> list[Summa
     for cell in store.cells():
         places[cell.task, cell.model, cell.strategy, cell.budget].append(cell)
     pools = {
-        (cells[0].task, cells[0].model): _Group.read(store, cells).pools
-        for cells in places.values()
+        place: _Group.read(store, cells).pools
+        for place, cells in places.items()
         if cells[0].is_baseline
     }
+    baselines = {place[:2]: found for place, found in pools.items()}
     found = []
-    for cells in places.values():
+    for place, cells in places.items():
         group = _Group.read(store, cells)
         about.add(group.cell, group.rows)
-        found.append(_compared(group, kinds, pools.get((group.cell.task, group.cell.model)), about))
+        own = pools[place] if place in pools else group.pools
+        summary = replace(_summary(group, own), same_as=about.same_as(group.cell))
+        found.append(_compared(summary, group, kinds, baselines.get(place[:2])))
     return _adjusted([replace(each, saving=about.saving(each)) for each in found])
 
 
 def _compared(
-    group: _Group, kinds: Sequence[str], baseline: Pools | None, about: Outcomes
+    summary: Summary, group: _Group, kinds: Sequence[str], baseline: Pools | None
 ) -> Summary:
-    summary = replace(_summary(group), same_as=about.same_as(group.cell))
     if baseline is None or group.cell.is_baseline:
         return summary
     each = {kind: comparison(kind, group.rows, baseline) for kind in kinds}
@@ -100,7 +102,7 @@ def _place(each: Summary) -> tuple[str, str, str, str]:
     return each.task, each.model, each.strategy, each.same_as or each.budget
 
 
-def _summary(group: _Group) -> Summary:
+def _summary(group: _Group, pools: Pools) -> Summary:
     rows = [row for _, row in group.rows]
     ran = [row for row in rows if row.status != "failed"]
     judged = [row for row in ran if row.right is not None]
@@ -133,7 +135,7 @@ def _summary(group: _Group) -> Summary:
         exhausted=sum(row.status == "budget_exhausted" for row in ran),
         stopped=dict(stops),
         repeated=_repeated(ran),
-        curve=group.pools.points(),
+        curve=pools.points(),
     )
 
 

@@ -57,7 +57,7 @@ def contents(
         text_bytes: Most bytes of details; 0 leaves all of them out. Each entry gets those of its
             first problems; the statistics are of all.
         replay_rules: Whether to replay stopping rules over the stored samples, which takes
-            seconds an entry: about ten for 16 samples of 600 problems.
+            seconds an entry: about seven for 64 samples of 200 problems.
         title: What the page is called; None: as the runs are.
     """
     listed = _listed(entries)

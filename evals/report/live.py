@@ -37,6 +37,7 @@ _HEADERS: Final = {
 }
 _LAST_WORDS: Final = 1.0
 """Seconds that requests under way have when the server ends."""
+_INDEX_HEADER: Final = 48
 _NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -138,10 +139,21 @@ class Live:
                 with suppress(FileNotFoundError):
                     at = each.stat()
                     told.append(f"{at.st_ino}.{at.st_size}.{at.st_mtime_ns}")
+            told.append(_written(path))
         return "-".join(told)
 
     def _read(self) -> Contents:
         return contents(*load(self.paths), text_bytes=0, replay_rules=False)
+
+
+def _written(path: Path) -> str:
+    """Return the header of SQLite's index of the log, which counts what was written; "" if none.
+
+    The log keeps its size when it is begun anew, and the clock of a file system may be coarse.
+    """
+    with suppress(OSError), path.with_name(f"{path.name}-shm").open("rb") as file:
+        return file.read(_INDEX_HEADER).hex()
+    return ""
 
 
 def _is_open(host: str) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Self
 
 from pydantic import Field
 
 from tts.stopping.base import CONTINUE, StoppingRule, Verdict
-from tts.stopping.votes import earliest_win, majority_posterior, require_iid
+from tts.stopping.votes import earliest_win, fewest, majority_posterior, race, require_iid
 from tts.votes import Tally
 
 __all__ = ["Beta"]
@@ -51,13 +52,18 @@ class Beta(StoppingRule, name="beta"):
 
     def earliest(self, tally: Tally, remaining: int) -> int:
         """Return how many votes in a row the leader, or whoever is near, would need."""
-        counts = {standing.group: standing.count for standing in tally.standings}
 
-        def stops(group: str, k: int) -> bool:
-            rival = max((count for other, count in counts.items() if other != group), default=0)
-            return majority_posterior(counts.get(group, 0) + k, rival) >= self.confidence
+        def wanted(group: str, most: int) -> int:
+            known = race(tally, group)
+            return _enough(known.rival, self.confidence) - known.own
 
-        return earliest_win(tally, remaining, stops)
+        return earliest_win(tally, remaining, wanted)
+
+
+@lru_cache(maxsize=4096)
+def _enough(rival: int, confidence: float) -> int:
+    """Return the votes with which the chance against a rival reaches a confidence above 1/2."""
+    return fewest(lambda own: majority_posterior(own, rival) >= confidence)
 
 
 def _counts(tally: Tally) -> tuple[int, int]:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
 from tts.stopping.base import CONTINUE, StoppingRule, Verdict, promise
-from tts.stopping.votes import earliest_win, mixture_e_value, require_iid, weighted_e_value
+from tts.stopping.votes import (
+    Race,
+    draws_further,
+    earliest_win,
+    fewest,
+    mixture_e_value,
+    race,
+    require_iid,
+    weighted_e_value,
+)
 from tts.votes import Plurality, Tally
 
 __all__ = ["EProcess"]
-
-_Ballots = list[tuple[str, float] | None]
 
 
 class EProcess(StoppingRule, name="e_process"):
@@ -55,7 +64,8 @@ class EProcess(StoppingRule, name="e_process"):
         leader = tally.leader
         if leader is None:
             return CONTINUE
-        evidence, threshold = self._evidence(tally, leader.group, 0)
+        known = self._race(tally, leader.group)
+        evidence, threshold = self._evidence(tally, leader.group, known), self._threshold(known)
         if evidence < threshold:
             return CONTINUE
         drawn = len(tally.candidates)
@@ -73,11 +83,22 @@ class EProcess(StoppingRule, name="e_process"):
     def earliest(self, tally: Tally, remaining: int) -> int:
         """Return how many votes in a row the leader, or whoever is near, would need."""
 
-        def stops(group: str, k: int) -> bool:
-            evidence, threshold = self._evidence(tally, group, k)
-            return evidence >= threshold
+        def wanted(group: str, most: int) -> int:
+            known = self._race(tally, group)
+            threshold = self._threshold(known)
+            if not isinstance(tally.vote, Plurality):
+                return draws_further(lambda k: self._weight(tally, group, k) >= threshold, most)
+            if math.isinf(threshold):
+                return most
+            return _enough(known.rival, threshold, self.unanimous) - known.own
 
-        return earliest_win(tally, remaining, stops)
+        return earliest_win(tally, remaining, wanted)
+
+    def _evidence(self, tally: Tally, group: str, known: Race) -> float:
+        """The evidence for an answer that was seen."""
+        if not isinstance(tally.vote, Plurality):
+            return self._weight(tally, group, 0)
+        return mixture_e_value(known.own, known.rival, self.unanimous)
 
     def _claim(self, tally: Tally) -> str:
         plain = isinstance(tally.vote, Plurality)
@@ -85,30 +106,33 @@ class EProcess(StoppingRule, name="e_process"):
         limits = " (if two answers contend)" if self.target == "leader" else ""
         return f"the model's {what}{limits}"
 
-    def _evidence(self, tally: Tally, group: str, further: int) -> tuple[float, float]:
-        """The evidence for an answer after further votes for it, and what it must reach."""
-        ballots: _Ballots = [*tally.ballots, *([(group, 1.0)] * further)]
-        order = list(dict.fromkeys(ballot[0] for ballot in ballots if ballot))
-        if group not in order:
-            return 0.0, 1.0
-        place = order.index(group) + 1
-        if self.target == "leader":
-            return self._least(ballots, group, tally), 2 / self.delta
-        if self.target == "first" and place > 1:
-            return 0.0, 1.0
-        first = next(at for at, ballot in enumerate(ballots) if ballot and ballot[0] == group)
-        price = 1 if self.target == "first" else place * (place + 1)
-        return self._least(ballots[first + 1 :], group, tally), price / self.delta
+    def _race(self, tally: Tally, group: str) -> Race:
+        return race(tally, group, after_first=self.target != "leader")
 
-    def _least(self, ballots: _Ballots, group: str, tally: Tally) -> float:
-        """The evidence against the strongest rival; an unseen one is weaker than all."""
+    def _threshold(self, known: Race) -> float:
+        """What the evidence for an answer must reach; infinite where none is enough."""
+        if self.target == "leader":
+            return 2 / self.delta
+        if self.target == "first":
+            return 1 / self.delta if known.place == 1 else math.inf
+        return known.place * (known.place + 1) / self.delta
+
+    def _weight(self, tally: Tally, group: str, further: int) -> float:
+        """The evidence by weights after further votes; an unseen rival is weaker than all."""
+        ballots = [*tally.ballots, *([(group, 1.0)] * further)]
+        if self.target != "leader":
+            first = next(at for at, ballot in enumerate(ballots) if ballot and ballot[0] == group)
+            ballots = ballots[first + 1 :]
         weights: dict[str, list[float]] = {group: []}
         for ballot in ballots:
             if ballot:
                 weights.setdefault(ballot[0], []).append(ballot[1])
         own = weights.pop(group)
-        if isinstance(tally.vote, Plurality):
-            rival = max(map(len, weights.values()), default=0)
-            return mixture_e_value(len(own), rival, self.unanimous)
         rivals = [*weights.values()] or [[]]
         return min(weighted_e_value(own, rival, self.unanimous) for rival in rivals)
+
+
+@lru_cache(maxsize=4096)
+def _enough(rival: int, threshold: float, unanimous: float) -> int:
+    """Return the votes with which the evidence against a rival's reaches a threshold above 1."""
+    return fewest(lambda own: mixture_e_value(own, rival, unanimous) >= threshold)

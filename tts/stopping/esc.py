@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Annotated, Self
 
 from pydantic import Field
 
 from tts.stopping.base import CONTINUE, StoppingRule, Verdict
-from tts.stopping.votes import would_lead
+from tts.stopping.votes import votes_to_lead
 from tts.votes import Tally
 
 __all__ = ["ESC"]
@@ -50,9 +49,8 @@ class ESC(StoppingRule, name="esc"):
             {ballot[0] if ballot else None for ballot in tally.ballots[-begun:]} if begun else set()
         )
         left = self.window - begun
-        known = [(each.group, each.exact) for each in tally.standings]
+        needed = votes_to_lead(tally)
         for k in range(left, remaining, self.window):  # it looks at the ends of windows only
-            for group, own in [*known, ("", Fraction(0))]:
-                if (k > left or seen <= {group}) and would_lead(tally, group, own + k):
-                    return k
+            if any((k > left or seen <= {group}) and k >= least for group, least in needed.items()):
+                return k
         return remaining

@@ -70,17 +70,16 @@ def replay_all(
     drawn = {candidate.ticket: candidate for candidate in candidates}
     tally = Tally(vote)
     usages = [drawn[at].completion.usage if at in drawn else Usage() for at in range(n)]
-    progress = [_Progress(rule, speculate, usages) for rule in rules]
+    progress = every = [_Progress(rule, speculate, usages) for rule in rules]
     for ticket in range(n):
-        going = [one for one in progress if one.goes_on(tally, n - ticket)]
-        if not going:
+        progress = [one for one in progress if one.goes_on(tally, n - ticket)]
+        if not progress:
             break
         if ticket in drawn:
             tally.add(drawn[ticket])
     for one in progress:
-        if one.stopped_by is None:
-            one.key = _leader(tally)
-    return [one.result() for one in progress]
+        one.key = _leader(tally)
+    return [one.result() for one in every]
 
 
 def _leader(tally: Tally) -> str | None:
@@ -100,20 +99,23 @@ class _Progress:
         self.key: str | None = None
 
     def goes_on(self, tally: Tally, remaining: int) -> bool:
-        """Ask the rule; if it does not stop, launch what it allows and consume a ticket."""
-        if self.stopped_by is None and tally.candidates:
+        """Ask the rule, which still goes on; unless it stops, launch calls and consume one."""
+        if tally.candidates:
             self.stopped_by = self.rule.verdict(tally, remaining).stopped_by
-            self.key = _leader(tally)
-        if self.stopped_by is not None:
-            return False
-        wanted = min(self.rule.earliest(tally, remaining) + self.speculate, remaining)
-        for usage in self.usages[len(self.depths) : self.samples + wanted]:
-            self.depths.append(self.rounds + 1)
-            self.ends.append(self.clock + usage.total_tokens)
+            if self.stopped_by is not None:
+                self.key = _leader(tally)
+                return False
+        if len(self.depths) < len(self.usages):  # else all are under way, whatever the rule hopes
+            self._launch(min(self.rule.earliest(tally, remaining) + self.speculate, remaining))
         self.rounds = max(self.rounds, self.depths[self.samples])
         self.clock = max(self.clock, self.ends[self.samples])
         self.samples += 1
         return True
+
+    def _launch(self, wanted: int) -> None:
+        for usage in self.usages[len(self.depths) : self.samples + wanted]:
+            self.depths.append(self.rounds + 1)
+            self.ends.append(self.clock + usage.total_tokens)
 
     def result(self) -> Replayed:
         launched = self.usages[: len(self.depths)]

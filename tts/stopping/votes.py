@@ -7,23 +7,28 @@ The counts are of independent draws of one model and prompt, in the order of the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from tts.errors import ConfigError
-from tts.votes import Standing, Tally
+from tts.votes import Tally
 
 __all__ = [
+    "Race",
     "draws_further",
     "earliest_win",
+    "fewest",
     "majority_posterior",
     "mixture_e_value",
+    "race",
     "require_iid",
     "smallest_leader",
+    "votes_to_lead",
     "weighted_e_value",
-    "would_lead",
 ]
 
 _GRID = 64
@@ -175,44 +180,100 @@ def draws_further(stops: Callable[[int], bool], remaining: int) -> int:
     return high
 
 
-def earliest_win(tally: Tally, remaining: int, stops: Callable[[str, int], bool]) -> int:
+def fewest(stops: Callable[[int], bool]) -> int:
+    """Return the least number of votes, at least 1, for which `stops`; enough of them do.
+
+    >>> fewest(lambda votes: votes >= 5)
+    5
+    """
+    most = 1
+    while not stops(most):
+        most *= 2
+    return draws_further(stops, most)
+
+
+def earliest_win(tally: Tally, remaining: int, wanted: Callable[[str, int], int]) -> int:
     """Return after how many draws a rule could stop at the earliest, whoever leads by then.
 
     Args:
         tally: What was drawn.
         remaining: Draws that are left; at least 1.
-        stops: Says of an answer and a number k whether the rule would stop if that answer led
-            after k further votes of weight 1, all for it. More votes never undo a stop. The empty
-            text stands for an answer that was not seen yet.
+        wanted: Says of an answer after how many further votes of weight 1, all for it, the rule
+            would stop if it led then; the number it is given, or more, if not sooner. More votes
+            never undo a stop. The empty text stands for an answer that was not seen yet.
     """
-    standings = tally.standings
-    top = standings[0].exact if standings else Fraction(0)
     best = remaining
-    for group, own in [*((each.group, each.exact) for each in standings), ("", Fraction(0))]:
-        if top - own <= best:  # else it cannot lead any sooner
-
-            def wins(k: int, group: str = group, own: Fraction = own) -> bool:
-                return would_lead(tally, group, own + k) and stops(group, k)
-
-            best = draws_further(wins, best)
+    for group, least in _votes_to_lead(tally, len(tally.candidates)).items():
+        if least < best:
+            best = min(best, max(1, least, wanted(group, best)))
     return best
 
 
-def would_lead(tally: Tally, group: str, weight: Fraction) -> bool:
-    """Return whether an answer of that weight stands first; an unseen one comes last of equals."""
-    for standing in tally.standings:
-        if standing.group == group:
-            return True  # all before it weigh less
-        if standing.exact > weight:
-            return False
-        if standing.exact == weight and not _came_before(tally, group, standing):
-            return False
-    return True
+def votes_to_lead(tally: Tally) -> Mapping[str, int]:
+    """Return after how many votes in a row, each of weight 1, each answer would stand first.
+
+    The answers are in their order, so that the leader comes first, with 0. The empty text stands
+    for an answer that was not seen yet, which comes last of equals.
+    """
+    return _votes_to_lead(tally, len(tally.candidates))
 
 
-def _came_before(tally: Tally, group: str, other: Standing) -> bool:
-    mine = next((each for each in tally.standings if each.group == group), None)
-    return mine is not None and mine.first_ticket < other.first_ticket
+@lru_cache(maxsize=1)  # the rules of a replay ask one tally in turn; with `drawn` it is settled
+def _votes_to_lead(tally: Tally, drawn: int) -> Mapping[str, int]:
+    standings = tally.standings
+    if not standings:
+        return {"": 0}
+    top = standings[0]
+    found = {top.group: 0}
+    for each in standings[1:]:
+        gap = top.exact - each.exact
+        wins_tie = each.first_ticket < top.first_ticket  # of equals the earliest stands first
+        found[each.group] = math.ceil(gap) if wins_tie else math.floor(gap) + 1
+    found.setdefault("", math.floor(top.exact) + 1)
+    return found
+
+
+class Race(NamedTuple):
+    """The votes of an answer, and of its strongest rival."""
+
+    place: int
+    """When the answer appeared, from 1."""
+    own: int
+    rival: int
+
+
+def race(tally: Tally, group: str, *, after_first: bool = False) -> Race:
+    """Return how an answer stands against its strongest rival, candidates counted without weight.
+
+    Args:
+        tally: What was drawn.
+        group: The answer; the empty text stands for one that was not seen yet.
+        after_first: Count from the draw on that follows the answer's first one. An answer not seen
+            yet has -1 votes then, as its first one does not count.
+    """
+    races = _races(tally, len(tally.candidates), after_first)
+    return races.get(group) or races[""]
+
+
+@lru_cache(maxsize=2)  # as above, counted both ways
+def _races(tally: Tally, drawn: int, after_first: bool) -> dict[str, Race]:
+    voted = [ballot[0] for ballot in tally.ballots if ballot]
+    firsts: dict[str, int] = {}
+    for at, group in enumerate(voted):
+        firsts.setdefault(group, at)
+    found = {
+        group: _race(place, group, voted[first + 1 :] if after_first else voted)
+        for place, (group, first) in enumerate(firsts.items(), 1)
+    }
+    last = len(firsts) + 1
+    found.setdefault("", Race(last, -1, 0) if after_first else _race(last, "", voted))
+    return found
+
+
+def _race(place: int, group: str, voted: Sequence[str]) -> Race:
+    counts = Counter(voted)
+    own = counts.pop(group, 0)
+    return Race(place, own, max(counts.values(), default=0))
 
 
 def smallest_leader(stops: Callable[[int, int], bool], runner_up: int, most: int = 1000) -> int:
@@ -239,14 +300,19 @@ def require_iid(tally: Tally, rule: str) -> None:
     Raises:
         ConfigError: If they are not.
     """
-    drawn = tally.candidates
-    if any(late.ticket <= early.ticket for early, late in pairwise(drawn)):
-        why = "come from several samples, or not in ticket order"
-    elif len({candidate.completion.model for candidate in drawn}) > 1:
-        why = "come from several models"
-    else:
-        return
-    raise ConfigError(
-        f"rule {rule!r} judges independent draws of one model and prompt, and these {why}: "
-        "choose another rule, or set assume_iid: true if they are independent all the same"
-    )
+    why = _why_not_iid(tally, len(tally.candidates))
+    if why is not None:
+        raise ConfigError(
+            f"rule {rule!r} judges independent draws of one model and prompt, and these {why}: "
+            "choose another rule, or set assume_iid: true if they are independent all the same"
+        )
+
+
+@lru_cache(maxsize=1)  # as above
+def _why_not_iid(tally: Tally, drawn: int) -> str | None:
+    found = tally.candidates
+    if any(late.ticket <= early.ticket for early, late in pairwise(found)):
+        return "come from several samples, or not in ticket order"
+    if len({candidate.completion.model for candidate in found}) > 1:
+        return "come from several models"
+    return None

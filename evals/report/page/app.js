@@ -5,7 +5,7 @@ let details = null;
 const LIVE = data.live;
 
 const state = {
-  facet: "all", search: "", cost: "total", log: true, hidden: new Set(), sort: ["accuracy", true],
+  facet: "all", search: "", cost: "total", log: true, hidden: new Set(), hiddenRules: new Set(), sort: ["accuracy", true],
   sought: "", outcome: "all", from: 0, theme: "auto", result: null,
 };
 
@@ -56,6 +56,20 @@ function byFacet(entries, draw) {
 }
 
 const set = (changes, ...which) => { Object.assign(state, changes); draw(...which); remember(); };
+
+function hide(which, name, part) {
+  const hidden = new Set(state[which]);
+  if (!hidden.delete(name)) hidden.add(name);
+  set({ [which]: hidden }, part);
+}
+
+function frontLegend(facet, members) {
+  const hollow = new Set(members.filter((each) => each.baseline).map((each) => each.strategy));
+  return legend([...new Set(members.map((each) => each.strategy))], data.colours, { hidden: state.hidden,
+    hollow, key: facet, toggle: (name) => hide("hidden", name, "fronts"),
+    lines: [[["front"], "the front"], [["whisker"], "95% intervals"],
+      ...(hollow.size ? [[[`line thin s${data.colours.get([...hollow][0]) % 8}`], "fewer samples of the baseline"]] : [])] });
+}
 
 function remember() {
   const kept = { task: state.facet === "all" ? "" : state.facet, s: state.search, cost: state.cost,
@@ -130,13 +144,6 @@ const drawers = {
       + "that waited for each other, and seconds what such a chain took when its calls were made."), all.length > 0 && el("p", null, all.join(" "))));
   },
   fronts() {
-    const entries = chosen().filter((each) => !state.hidden.has(each.strategy));
-    const families = [...new Set(chosen().map((each) => each.strategy))];
-    const toggle = (name) => {
-      const hidden = new Set(state.hidden);
-      if (!hidden.delete(name)) hidden.add(name);
-      set({ hidden }, "fronts");
-    };
     show(parts.fronts, heading("Accuracy against cost",
       "The dashed line is the front: nothing here is both cheaper and better than a point on it. The hollow mark is the baseline, self-consistency with all its samples; the thin line is what fewer of them would have reached, over random orders; its end can differ from the mark, where ties go by the order of drawing."),
     el("div", { class: "controls" },
@@ -144,9 +151,10 @@ const drawers = {
         [name, told.name]), state.cost, (cost) => set({ cost }, "fronts"))),
       el("div", { class: "field" }, "Scale", choice("Scale", [[true, "log"], [false, "linear"]],
         state.log, (log) => set({ log }, "fronts")))),
-    legend(families, data.colours, state.hidden, toggle),
-    byFacet(entries, (facet, members, several) => el("figure", null, several && el("h3", null, facet),
-      scatter(members, data.fronts.find((each) => facetOf(each) === facet && each.cost === state.cost),
+    byFacet(chosen(), (facet, members, several) => el("figure", null, several && el("h3", null, facet),
+      frontLegend(facet, members),
+      scatter(members.filter((each) => !state.hidden.has(each.strategy)),
+        data.fronts.find((each) => facetOf(each) === facet && each.cost === state.cost),
         state.cost, state.log, data.colours, (entry) => choose(entry)))));
   },
   curves() {
@@ -161,12 +169,16 @@ const drawers = {
   rules() {
     const wanted = new Set(chosen().map((each) => each.number));
     const shown = data.rules.filter((each) => wanted.has(each.entry));
+    const names = (all) => [...new Set(all.map((each) => each.rule))];
     show(parts.rules, shown.length > 0 && heading("What stopping early would have given",
       "Each rule replayed over the stored samples, from its most cautious setting to its boldest. Tokens are of all samples that it would have sent; the hollow mark draws them all."),
     byFacet(shown.map((each) => data.entries[each.entry]), (facet, members, several) =>
       el("div", null, several && el("h3", null, facet), members.map((entry) => {
         const { points: all } = shown.find((each) => each.entry === entry.number);
-        return el("figure", null, ruleChart(all, data.ruleColours), el("figcaption", null,
+        return el("figure", null, legend(names(all), data.ruleColours, { hidden: state.hiddenRules,
+          hollow: new Set(["never"]), key: `rule ${entry.number}`, toggle: (name) => hide("hiddenRules", name, "rules"),
+          lines: [[["whisker"], "95% interval of accuracy"]] }),
+        ruleChart(all.filter((each) => !state.hiddenRules.has(each.rule)), data.ruleColours), el("figcaption", null,
           `${entry.label}, replayed on ${count(all[0].problems, "problem")}`
             + `${all[0].runs > all[0].problems ? ` in several seeds, ${all[0].runs} runs` : ""}; intervals are over problems.`));
       }))));

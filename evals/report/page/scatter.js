@@ -1,5 +1,6 @@
 // Accuracy against cost: points with intervals both ways, and the front of what nothing beats.
 function scatter(entries, front, cost, log, colours, pick) {
+  if (!entries.length) return el("p", { class: "muted" }, "All are hidden: press a name above to show it.");
   const shown = entries.filter((each) => each.accuracy && each.costs[cost]);
   const told = COSTS[cost];
   const without = entries.length > shown.length;
@@ -81,11 +82,18 @@ function point(entry, cost, x, y, colours, pick) {
   mark(colour, left, up, 5, entry.baseline)), text);
 }
 
-// What the colours mean; pressing a name hides and shows it.
-function legend(strategies, colours, hidden, toggle) {
-  return el("ul", { class: "legend" }, strategies.map((name) => el("li", null, el("button", {
-    type: "button", "aria-pressed": !hidden.has(name), "data-key": `legend:${name}`,
-    on: { click: () => toggle(name) },
-  }, svg("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" }, mark(colours.get(name), 7, 7, 4.5)),
-  name))));
+// What the marks and lines mean; pressing a name hides and shows its marks.
+function legend(names, colours, { hidden, toggle, hollow = new Set(), key = "", lines = [] }) {
+  return el("ul", { class: "legend", "aria-label": "Legend" },
+    names.map((name) => el("li", null, el("button", {
+      type: "button", "aria-pressed": !hidden.has(name), "data-key": `legend:${key}:${name}`,
+      title: hidden.has(name) ? "Show its marks" : "Hide its marks", on: { click: () => toggle(name) },
+    }, svg("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" },
+      mark(colours.get(name), 7, 7, 4.5, hollow.has(name))), name))),
+    lineKeys(lines));
 }
+
+const lineKeys = (lines) => lines.map(([looks, text]) => el("li", { class: "small" },
+  svg("svg", { class: "wide", viewBox: "0 0 24 14", "aria-hidden": "true" },
+    looks.map((look) => look.startsWith("band") ? svg("rect", { class: look, width: 24, height: 14 })
+      : svg("path", { class: look, d: look.startsWith("whisker") ? "M12 1V13M4 7H20" : "M1 7H23" }))), text));

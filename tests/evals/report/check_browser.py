@@ -87,7 +87,7 @@ def test_all_sections_are_drawn(tab: Tab) -> None:
         "What stopping early would have given", "Problems",
     ]  # fmt: skip
     assert tab.number('[data-section="fronts"] [role="button"]') == 8
-    assert tab.number('[data-section="fronts"] path.front') == 2
+    assert tab.number('[data-section="fronts"] .plot path.front') == 2
     assert tab.number('[data-section="table"] tbody tr') == 8
     assert tab.number('[data-section="curves"] figure') == 2
     assert tab.number('[data-section="rules"] figure') == 2
@@ -108,7 +108,7 @@ def test_cost_and_scale_are_chosen_by_mouse(tab: Tab) -> None:
 
 
 def test_strategies_are_hidden_filtered_and_sorted(tab: Tab) -> None:
-    tab.page.locator(".legend button", has_text="pdr").click()
+    tab.page.locator(".legend button", has_text="pdr").first.click()
     assert tab.number('[data-section="fronts"] [role="button"]') == 6
     tab.page.get_by_label("Task and model").select_option(label="graphs-6 · small")
     assert tab.number('[data-section="table"] tbody tr') == 4
@@ -118,6 +118,58 @@ def test_strategies_are_hidden_filtered_and_sorted(tab: Tab) -> None:
     tab.page.get_by_label("Search strategies").fill("self")
     assert tab.number('[data-section="table"] tbody tr') == 2
     assert tab.page.evaluate("document.activeElement.type") == "search"  # what one types in stays
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_each_plot_has_a_legend_on_a_small_phone(browser: Any, report: Path, scheme: str) -> None:
+    size = {**PHONE, "width": 360}
+    tab = opened(browser, report, viewport=size, color_scheme=scheme, has_touch=True)
+    for part, words in (
+        ("fronts", ["self-consistency × 16", "single", "pdr", "the front", "95% intervals"]),
+        ("rules", ["never", "dominance", "beta", "95% interval of accuracy"]),
+        ("curves", ["maj@k, with its 95% band", "pass@k"]),
+    ):
+        figures = tab.page.locator(f'[data-section="{part}"] figure')
+        assert figures.count() == 2
+        for at in range(2):
+            told = figures.nth(at).locator(".legend")
+            assert [word for word in words if word not in told.inner_text()] == []
+            box = told.bounding_box()
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= 360
+            sizes = told.locator("button").evaluate_all(
+                "(all) => all.map((each) => each.getBoundingClientRect().height)"
+            )
+            assert min(sizes, default=24) >= 24  # WCAG 2.2, 2.5.8
+    # The baseline is hollow in the legend as it is in the plot.
+    hollow = tab.page.locator('[data-section="fronts"] .legend .hollow').first
+    paper = tab.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert hollow.evaluate("(mark) => getComputedStyle(mark).fill") == paper
+    tab.page.context.close()
+
+
+def test_a_legend_hides_and_shows_by_keyboard(tab: Tab) -> None:
+    for part, name, line in (("fronts", "pdr", ""), ("rules", "beta", "path.line")):
+        shown = tab.page.locator(f'[data-section="{part}"] figure').first
+        marks = shown.locator(f".plot {line or '[role=button]'}")
+        before = marks.count()
+        button = shown.locator(".legend button", has_text=name).first
+        button.focus()
+        tab.page.keyboard.press("Enter")
+        expect(marks).to_have_count(before - 1)
+        held = "[document.activeElement.textContent, document.activeElement.ariaPressed]"
+        assert tab.page.evaluate(held) == [name, "false"]
+        tab.page.keyboard.press("Enter")
+        expect(marks).to_have_count(before)
+
+
+def test_a_plot_of_which_all_is_hidden_says_how_to_get_it_back(tab: Tab) -> None:
+    figure = tab.page.locator('[data-section="fronts"] figure').first
+    for at in range(figure.locator(".legend button").count()):
+        figure.locator(".legend button").nth(at).click()
+    assert "All are hidden: press a name above" in figure.inner_text()
+    figure.locator(".legend button").first.click()
+    figure.locator(".plot svg").wait_for()
 
 
 def test_a_problem_is_found_and_opened(tab: Tab) -> None:
