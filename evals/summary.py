@@ -43,7 +43,7 @@ class _Group:
 def summarise(store: RunStore, equal: Sequence[str] | None = None) -> list[Summary]:
     """Return a summary for each strategy of each task, in the suite's order.
 
-    Rows of one strategy at a time are in memory, without their texts.
+    Rows of one strategy at a time are in memory, without their texts; of the others, a number each.
 
     Args:
         store: The rows; there may be more to come.
@@ -64,8 +64,9 @@ def summarise(store: RunStore, equal: Sequence[str] | None = None) -> list[Summa
     for place, cells in places.items():
         group = _Group.read(store, cells)
         about.add(group.cell, group.rows)
-        own = pools[place] if place in pools else group.pools
-        summary = replace(_summary(group, own), same_as=about.same_as(group.cell))
+        own = pools.get(place)
+        told = _summary(group, group.pools if own is None else own)
+        summary = replace(told, same_as=about.same_as(group.cell))
         found.append(_compared(summary, group, kinds, baselines.get(place[:2])))
     return _adjusted([replace(each, saving=about.saving(each)) for each in found])
 
