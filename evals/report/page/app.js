@@ -33,7 +33,18 @@ function loadDetail(result) {
   }
   const asked = new URLSearchParams({ run: result.run, cell: result.cell,
     example: data.problems[result.problem].id });
-  return fetch(`detail.json?${asked}`).then((answer) => answer.ok ? answer.json() : null);
+  return fetch(`detail.json?${asked}`).catch(() => { throw new Error(SILENT); }).then(answered);
+}
+
+const SILENT = "The server does not answer: is tts view still running?";
+
+// A detail, or the error that says why there is none.
+async function answered(answer) {
+  if (answer.ok) return answer.json();
+  const said = (await answer.text()).trim();
+  throw new Error(answer.status === 404
+    ? `The run store has nothing of this problem now (${said}): it may be another run's by now.`
+    : `The server could not read it: ${said || `it says ${answer.status}`}.`);
 }
 
 const app = document.getElementById("app");
@@ -126,6 +137,9 @@ const drawers = {
     const all = [
       sum("failed") > 0 && `${count(sum("failed"), "run")} failed with an error and count on neither side.`,
       sum("unjudged") > 0 && `${count(sum("unjudged"), "answer")} could not be judged, because the checker failed; they do not count as wrong.`,
+      sum("unjudged_draws") > 0 && `${count(sum("unjudged_draws"), "drawn candidate")} could not be judged: `
+        + "“oracle” takes them for not right, intervals of votes hold whatever they are, and stopping rules are not "
+        + "replayed on their problems.",
       results > 0 && `${count(results, "result")} count in the statistics and are not listed below.`,
       !LIVE && without > 0 && `Candidates and traces of ${count(without, "listed result")} were left out: `
         + `this page keeps at most ${short(bytes / 1e6)} MB of them. The run store has all.`].filter(Boolean);
@@ -185,7 +199,7 @@ const drawers = {
     parts.settings);
   },
   problems() {
-    show(parts.problems, heading("Problems", "A mark for each entry: ✓ right, ✗ wrong, – no answer, ? not judged, ! failed. Press one to see its candidates and calls."),
+    show(parts.problems, heading("Problems", "A mark for each entry, in the order of the legends above: ✓ right, ✗ wrong, – no answer, ? not judged, ! failed. Press one to see its candidates and calls."),
       problemList(data, chosen(), state, (changes) => set(changes, "problems"), go));
   },
 };

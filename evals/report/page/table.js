@@ -106,14 +106,22 @@ function gained(equal) {
     + `${equal.worse}; a true gain of ${points(equal.detectable)} would probably show` },
   el("span", { class: tone }, points(equal.gain[0])),
   el("span", { class: "range" }, range(equal.gain, points)),
+  el("span", { class: "range" }, `${equal.better}:${equal.worse}${isApart(equal) ? ` ${APART}` : ""}`),
   el("span", { class: "range" },
-    `N ${short(equal.samples, 2)}${notes[equal.note] || ""}, p ${chance(equal.p_holm)}`));
+    `N ${short(equal.samples, 2)}${notes[equal.note] || ""}, p ${chance(equal.p_holm)}`),
+  equal.left_out > 0 && el("span", { class: "range" }, `${count(equal.left_out, "run")} left out`),
+  equal.unjudged > 0 && el("span", { class: "range" }, `${count(equal.unjudged, "pair")} not judged`));
 }
+
+// The mean gain and the count of problems won and lost can point in different directions.
+const APART = "≠";
+const isApart = (equal) => points(equal.gain[0]) !== "0.0"
+  && equal.gain[0] * (equal.better - equal.worse) < 0;
 
 function missing(entry) {
   const words = { no_answer: "without answer", exhausted: "out of budget", failed: "failed",
-    unjudged: "not judged", unread: "replies unread", failed_calls: "calls failed" };
-  const one = { unread: "reply unread", failed_calls: "call failed" };
+    unjudged: "not judged", unjudged_draws: "candidates not judged", unread: "replies unread", failed_calls: "calls failed" };
+  const one = { unjudged_draws: "candidate not judged", unread: "reply unread", failed_calls: "call failed" };
   const parts = Object.entries(words).filter(([kind]) => entry.counts[kind])
     .map(([kind, word]) => `${entry.counts[kind]} ${entry.counts[kind] === 1 ? one[kind] || word : word}`);
   return parts.length ? parts.map((part) => el("span", { class: "range" }, part)) : NONE;
@@ -129,7 +137,12 @@ function comparisonNotes(entries) {
   const most = Math.max(...all.map((each) => each.detectable));
   const size = (share) => rounded(100 * share, 1);
   const asked = `${least === most ? size(least) : `${size(least)} to ${size(most)}`} points`;
-  return [...without, `Gains are paired, problem by problem, with the vote of N of the baseline's samples, `
+  const apart = all.some(isApart) ? [`${APART} the gain and the count of problems point apart: the gain is `
+    + "an average over random orders of the votes' samples, better:worse counts problems against one vote each, in the "
+    + "order of drawing. Believe neither where they do."] : [];
+  const left = all.some((each) => each.left_out) ? ["Left out of a comparison are runs of the strategy that failed, "
+    + "or whose problem has fewer of the baseline's samples: there is nothing to pair them with."] : [];
+  return [...without, ...apart, ...left, `Under a gain, better:worse are the problems that the strategy wins and loses. Gains are paired, problem by problem, with the vote of N of the baseline's samples, `
     + `which cost the same on average; "all" means that even all of them cost less, "dearer" that even one `
     + `costs more. They are coloured where the 95% interval leaves out zero, which some do by chance among so many; p is of McNemar's exact test, `
     + `adjusted by Holm for all comparisons of a run. A gain is over votes in random orders, p is against one vote in the `
