@@ -49,7 +49,7 @@ async function answered(answer) {
 
 const app = document.getElementById("app");
 const parts = {};
-for (const name of ["top", "filters", "notes", "fronts", "curves", "rules", "table", "problems"]) {
+for (const name of ["top", "filters", "notes", "fronts", "curves", "rules", "table", "problems", "nav"]) {
   parts[name] = el("div");
 }
 
@@ -202,10 +202,23 @@ const drawers = {
     show(parts.problems, heading("Problems", "A mark for each entry, in the order of the legends above: ✓ right, ✗ wrong, – no answer, ? not judged, ! failed. Press one to see its candidates and calls."),
       problemList(data, chosen(), state, (changes) => set(changes, "problems"), go));
   },
+  nav() { // after the sections, as it lists those that there are
+    const headings = SECTIONS.filter((name) => !parts[name].parentElement.hidden)
+      .map((name) => parts[name].querySelector("h2"));
+    show(parts.nav, el("nav", { class: "nav", "aria-label": "Sections" }, headings.map((h2) =>
+      el("button", { type: "button", "data-key": `nav:${h2.textContent}`,
+        on: { click: () => goTo(h2.getAttribute("data-key")) } }, h2.textContent))));
+  },
 };
 
+function goTo(key) {
+  const h2 = app.querySelector(`h2[data-key="${CSS.escape(key)}"]`);
+  h2.scrollIntoView();
+  h2.focus({ preventScroll: true });
+}
+
 function heading(title, text) {
-  return [el("h2", null, title), el("p", { class: "prose muted" }, text)];
+  return [el("h2", { tabindex: -1, "data-key": `heading:${title}` }, title), el("p", { class: "prose muted" }, text)];
 }
 
 parts.settings = el("div", { "aria-live": "polite" });
@@ -247,10 +260,10 @@ async function news() {
   setTimeout(news, 2000);
 }
 
+const SECTIONS = ["fronts", "table", "curves", "rules", "problems"];
 const section = (name) => el("section", { "data-section": name }, parts[name]);
 show(app, parts.top, el("main", { id: "main" },
-  parts.notes, el("div", { class: "filters" }, parts.filters),
-  ["fronts", "table", "curves", "rules", "problems"].map(section)),
+  parts.notes, parts.nav, el("div", { class: "filters" }, parts.filters), SECTIONS.map(section)),
 el("footer", null, "Made by tts. Every number comes from the stored runs; this page asks no server for anything",
   LIVE ? " but its own." : "."), dialog);
 try { state.theme = localStorage.getItem("tts-theme") || "auto"; } catch { /* as above */ }

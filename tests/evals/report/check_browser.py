@@ -233,6 +233,31 @@ def test_everything_is_reached_by_keyboard(tab: Tab) -> None:
     assert tab.page.evaluate("document.activeElement.className").startswith("markbox")
 
 
+def test_a_section_is_reached_without_passing_all_before_it(tab: Tab) -> None:
+    jumps = tab.page.get_by_role("navigation", name="Sections").get_by_role("button")
+    titles = tab.page.locator("section:visible h2").all_inner_texts()
+    assert jumps.all_inner_texts() == titles
+    jumps.last.focus()
+    tab.page.keyboard.press("Enter")
+    assert tab.page.evaluate("document.activeElement.textContent") == "Problems"
+    bar = tab.page.locator(".filters").bounding_box()
+    assert tab.page.locator("h2", has_text="Problems").bounding_box()["y"] >= bar["height"]
+    tab.page.keyboard.press("Tab")
+    assert tab.page.evaluate("document.activeElement.type") == "search"
+
+
+def test_a_section_that_is_not_there_is_not_offered(
+    browser: Any, loaded: tuple[list[Run], list[Entry]], tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_bytes(page(contents(*loaded, text_bytes=0, replay_rules=False)))
+    tab = opened(browser, path)
+    jumps = tab.page.get_by_role("navigation", name="Sections").get_by_role("button")
+    assert jumps.count() == 4
+    assert "What stopping early would have given" not in jumps.all_inner_texts()
+    tab.page.context.close()
+
+
 def test_every_control_has_a_name(tab: Tab) -> None:
     tab.page.locator(".problems .markbox").first.click()
     tab.page.wait_for_selector("dialog .gantt svg")
