@@ -50,8 +50,12 @@ class Comparison:
 
     @property
     def is_split(self) -> bool:
-        """True if gain and problems point apart: better on average, and worse on more of them."""
-        return self.gain.mean * (self.better - self.worse) < 0.0
+        """True if gain and problems point apart: better on average, and worse on more of them.
+
+        A gain that is printed as 0.0 points to neither side.
+        """
+        shown = round(self.gain.mean, 3)
+        return shown * (self.better - self.worse) < 0.0
 
     @property
     def is_result(self) -> bool:

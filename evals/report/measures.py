@@ -87,6 +87,7 @@ def figures(entry: Entry) -> dict[str, Any]:
             "exhausted": summary.exhausted,
             "failed": summary.failed,
             "unjudged": summary.check_failures,
+            "unjudged_draws": summary.unjudged_draws,
             "unread": summary.parse_failures,
             "failed_calls": summary.failed_calls,
         },

@@ -102,18 +102,37 @@ def _figures(entries: Sequence[dict[str, Any]]) -> str:
     """Return the entries as a plain table, for browsers without scripts."""
     heads = ["task", "model", "strategy", "accuracy", "n", "total tokens", "critical tokens",
              "points, equal total",
-             "points, equal critical"]  # fmt: skip
+             "points, equal critical", "no verdict"]  # fmt: skip
     lines = [
         [
             each["task"], each["model"], each["label"], _told(each["accuracy"], ".1%"), each["n"],
             *(_told(each["costs"][cost], ",.0f") for cost in ("total", "critical")),
-            *(_told(each["equal"].get(cost, {}).get("gain"), "+.1f", 100)
-              for cost in ("total", "critical")),
+            *(_gain(each["equal"].get(cost, {})) for cost in ("total", "critical")),
+            _missing(each["counts"]),
         ]
         for each in entries
     ]  # fmt: skip
     rows = [_row("th", heads), *(_row("td", line) for line in lines)]
     return f'<div class="scroll"><table>{"".join(rows)}</table></div>'
+
+
+def _gain(equal: dict[str, Any]) -> str:
+    """Return a gain in points, with the runs that are not in it."""
+    kinds = {"left_out": "left out", "unjudged": "not judged"}
+    without = [f"{equal[kind]} {word}" for kind, word in kinds.items() if equal.get(kind)]
+    return ", ".join([_told(equal.get("gain"), "+.1f", 100), *without])
+
+
+def _missing(counts: dict[str, int]) -> str:
+    """Return what the accuracy leaves out."""
+    kinds = {
+        "failed": "failed",
+        "unjudged": "not judged",
+        "unjudged_draws": "candidates not judged",
+    }
+    return (
+        ", ".join(f"{counts[kind]} {word}" for kind, word in kinds.items() if counts[kind]) or "–"
+    )
 
 
 def _row(tag: str, cells: Sequence[Any]) -> str:

@@ -67,7 +67,13 @@ def compared(gain: float = 0.1, better: int = 4, worse: int = 2, **settings: Any
 
 @pytest.mark.parametrize(
     ("gain", "better", "worse", "is_marked"),
-    [(0.1, 2, 4, True), (-0.1, 4, 2, True), (0.1, 4, 2, False), (0.1, 3, 3, False)],
+    [
+        (0.1, 2, 4, True),
+        (-0.1, 4, 2, True),
+        (0.1, 4, 2, False),
+        (0.1, 3, 3, False),
+        (0.0004, 2, 4, False),
+    ],  # printed as 0.0
 )
 def test_a_gain_and_problems_that_point_apart_are_marked(
     gain: float, better: int, worse: int, is_marked: bool

@@ -33,12 +33,23 @@ function loadDetail(result) {
   }
   const asked = new URLSearchParams({ run: result.run, cell: result.cell,
     example: data.problems[result.problem].id });
-  return fetch(`detail.json?${asked}`).then((answer) => answer.ok ? answer.json() : null);
+  return fetch(`detail.json?${asked}`).catch(() => { throw new Error(SILENT); }).then(answered);
+}
+
+const SILENT = "The server does not answer: is tts view still running?";
+
+// A detail, or the error that says why there is none.
+async function answered(answer) {
+  if (answer.ok) return answer.json();
+  const said = (await answer.text()).trim();
+  throw new Error(answer.status === 404
+    ? `The run store has nothing of this problem now (${said}): it may be another run's by now.`
+    : `The server could not read it: ${said || `it says ${answer.status}`}.`);
 }
 
 const app = document.getElementById("app");
 const parts = {};
-for (const name of ["top", "filters", "notes", "fronts", "curves", "rules", "table", "problems"]) {
+for (const name of ["top", "filters", "notes", "fronts", "curves", "rules", "table", "problems", "nav"]) {
   parts[name] = el("div");
 }
 
@@ -135,6 +146,9 @@ const drawers = {
     const all = [
       sum("failed") > 0 && `${count(sum("failed"), "run")} failed with an error and count on neither side.`,
       sum("unjudged") > 0 && `${count(sum("unjudged"), "answer")} could not be judged, because the checker failed; they do not count as wrong.`,
+      sum("unjudged_draws") > 0 && `${count(sum("unjudged_draws"), "drawn candidate")} could not be judged: `
+        + "“oracle” takes them for not right, intervals of votes hold whatever they are, and stopping rules are not "
+        + "replayed on their problems.",
       results > 0 && `${count(results, "result")} count in the statistics and are not listed below.`,
       !LIVE && without > 0 && `Candidates and traces of ${count(without, "listed result")} were left out: `
         + `this page keeps at most ${short(bytes / 1e6)} MB of them. The run store has all.`].filter(Boolean);
@@ -194,13 +208,26 @@ const drawers = {
     parts.settings);
   },
   problems() {
-    show(parts.problems, heading("Problems", "A mark for each entry: ✓ right, ✗ wrong, – no answer, ? not judged, ! failed. Press one to see its candidates and calls."),
+    show(parts.problems, heading("Problems", "A mark for each entry, in the order of the legends above: ✓ right, ✗ wrong, – no answer, ? not judged, ! failed. Press one to see its candidates and calls."),
       problemList(data, chosen(), state, (changes) => set(changes, "problems"), go));
+  },
+  nav() { // after the sections, as it lists those that there are
+    const headings = SECTIONS.filter((name) => !parts[name].parentElement.hidden)
+      .map((name) => parts[name].querySelector("h2"));
+    show(parts.nav, el("nav", { class: "nav", "aria-label": "Sections" }, headings.map((h2) =>
+      el("button", { type: "button", "data-key": `nav:${h2.textContent}`,
+        on: { click: () => goTo(h2.getAttribute("data-key")) } }, h2.textContent))));
   },
 };
 
+function goTo(key) {
+  const h2 = app.querySelector(`h2[data-key="${CSS.escape(key)}"]`);
+  h2.scrollIntoView();
+  h2.focus({ preventScroll: true });
+}
+
 function heading(title, text) {
-  return [el("h2", null, title), el("p", { class: "prose muted" }, text)];
+  return [el("h2", { tabindex: -1, "data-key": `heading:${title}` }, title), el("p", { class: "prose muted" }, text)];
 }
 
 parts.settings = el("div", { "aria-live": "polite" });
@@ -242,10 +269,10 @@ async function news() {
   setTimeout(news, 2000);
 }
 
+const SECTIONS = ["fronts", "table", "curves", "rules", "problems"];
 const section = (name) => el("section", { "data-section": name }, parts[name]);
 show(app, parts.top, el("main", { id: "main" },
-  parts.notes, el("div", { class: "filters" }, parts.filters),
-  ["fronts", "table", "curves", "rules", "problems"].map(section)),
+  parts.notes, parts.nav, el("div", { class: "filters" }, parts.filters), SECTIONS.map(section)),
 el("footer", null, "Made by tts. Every number comes from the stored runs; this page asks no server for anything",
   LIVE ? " but its own." : "."), dialog);
 try { state.theme = localStorage.getItem("tts-theme") || "auto"; } catch { /* as above */ }

@@ -114,7 +114,7 @@ function names(box, wanted) {
     && taken.every((t) => spot[2] < t[0] || spot[0] > t[2] || spot[3] < t[1] || spot[1] > t[3]);
   return wanted.filter((each) => each.name).map(({ x, y, name }) => {
     const text = name.length > 30 ? `${name.slice(0, 29)}…` : name;
-    const long = text.length * 6.1;
+    const long = text.length * 6.8;
     const tries = [[x + 9, y + 4, "start"], [x - 9, y + 4, "end"], [x, y - 11, "middle"],
       [x, y + 18, "middle"], [x + 8, y - 9, "start"], [x - 8, y - 9, "end"],
       [x + 8, y + 16, "start"], [x - 8, y + 16, "end"]];

@@ -15,7 +15,15 @@ function openProblem(data, result, loadDetail, go) {
   const others = data.byProblem[problem.number];
   const [, tone, words] = verdict(result);
   const body = el("div", { class: "body" });
-  const said = el("div", { role: "status" }, el("p", { class: "muted" }, "Loading …"));
+  const said = el("div", { role: "status", tabindex: -1 });
+  const load = () => {
+    show(said, el("p", { class: "muted" }, "Loading …"));
+    loadDetail(result).then((told) => show(said, told ? detailParts(told) : el("p", { class: "muted" },
+      "Its candidates and trace were left out to keep this page small. They are in the run store: make the "
+      + "report again with a larger --text-limit, or use tts view.")),
+    (error) => show(said, el("p", null, error.message), el("button", { type: "button", "data-key": "again",
+      on: { click: () => { said.focus({ preventScroll: true }); load(); } } }, "Try again")));
+  };
   const turn = (by) => {
     const next = data.problems[problem.number + by];
     if (!next) return;
@@ -53,10 +61,7 @@ function openProblem(data, result, loadDetail, go) {
   (key && dialog.querySelector(`[data-key="${CSS.escape(key)}"]`)
     || dialog.querySelector('[data-key="close"]')).focus({ preventScroll: true });
   dialog.scrollTop = 0;
-  loadDetail(result).then((told) => show(said, told ? detailParts(told)
-    : el("p", { class: "muted" }, "Its candidates and trace were left out to keep this page small. "
-      + "They are in the run store: make the report again with a larger --text-limit, or use tts view.")),
-  () => show(said, el("p", { class: "muted" }, "The server does not answer.")));
+  load();
 }
 
 function detailParts(told) {

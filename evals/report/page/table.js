@@ -107,14 +107,17 @@ function gained(equal) {
     + `${equal.worse}; a true gain of ${points(equal.detectable)} would probably show` },
   el("span", { class: tone }, points(equal.gain[0])),
   el("span", { class: "range" }, range(equal.gain, points)),
+  el("span", { class: "range" }, `${equal.better}:${equal.worse}`),
   el("span", { class: "range" },
-    `N ${short(equal.samples, 2)}${marks.length ? ` (${marks.join(", ")})` : ""}, p ${chance(equal.p_holm)}`));
+    `N ${short(equal.samples, 2)}${marks.length ? ` (${marks.join(", ")})` : ""}, p ${chance(equal.p_holm)}`),
+  equal.left_out > 0 && el("span", { class: "range" }, `${count(equal.left_out, "run")} left out`),
+  equal.unjudged > 0 && el("span", { class: "range" }, `${count(equal.unjudged, "pair")} not judged`));
 }
 
 function missing(entry) {
   const words = { no_answer: "without answer", exhausted: "out of budget", failed: "failed",
-    unjudged: "not judged", unread: "replies unread", failed_calls: "calls failed" };
-  const one = { unread: "reply unread", failed_calls: "call failed" };
+    unjudged: "not judged", unjudged_draws: "candidates not judged", unread: "replies unread", failed_calls: "calls failed" };
+  const one = { unjudged_draws: "candidate not judged", unread: "reply unread", failed_calls: "call failed" };
   const parts = Object.entries(words).filter(([kind]) => entry.counts[kind])
     .map(([kind, word]) => `${entry.counts[kind]} ${entry.counts[kind] === 1 ? one[kind] || word : word}`);
   return parts.length ? parts.map((part) => el("span", { class: "range" }, part)) : NONE;
@@ -130,10 +133,12 @@ function comparisonNotes(entries) {
   const most = Math.max(...all.map((each) => each.detectable));
   const size = (share) => rounded(100 * share, 1);
   const asked = `${least === most ? size(least) : `${size(least)} to ${size(most)}`} points`;
-  return [...without, `Gains are paired, problem by problem, with plain votes of N of the baseline's samples, `
+  const left = all.some((each) => each.left_out) ? ["Left out of a comparison are runs of the strategy that failed, "
+    + "or whose problem has fewer of the baseline's samples: there is nothing to pair them with."] : [];
+  return [...without, ...left, `Under a gain, better:worse are the problems that the strategy wins and loses. Gains are paired, problem by problem, with plain votes of N of the baseline's samples, `
     + `which cost the same on average; "capped" means that even all of them cost less, "dearer" that even one `
     + `costs more, "signs differ" that the strategy is better on average and on fewer problems, or the other way `
-    + `round. They are coloured where the 95% interval leaves out zero, which some do by chance among so many; p is of McNemar's exact test, `
+    + `round: believe neither there. They are coloured where the 95% interval leaves out zero, which some do by chance among so many; p is of McNemar's exact test, `
     + `adjusted by Holm for all comparisons of a run; a budget that changed nothing is no further one. A gain is over votes in random orders, p is against one vote in the `
     + `order of drawing: a strategy that is that vote itself differs from it nowhere, and its gain is luck.`,
   `With so many problems a true gain of ${asked} would show with a chance of 80%; smaller ones `

@@ -233,6 +233,31 @@ def test_everything_is_reached_by_keyboard(tab: Tab) -> None:
     assert tab.page.evaluate("document.activeElement.className").startswith("markbox")
 
 
+def test_a_section_is_reached_without_passing_all_before_it(tab: Tab) -> None:
+    jumps = tab.page.get_by_role("navigation", name="Sections").get_by_role("button")
+    titles = tab.page.locator("section:visible h2").all_inner_texts()
+    assert jumps.all_inner_texts() == titles
+    jumps.last.focus()
+    tab.page.keyboard.press("Enter")
+    assert tab.page.evaluate("document.activeElement.textContent") == "Problems"
+    bar = tab.page.locator(".filters").bounding_box()
+    assert tab.page.locator("h2", has_text="Problems").bounding_box()["y"] >= bar["height"]
+    tab.page.keyboard.press("Tab")
+    assert tab.page.evaluate("document.activeElement.type") == "search"
+
+
+def test_a_section_that_is_not_there_is_not_offered(
+    browser: Any, loaded: tuple[list[Run], list[Entry]], tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_bytes(page(contents(*loaded, text_bytes=0, replay_rules=False)))
+    tab = opened(browser, path)
+    jumps = tab.page.get_by_role("navigation", name="Sections").get_by_role("button")
+    assert jumps.count() == 4
+    assert "What stopping early would have given" not in jumps.all_inner_texts()
+    tab.page.context.close()
+
+
 def test_every_control_has_a_name(tab: Tab) -> None:
     tab.page.locator(".problems .markbox").first.click()
     tab.page.wait_for_selector("dialog .gantt svg")
@@ -298,6 +323,60 @@ def test_accuracy_at_worst_and_earlier_tries_are_told(
     tab.page.wait_for_selector("dialog .gantt svg")
     assert "2 times: 1,234 tokens of that were lost" in tab.text("dialog")
     assert tab.complaints == []
+    tab.page.context.close()
+
+
+def crafted(found: Contents, path: Path, **equal: Any) -> Path:
+    """Write a page whose third entry has these figures in its comparison at equal total tokens."""
+    entries = [dict(each) for each in found.summary["entries"]]
+    told = entries[2]
+    told["equal"] = {"total": {**told["equal"]["total"], **equal}}
+    told["counts"] = {**told["counts"], "unjudged_draws": 3}
+    path.write_bytes(page(Contents({**found.summary, "entries": entries}, {})))
+    return path
+
+
+def test_what_figures_leave_out_stands_beside_them(
+    browser: Any, found: Contents, tmp_path: Path
+) -> None:
+    path = crafted(found, tmp_path / "report.html", left_out=2, unjudged=1)
+    tab = opened(browser, path)
+    line = tab.page.locator('[data-section="table"] tbody tr', has_text="pdr").first
+    for said in ("2 runs left out", "1 pair not judged", "3 candidates not judged"):
+        assert said in line.inner_text()
+    assert "Left out of a comparison are runs" in tab.text('[data-section="table"]')
+    assert "3 drawn candidates could not be judged" in tab.text(".notes")
+    tab.page.context.close()
+    shown = browser.new_context(java_script_enabled=False).new_page()
+    shown.goto(path.as_uri())
+    plain = shown.locator("noscript tr", has_text="pdr").first.inner_text()
+    assert "2 left out, 1 not judged" in plain
+    assert "1 failed, 1 not judged, 3 candidates not judged" in plain
+    shown.context.close()
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_a_gain_and_a_count_that_point_apart_are_marked(
+    browser: Any, found: Contents, tmp_path: Path, apart: bool
+) -> None:
+    changed = {"better": 2, "worse": 5, "is_split": apart}
+    tab = opened(browser, crafted(found, tmp_path / "report.html", **changed))
+    line = tab.page.locator('[data-section="table"] tbody tr', has_text="pdr").first
+    assert ("signs differ" in line.inner_text()) == apart
+    assert "2:5" in line.inner_text()
+    assert '"signs differ" that the strategy is better on average' in tab.text(
+        '[data-section="table"]'
+    )
+    tab.page.context.close()
+
+
+def test_tags_stay_in_their_column_on_a_small_phone(browser: Any, report: Path) -> None:
+    tab = opened(browser, report, viewport={**PHONE, "width": 360}, has_touch=True)
+    over = """(tags) => tags.map((tag) => tag.getBoundingClientRect().right
+        - tag.closest('td').getBoundingClientRect().right)"""
+    beyond = tab.page.locator("td:first-child .tag").evaluate_all(over)
+    assert len(beyond) > 2
+    assert max(beyond) <= 0
     tab.page.context.close()
 
 
@@ -414,3 +493,38 @@ def test_a_view_shows_each_row_as_it_is_written(browser: Any, tmp_path: Path) ->
             assert server.wait(60) == 130
             shown.wait_for_selector(".live.lost", state="attached")
             shown.close()
+
+
+def test_a_detail_that_cannot_be_had_says_why_and_can_be_asked_for_again(
+    browser: Any, store: Path
+) -> None:
+    answers = [(503, "not a run store: database is locked"), (404, "not solved yet"), (0, "")]
+
+    def answer(route: Any) -> None:
+        if not answers:
+            route.continue_()
+            return
+        status, text = answers.pop(0)
+        if status:
+            route.fulfill(status=status, body=f"{text}\n")
+        else:
+            route.abort()
+
+    with viewing(store.parent) as (address, _):
+        shown = browser.new_page()
+        shown.route("**/detail.json*", answer)
+        shown.goto(address)
+        shown.locator(".problems .markbox").first.click()
+        said = shown.locator("dialog [role=status]")
+        expect(said).to_contain_text("could not read it: not a run store: database is locked")
+        again = said.get_by_role("button", name="Try again")
+        again.focus()
+        shown.keyboard.press("Enter")
+        expect(said).to_contain_text("has nothing of this problem now (not solved yet)")
+        again.click()
+        expect(said).to_contain_text("The server does not answer")
+        assert "left out to keep this page small" not in said.inner_text()
+        again.click()
+        shown.wait_for_selector("dialog .gantt svg")
+        assert shown.evaluate("document.activeElement.closest('dialog') !== null")
+        shown.close()
