@@ -36,8 +36,8 @@ def split_of(id_: str, share: float = 0.5) -> Split:
 class DrawnTask(Task, name="drawn"):
     """Problems drawn from a seed. A member says how to draw one.
 
-    A problem belongs to a split by a digest of what it says, so that the two never meet, and a
-    longer list begins with the shorter one.
+    A problem belongs to a split by a digest of what it says, or of the part of it that no two
+    splits may share, so that the two never meet; and a longer list begins with the shorter one.
     """
 
     @abstractmethod
@@ -49,9 +49,16 @@ class DrawnTask(Task, name="drawn"):
         """What the generator is seeded with besides the seed: all that changes the problems."""
         return self.title
 
-    def in_split(self, id_: str) -> bool:
-        """Return whether a problem belongs to the task's split."""
-        return split_of(id_) == self.split
+    def split_key(self, example: Example) -> str:
+        """Return what decides a problem's split: problems of one key are in one split.
+
+        By default the id, so that different problems are parted at random.
+        """
+        return example.id
+
+    def in_split(self, key: str) -> bool:
+        """Return whether problems of a split key belong to the task's split."""
+        return split_of(key) == self.split
 
     def examples(self) -> tuple[Example, ...]:
         """Return the problems, no two the same; 100 where `problems` is None.
@@ -68,7 +75,7 @@ def _drawn(task: DrawnTask) -> tuple[Example, ...]:
     count, found, misses = task.problems or _COUNT, dict[str, Example](), 0
     while len(found) < count:
         example = task.draw(rng)
-        if not task.in_split(example.id) or example.id in found:
+        if not task.in_split(task.split_key(example)) or example.id in found:
             misses += 1
             if misses > _MISSES:
                 raise ConfigError(

@@ -40,9 +40,9 @@ class Game24(DrawnTask, name="game24"):
         """The expression or the steps, exactly."""
         return ExpressionChecker()
 
-    def in_split(self, id_: str) -> bool:
+    def in_split(self, key: str) -> bool:
         """Return whether a puzzle belongs to the split, by the share of `develop`."""
-        return split_of(id_, self.develop) == self.split
+        return split_of(key, self.develop) == self.split
 
     def draw(self, rng: random.Random) -> Example:
         """Draw a puzzle that has a solution."""
@@ -65,7 +65,11 @@ class Game24(DrawnTask, name="game24"):
             if read.setdefault(example.id, example) is not example:
                 message = "the puzzle is that of an earlier line"
                 raise ConfigError(message, path=str(self.path), line=line)
-        kept = [each for each in [*read.values()][self.first - 1 :] if self.in_split(each.id)]
+        kept = [
+            each
+            for each in [*read.values()][self.first - 1 :]
+            if self.in_split(self.split_key(each))
+        ]
         if not kept:
             message = f"no puzzle of the split {self.split!r} from line {self.first} on"
             raise ConfigError(message, path=str(self.path))

@@ -56,6 +56,10 @@ class SX(DrawnTask, name="sx"):
         """The number, exactly."""
         return Numeric()
 
+    def split_key(self, example: Example) -> str:
+        """Return the program without its input: no program is in both splits."""
+        return identity(example.problem.text.rpartition("```")[0])
+
     def draw(self, rng: random.Random) -> Example:
         """Draw programs until one is fit that takes as many steps as a band says."""
         low, high = rng.choice(_BANDS[self.level])
@@ -67,7 +71,7 @@ class SX(DrawnTask, name="sx"):
         source = written(program)
         question = _QUESTIONS[self.ask].format(x=x)
         return Example(
-            id=identity(source, x),  # of both questions, so that they share the split
+            id=identity(source, x),  # of both questions
             problem=Problem(
                 text=f"```python\n{source}```\n\n{question}",
                 answer_format=AnswerFormat(kind="number"),

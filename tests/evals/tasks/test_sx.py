@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import re
+import statistics
 import sys
 from collections import Counter
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -81,6 +83,42 @@ def test_mean_steps_are_near_the_published_and_no_guess_is_good(
     assert max(Counter(steps).values()) / len(steps) <= 0.25
     for example in examples:
         assert int(example.answer) != example.problem.text.count("steps += 1")
+
+
+def programs_of(split: str, **more: Any) -> list[str]:
+    settings = {"split": split, "problems": 150, **more}
+    return [_parts(each.problem.text)[0] for each in SX.model_validate(settings).examples()]
+
+
+@pytest.mark.parametrize("ask", ["steps", "value"])
+def test_no_program_is_in_both_splits_whatever_its_input(ask: str) -> None:
+    """Few are drawn twice, so many are: easy ones, of several seeds and both questions."""
+    develop = {each for seed in range(3) for each in programs_of("develop", ask=ask, seed=seed)}
+    tested = [each for seed in range(3) for each in programs_of("test", seed=seed)]
+    assert not develop & {*tested}
+    assert len({*tested}) < len(tested)  # the same program with another input
+
+
+def test_the_reference_tells_the_mean_steps() -> None:
+    """Seeded, so it is the sentence's figure to its last digit; and within three of its standard
+    errors of the published mean, beyond which a true one would be by chance 3 times in 1,000."""
+    page = Path(__file__).parents[3] / "docs/reference/tasks.md"
+    told = re.search(
+        r"first (\d+) problems of `test` at seed 0 the mean is ([\d.]+) steps \(easy; standard "
+        r"error ([\d.]+)\) and ([\d.]+) \(hard; ([\d.]+)\); SX-Bench has ([\d.]+) and ([\d.]+)",
+        " ".join(page.read_text().split()),
+    )
+    assert told is not None
+    count, *figures = map(float, told.groups())
+    for level, mean, error, published in (
+        ("easy", *figures[:2], figures[4]),
+        ("hard", *figures[2:4], figures[5]),
+    ):
+        examples = SX.model_validate({"level": level, "problems": int(count)}).examples()
+        steps = [int(example.answer) for example in examples]
+        assert statistics.mean(steps) == pytest.approx(mean, abs=0.0501)
+        assert statistics.stdev(steps) / count**0.5 == pytest.approx(error, abs=0.0501)
+        assert abs(mean - published) <= 3 * error
 
 
 def test_both_questions_are_about_the_same_programs() -> None:
