@@ -91,11 +91,11 @@ function remember() {
 
 function recall() {
   const words = new URLSearchParams(location.hash.slice(1));
-  if (data.facets.includes(words.get("task"))) state.facet = words.get("task");
+  state.facet = data.facets.includes(words.get("task")) ? words.get("task") : "all";
   state.search = words.get("s") || "";
   state.sought = words.get("q") || "";
   if (Object.hasOwn(COSTS, words.get("cost"))) state.cost = words.get("cost");
-  if (OUTCOMES.some(([name]) => name === words.get("outcome"))) state.outcome = words.get("outcome");
+  state.outcome = OUTCOMES.some(([name]) => name === words.get("outcome")) ? words.get("outcome") : "all";
   return data.results.find((each) => String(each.run) === words.get("run")
     && each.cell === words.get("cell") && data.problems[each.problem].id === words.get("example"));
 }
@@ -108,6 +108,15 @@ function go(result) {
   openProblem(data, result, loadDetail, go);
 }
 dialog.addEventListener("close", () => { state.result = null; tip.hidden = true; remember(); });
+
+// A link that is pasted into the address of an open page.
+addEventListener("hashchange", () => {
+  if (location.hash === "#main") { remember(); return; } // the link that skips to the results
+  const linked = recall();
+  draw();
+  if (linked) go(linked);
+  else dialog.close();
+});
 
 const drawers = {
   top() {

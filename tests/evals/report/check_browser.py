@@ -137,6 +137,31 @@ def test_a_link_leads_back_to_a_problem(browser: Any, report: Path, tab: Tab) ->
     assert tab.text("dialog h2") == title
 
 
+def test_a_link_pasted_into_an_open_page_is_followed(tab: Tab) -> None:
+    tab.page.locator(".problems .markbox").nth(5).click()
+    title, there = tab.text("dialog h2"), tab.page.evaluate("location.hash")
+    tab.page.keyboard.press("Escape")
+    tab.page.evaluate(
+        "(to) => { location.hash = to; }", there.replace("total", "critical") + "&s=pdr"
+    )
+    tab.page.wait_for_selector("dialog[open]")
+    assert tab.text("dialog h2") == title
+    assert tab.page.get_by_label("Search strategies").input_value() == "pdr"
+    assert "critical path" in tab.text('[data-section="fronts"]')
+    tab.page.evaluate("location.hash = 'outcome=odd'")
+    tab.page.wait_for_selector("dialog:not([open])", state="attached")
+    assert tab.page.get_by_label("Search strategies").input_value() == ""
+    assert tab.page.get_by_label("Outcome").input_value() == "odd"
+
+
+def test_skipping_to_the_results_keeps_what_is_chosen(tab: Tab) -> None:
+    tab.page.get_by_label("Search strategies").fill("pdr")
+    tab.page.locator(".skip").focus()
+    tab.page.keyboard.press("Enter")
+    tab.page.wait_for_function("location.hash.includes('s=pdr')")
+    assert tab.page.get_by_label("Search strategies").input_value() == "pdr"
+
+
 def test_a_link_holds_when_the_list_of_results_is_another(
     browser: Any, report: Path, found: Contents, tab: Tab
 ) -> None:
