@@ -166,10 +166,10 @@ const drawers = {
       el("div", { class: "field" }, "Scale", choice("Scale", [[true, "log"], [false, "linear"]],
         state.log, (log) => set({ log }, "fronts")))),
     byFacet(chosen(), (facet, members, several) => el("figure", null, several && el("h3", null, facet),
-      frontLegend(facet, members),
       scatter(members.filter((each) => !state.hidden.has(each.strategy)),
         data.fronts.find((each) => facetOf(each) === facet && each.cost === state.cost),
-        state.cost, state.log, data.colours, (entry) => choose(entry)))));
+        state.cost, state.log, data.colours, (entry) => choose(entry)),
+      frontLegend(facet, members))));
   },
   curves() {
     const shown = chosen().filter((each) => each.is_pool && each.curve.length > 1);
@@ -189,10 +189,11 @@ const drawers = {
     byFacet(shown.map((each) => data.entries[each.entry]), (facet, members, several) =>
       el("div", null, several && el("h3", null, facet), members.map((entry) => {
         const { points: all } = shown.find((each) => each.entry === entry.number);
-        return el("figure", null, legend(names(all), data.ruleColours, { hidden: state.hiddenRules,
-          hollow: new Set(["never"]), key: `rule ${entry.number}`, toggle: (name) => hide("hiddenRules", name, "rules"),
-          lines: [[["whisker"], "95% interval of accuracy"]] }),
-        ruleChart(all.filter((each) => !state.hiddenRules.has(each.rule)), data.ruleColours), el("figcaption", null,
+        return el("figure", null,
+          ruleChart(all.filter((each) => !state.hiddenRules.has(each.rule)), data.ruleColours),
+          legend(names(all), data.ruleColours, { hidden: state.hiddenRules, hollow: new Set(["never"]),
+            key: `rule ${entry.number}`, toggle: (name) => hide("hiddenRules", name, "rules"),
+            lines: [[["whisker"], "95% interval of accuracy"]] }), el("figcaption", null,
           `${entry.label}, replayed on ${count(all[0].problems, "problem")}`
             + `${all[0].runs > all[0].problems ? ` in several seeds, ${all[0].runs} runs` : ""}; intervals are over problems.`));
       }))));

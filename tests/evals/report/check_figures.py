@@ -88,7 +88,7 @@ def test_a_plot_of_which_all_is_hidden_says_how_to_get_it_back(tab: Tab) -> None
     figure = tab.page.locator('[data-section="fronts"] figure').first
     for at in range(figure.locator(".legend button").count()):
         figure.locator(".legend button").nth(at).click()
-    assert "All are hidden: press a name above" in figure.inner_text()
+    assert "All are hidden: press a name below" in figure.inner_text()
     figure.locator(".legend button").first.click()
     figure.locator(".plot svg").wait_for()
 
