@@ -53,7 +53,7 @@ def test_failed_runs_have_no_cost_and_are_counted(loaded: Loaded) -> None:
     pdr = next(entry for entry in loaded[1] if entry.strategy == "pdr")
     told = figures(pdr)
     assert told["counts"] == {"no_answer": 0, "exhausted": 0, "failed": 1, "unjudged": 1,
-                              "unread": 0, "failed_calls": 0}  # fmt: skip
+                              "unjudged_draws": 0, "unread": 0, "failed_calls": 0}  # fmt: skip
     assert told["n"] == 10
     alive = [r.row.usage.total_tokens for r in pdr.results if r.row.status != "failed"]
     assert told["costs"]["total"][0] == pytest.approx(sum(alive) / 11)
