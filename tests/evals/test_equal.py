@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tts.backends import Price
-from tts.evals.equal import Pool, at_equal_cost, compare, curves, matched
+from tts.evals.equal import at_equal_cost, compare, matched
+from tts.evals.pools import Pool, curves
 from tts.evals.statistics import bootstrap, mcnemar
 
 POOLS = st.lists(
@@ -102,6 +103,52 @@ def test_what_was_paid_beside_the_samples_is_borne_by_all_of_them_alike() -> Non
     assert found.usd[0] * 1e6 == pytest.approx(
         np.array([170, 240, 410, 480]) / 480 * 1000
     )  # worth: prompts + 4 x completions, beside included
+
+
+def test_failed_attempts_are_waited_for_by_the_samples_that_they_came_before() -> None:
+    late = Pool(("1",) * 3, "1", (10,) * 3, None, (20,) * 3, delays=(0, 50, 0))
+    found = curves([late])
+    assert found.critical[0, -1] == 80
+    assert found.critical[0, 0] == pytest.approx((30 + 80 + 30) / 3, abs=15)  # of random orders
+    in_time = curves([Pool(("1",) * 3, "1", (10,) * 3, None, (20,) * 3)])
+    assert in_time.critical[0].tolist() == [30] * 3
+
+
+def test_a_vote_of_few_samples_gets_the_prefix_cache_that_it_would_have_had() -> None:
+    """The first prompt is paid in full by whoever draws one sample or all of them."""
+    price = Price(input=1.0, output=4.0, cached_input=0.1)
+    cached = (0, *(1900,) * 7)
+    usd = sum(price.of(2000, 100, part) for part in cached)
+    found = curves([Pool(("1",) * 8, "1", (100,) * 8, usd, (2000,) * 8, price, cached=cached)])
+    paid = np.cumsum([price.of(2000, 100, part) for part in cached])
+    assert found.usd[0] == pytest.approx(paid)
+
+
+@given(POOLS, st.integers(1, 4))
+def test_the_first_samples_of_a_pool_cost_their_part_of_it(
+    drawn: list[tuple[str | None, int]], n: int
+) -> None:
+    costs = tuple(cost for _, cost in drawn)
+    whole = Pool(
+        tuple(answer for answer, _ in drawn), "1", costs, 1.0, (7, 0, 7, 0),
+        Price(input=1.0, output=2.0), (4, 8), delays=(0, 4, 0, 0),
+    )  # fmt: skip
+    some, every = curves([whole.first(n)]), curves([whole])
+    assert some.usd[0, -1] == pytest.approx(every.usd[0, n - 1])
+    assert some.votes[0].tolist() == every.votes[0, :n].tolist()
+    assert some.total[0, -1] == sum(costs[:n]) + (7, 7, 14, 14)[n - 1] + 12 * n / 4
+
+
+def test_what_an_unjudged_answer_would_add_is_known_for_each() -> None:
+    """Checked by judging: the votes of a pool whose answer is right are the sum."""
+    rng = np.random.default_rng(3)
+    answers = tuple(rng.choice(["1", "2", "3", "4"], 12).tolist())
+    open_ = curves([Pool(answers, {"1"}, (1,) * 12, unjudged={"2", "3"})])
+    for right in (set(), {"2"}, {"3"}, {"2", "3"}):
+        known = curves([Pool(answers, {"1", *right}, (1,) * 12)])
+        accuracy, votes = open_.if_right([right])
+        assert accuracy[0] == pytest.approx(known.accuracy[0])
+        assert votes.tolist() == known.votes.tolist()
 
 
 @given(st.lists(st.floats(1e-9, 1e-3), min_size=2, max_size=40))
