@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self, TypeAlias
+from typing import Final, Self, TypeAlias
 
 import numpy as np
 
 from tts.evals.equal import Compared, Curves, Floats, Pool, compare, curves
 from tts.evals.figures import Comparison, Point
 from tts.evals.records import Cell, Row
-from tts.evals.statistics import Interval, bootstrap, detectable, mcnemar
+from tts.evals.statistics import Interval, bootstrap, detectable, sign_flip
 from tts.resampling import pass_at_k
 
 __all__ = ["Pools", "Solved", "comparison"]
@@ -134,10 +134,11 @@ def comparison(kind: str, rows: Sequence[Solved], pools: Pools) -> Comparison | 
     if not costs.any():
         return "the baseline costs nothing"
     ends = _ends(pairs, spent, baseline, costs)
-    (worst, *_), (best, *_) = ends
-    _, better, worse = max(ends, key=lambda each: mcnemar(*each[1:]))
-    found, p = worst.hull(best), _agreed(ends, mcnemar(better, worse))
-    problems = len({row.example for row, *_ in pairs})
+    (worst, _), (best, _) = ends
+    sums = max((each for _, each in ends), key=sign_flip)
+    found, p = worst.hull(best), _agreed([sum(each) for _, each in ends], sign_flip(sums))
+    better, worse = sum(each > 0 for each in sums), sum(each < 0 for each in sums)
+    problems = len(sums)
     return Comparison(
         kind=kind,
         pairs=len(pairs),
@@ -150,6 +151,7 @@ def comparison(kind: str, rows: Sequence[Solved], pools: Pools) -> Comparison | 
         gain=found.gain,
         better=better,
         worse=worse,
+        difference=sum(sums) / len(pairs),
         p=p,
         p_holm=p,
         detectable=detectable(problems, better + worse),
@@ -159,10 +161,11 @@ def comparison(kind: str, rows: Sequence[Solved], pools: Pools) -> Comparison | 
 
 def _ends(
     pairs: Sequence[tuple[Row, int, str]], spent: Floats, baseline: Curves, costs: Floats
-) -> list[tuple[Compared, int, int]]:
-    """Compare, with problems won and lost, if unknown verdicts are what is worst, and what is best.
+) -> list[tuple[Compared, list[int]]]:
+    """Compare if unknown verdicts are what is worst, and what is best; with each problem's sum.
 
-    Worst for the strategy is that its own unjudged answers are wrong and the votes' are right.
+    That is over its seeds, of the strategy's right answers less the votes'. Worst for the strategy
+    is that its own unjudged answers are wrong and the votes' are right.
     """
     problems, keys = [row.example for row, *_ in pairs], [key for _, _, key in pairs]
     found = []
@@ -172,14 +175,12 @@ def _ends(
     ):
         right = np.array([unknown if row.right is None else float(row.right) for row, *_ in pairs])
         one = compare(right, spent, accuracy, costs, problems)
-        signs = [np.sign(each) for each in _sums(right - one.match.dealt(votes, keys), problems)]
-        found.append((one, signs.count(1.0), signs.count(-1.0)))
+        found.append((one, _sums(right - one.match.dealt(votes, keys), problems)))
     return found
 
 
-def _agreed(ends: Sequence[tuple[Compared, int, int]], p: float) -> float:
+def _agreed(leads: Sequence[int], p: float) -> float:
     """Return the p-value; 1 where one end says better and the other worse: nothing is known."""
-    leads = [better - worse for _, better, worse in ends]
     return 1.0 if min(leads) < 0 < max(leads) else p
 
 
@@ -198,9 +199,9 @@ def _cost(row: Row, kind: str) -> float | None:
     return kinds[kind]
 
 
-def _sums(values: Any, problems: Sequence[str]) -> list[float]:
-    """Return the sum of each problem's values."""
-    found: dict[str, list[float]] = defaultdict(list)
+def _sums(values: Floats, problems: Sequence[str]) -> list[int]:
+    """Return the sum of each problem's values, which are whole numbers."""
+    found = defaultdict[str, int](int)
     for value, problem in zip(values, problems, strict=True):
-        found[problem].append(float(value))
-    return [sum(each) for each in found.values()]
+        found[problem] += round(value)
+    return list(found.values())

@@ -24,7 +24,7 @@ class Comparison:
     """Rows of the strategy without a pair: it failed there, or the pool lost samples."""
     unjudged: int
     """Pairs in which an answer could not be judged: `gain` and `baseline` hold whatever it is, and
-    `better`, `worse` and `p` are those of the less certain end."""
+    `better`, `worse`, `difference` and `p` are those of the less certain end."""
     samples: float
     """Of self-consistency: what costs as much as the strategy, on average over the pairs."""
     note: str
@@ -35,12 +35,14 @@ class Comparison:
     gain: Interval
     """The strategy's accuracy less that; by bootstrap over problems."""
     better: int
-    """Problems on which the strategy did better than one vote of so many samples, the first of the
-    pool by ticket; where N is between two whole numbers, some problems get the one and some the
-    other."""
+    """Problems on which the strategy did better, over its seeds, than one vote each of so many
+    samples, the first of the pool by ticket; where N is between two whole numbers, some problems
+    get the one and some the other. How many there are `p` does not test, but with one seed."""
     worse: int
+    difference: float
+    """The strategy's accuracy less that of one vote each: what `p` tests; in [-1, 1]."""
     p: float
-    """Of the exact McNemar test of these two."""
+    """That it is 0: of the sign-flip test over problems, McNemar's exact test with one seed."""
     p_holm: float
     """The same, adjusted for all comparisons of the report."""
     detectable: float
@@ -50,12 +52,12 @@ class Comparison:
 
     @property
     def is_split(self) -> bool:
-        """True if gain and problems point apart: better on average, and worse on more of them.
+        """True if the gain points to one side and the difference that `p` tests to the other.
 
         A gain that is printed as 0.0 points to neither side.
         """
         shown = round(self.gain.mean, 3)
-        return shown * (self.better - self.worse) < 0.0
+        return shown * self.difference < 0.0
 
     @property
     def is_result(self) -> bool:
@@ -211,6 +213,7 @@ def _told(each: Comparison) -> dict[str, Any]:
         "gain_ci95": [each.gain.low, each.gain.high],
         "better": each.better,
         "worse": each.worse,
+        "difference": each.difference,
         "p": each.p,
         "p_holm": each.p_holm,
         "detectable": each.detectable,
