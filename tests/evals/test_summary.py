@@ -12,6 +12,7 @@ import pytest
 from tests.evals.sums import row
 from tts.evals.figures import Saving, Summary
 from tts.evals.records import Cell, Draw, Row
+from tts.evals.statistics import sign_flip
 from tts.evals.store import RunStore
 from tts.evals.summary import summarise
 from tts.problem import StoppedBy
@@ -268,6 +269,23 @@ def test_seeds_are_repeats_and_problems_the_unit(tmp_path: Path) -> None:
     assert one.worse == 2
     assert mine.accuracy is not None
     assert mine.accuracy.high - mine.accuracy.low > 0.5  # eight problems, not sixteen
+
+
+def test_p_is_of_the_difference_and_not_of_how_many_problems_are_won(tmp_path: Path) -> None:
+    """Over 5 seeds 12 problems are lost by one each, and 7 won by all."""
+    cells = [cell.model_copy(update={"seed": s}) for s in range(5) for cell in (BASE, MINE)]
+    rows = [
+        pool(f"{n}", *((("1", True) if n < 12 else ("2", False),) * 4), cell=cell)
+        if cell.is_baseline
+        else row(cell.key, f"{n}", n >= 12 or cell.seed > 0, tokens=20)
+        for cell in cells
+        for n in range(19)
+    ]
+    (one,) = summaries(tmp_path, rows, cells)["mine"].equal
+    assert (one.better, one.worse) == (7, 12)
+    assert one.difference == pytest.approx((7 * 5 - 12) / 95) == pytest.approx(one.gain.mean)
+    assert one.p == sign_flip([5] * 7 + [-1] * 12)
+    assert not one.is_split
 
 
 def test_seconds_are_of_runs_that_made_their_calls(tmp_path: Path) -> None:
