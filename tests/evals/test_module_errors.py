@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,14 +11,14 @@ from tts.errors import BackendUnavailable
 from tts.evals import takeovers, thresholds
 from tts.evals.module_errors import told_in_one_line
 
-PIPELINES = {
+Main = Callable[[Sequence[str] | None], None]
+PIPELINES: dict[Main, str] = {
     thresholds.main: "strategy: {use: selective_allocation, calibrate: true, candidates: 1}\n",
     takeovers.main: "strategy: {use: draft_target, mode: conditional}\n",
 }
 MODELS = "models: {draft: {backend: reference}, target: {backend: reference}}\n"
 ONE = "models: {m: {backend: reference}}\n"
 GOOD = '{"input": "q", "answer": "1"}\n'
-Main = Callable[[list[str]], None]
 WRONG: list[tuple[str | None, str | bytes | None, str]] = [
     (None, GOOD, "p.yaml: cannot read"),
     ("strategy: [", GOOD, "p.yaml:1"),
