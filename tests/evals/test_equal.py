@@ -190,15 +190,29 @@ def test_mcnemar_keeps_its_level_between_two_sizes() -> None:
 
 
 def test_a_strategy_that_is_the_baseline_gains_nothing() -> None:
-    rng = np.random.default_rng(0)
+    """100 times 200 problems: 95% of the intervals should hold 0, and fewer than 86 would by chance
+    1 time in 7,000.
+
+    Negative controls: intervals half as wide hold it too seldom; and one sample at the cost of
+    eight is found to lose.
+    """
+    rng, runs = np.random.default_rng(0), 100
     pools = [
         Pool(tuple(rng.choice(["1", "2"], 16, p=[0.6, 0.4]).tolist()), "1", (10,) * 16)
         for _ in range(200)
     ]
-    found = curves(pools)
-    right = (rng.random(200) < found.accuracy[:, 7]).astype(float)
-    gain = compare(right, np.full(200, 80.0), found.accuracy, found.total).gain
-    assert gain.low <= 0.0 <= gain.high  # seeded; a false alarm has a probability of 5%
+    found, spent = curves(pools), np.full(200, 80.0)
+    held = {"whole": 0, "half as wide": 0}
+    for _ in range(runs):
+        right = (rng.random(200) < found.accuracy[:, 7]).astype(float)
+        gain = compare(right, spent, found.accuracy, found.total).gain
+        middle, quarter = (gain.low + gain.high) / 2, (gain.high - gain.low) / 4
+        held["whole"] += gain.low <= 0.0 <= gain.high
+        held["half as wide"] += middle - quarter <= 0.0 <= middle + quarter
+    assert held["whole"] >= 86
+    assert held["half as wide"] < 86
+    single = (rng.random(200) < found.accuracy[:, 0]).astype(float)
+    assert compare(single, spent, found.accuracy, found.total).gain.high < 0.0
 
 
 @given(
