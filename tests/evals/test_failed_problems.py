@@ -64,20 +64,20 @@ def test_failures_are_tried_again_and_kept_until_there_is_something_better(
     assert outage.asked == frozenset()
 
 
-def test_a_try_that_fails_replaces_no_answer_that_was_only_not_judged(
+def test_answers_that_were_only_not_judged_are_judged_again_and_nothing_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outage = Outage(backend(lambda request: "Answer: 13"))
     assert outage.tried(tmp_path, frozenset()) == rows_of(ok="123456")
     assert open_rows(tmp_path) == 18
-    for kept in tmp_path.glob("calls.sqlite*"):  # without them the model is asked again
+    for kept in tmp_path.glob("calls.sqlite*"):  # not from these either
         kept.unlink()
     assert outage.tried(tmp_path, ALL) == rows_of(ok="123456")
-    assert (outage.asked, open_rows(tmp_path)) == (ALL, 18)
+    assert (outage.asked, open_rows(tmp_path)) == (frozenset(), 18)
 
     async def check(self: Same, answer: str | None, text: str, example: Example) -> bool:
         return False
 
     monkeypatch.setattr(Same, "check", check)
-    assert outage.tried(tmp_path, frozenset()) == rows_of(ok="123456")
-    assert open_rows(tmp_path) == 0
+    assert outage.tried(tmp_path, ALL) == rows_of(ok="123456")
+    assert (outage.asked, open_rows(tmp_path)) == (frozenset(), 0)
