@@ -67,6 +67,8 @@ class Bill:
 
     def add(self, spent: Spent) -> None:
         """Add what was paid."""
+        if spent == Spent():
+            return
         self._unpriced += spent.cost_usd is None
         known = spent if spent.cost_usd is not None else spent.model_copy(update={"cost_usd": 0.0})
         self._unwritten = self._unwritten.plus(known)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +22,7 @@ from tts.evals.records import Row
 from tts.evals.solving import judge_again, solve_example
 from tts.evals.suite import Entry, Suite
 from tts.evals.tasks.base import Example
-from tts.evals.tries import Tried
+from tts.evals.tries import Spent, Tried
 from tts.layers import Stack, open_stacks
 from tts.solver import Solver
 from tts.tasks import first_error
@@ -49,6 +50,23 @@ class Job:
         """Return the job after one more try of all its cells, which ended with its worker."""
         tried = {key: self.tried.get(key, Tried()).and_killed() for key in self.cells}
         return replace(self, tried=tried)
+
+    def lost(self, key: str, error: str) -> Row:
+        """Return the row of a cell that nobody could solve, with what its tries have paid."""
+        tried = self.tried.get(key, Tried())
+        return Row(
+            cell=key,
+            example=self.example.id,
+            digest=self.example.digest,
+            problem=str(self.example.problem),
+            right_answer=self.example.answer,
+            extra=self.example.extra,
+            status="failed",
+            error=error,
+            earlier=tried.settled(()),
+            tried=tried,
+            finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
 
 
 class Executor(Protocol):
@@ -114,6 +132,11 @@ class Worker:
                     tried=tried,
                 )
             on_row(row)
+
+    @property
+    def paid(self) -> Spent:
+        """What all calls have cost that were ever kept in this file."""
+        return self._calls.bill.total()
 
     @property
     def troubles(self) -> list[str]:

@@ -6,7 +6,6 @@ import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +13,9 @@ from typing import Any, Final
 import anyio
 
 from tts.errors import ConfigError, TTSError
+from tts.evals.bill import Bill
 from tts.evals.executor import Job
+from tts.evals.keeping import open_calls
 from tts.evals.ray_cluster import ray_cluster
 from tts.evals.ray_worker import Leaves, RayWorker, WorkerFailed
 from tts.evals.records import Row
@@ -26,6 +27,7 @@ __all__ = ["RayExecutor"]
 
 _TRIES: Final = 2
 """Times that a problem is begun, when its worker is killed."""
+_LOST: Final = f"its worker was killed, {_TRIES} times; what these tries have paid is not known"
 _LIVES: Final = 4
 """Processes that one worker may use up."""
 _FAREWELL: Final = 10
@@ -100,8 +102,8 @@ class RayExecutor:
             there = int(ray.cluster_resources().get("CPU", 1))
             wanted = there if self.workers is None else self.workers
             workers = max(1, min(wanted, len(jobs), most_workers(suite)))
-            fleet = _Fleet(ray, jobs, on_row)
-            with first_error():
+            with open_calls(calls) as kept, first_error():
+                fleet = _Fleet(ray, jobs, on_row, kept.bill)
                 async with anyio.create_task_group() as tasks:
                     for worker in range(workers):
                         share = share_of(suite, worker, workers)
@@ -159,8 +161,10 @@ class _Alive:
 class _Fleet:
     """Hands jobs to workers and takes their rows; lives in the harness's event loop."""
 
-    def __init__(self, ray: Any, jobs: Sequence[Job], on_row: Callable[[Row], None]) -> None:
-        self._ray, self._on_row = ray, on_row
+    def __init__(
+        self, ray: Any, jobs: Sequence[Job], on_row: Callable[[Row], None], bill: Bill
+    ) -> None:
+        self._ray, self._on_row, self._bill = ray, on_row, bill
         self._waiting, self._left = deque(jobs), len(jobs)
         self._suspects = deque[Job]()  # one of them has killed a worker
         self._over: set[_Wait] = set()  # for some worker at least
@@ -230,7 +234,8 @@ class _Fleet:
         if worker.is_placed and not worker.has_died:
             with anyio.move_on_after(_FAREWELL, shield=True) as scope:
                 try:
-                    told = await worker.ask("close")
+                    told, paid = await worker.ask("close")
+                    self._bill.add(paid)
                 except _WorkerDied:
                     told = [f"{worker.where} died while it closed its models"]
                 except TTSError as error:
@@ -246,11 +251,12 @@ class _Fleet:
             job = jobs.popleft()
             done = False
             try:
-                rows = await worker.ask("solve", job)
+                rows, paid = await worker.ask("solve", job)
                 done = True
             finally:
                 if not done:
                     self._give_back(job, was_killed=worker.has_died)
+            self._bill.add(paid)
             self._finish(rows)
 
     def _finish(self, rows: Iterable[Row]) -> None:
@@ -275,7 +281,7 @@ class _Fleet:
         if self._tries[place] < _TRIES:
             (self._suspects if was_killed else self._waiting).append(job)
             return
-        self._finish(_lost(job, key) for key in job.cells)
+        self._finish(job.lost(key, _LOST) for key in job.cells)
 
     def troubles(self) -> list[str]:
         """Return what went wrong without costing a row."""
@@ -297,20 +303,3 @@ async def _lose_patience(wait: _Wait, scope: anyio.CancelScope) -> None:
     _LOG.warning(wait.said)
     await anyio.sleep(wait.most - wait.quiet)
     scope.cancel()
-
-
-def _lost(job: Job, key: str) -> Row:
-    tried = job.tried[key]
-    return Row(
-        cell=key,
-        example=job.example.id,
-        digest=job.example.digest,
-        problem=str(job.example.problem),
-        right_answer=job.example.answer,
-        extra=job.example.extra,
-        status="failed",
-        error=f"its worker was killed, {_TRIES} times; what these tries have paid is not known",
-        earlier=tried.settled(()),
-        tried=tried,
-        finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-    )

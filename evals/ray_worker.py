@@ -10,12 +10,12 @@ import os
 import pickle
 import socket
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from traceback import format_exception
 from typing import Any, Final, TypeAlias
 
+from anyio import CancelScope, Event
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from tts.errors import ConfigError, TTSError
@@ -23,6 +23,7 @@ from tts.evals.executor import Job, Worker, open_worker
 from tts.evals.own_folder import own_folder
 from tts.evals.records import Row
 from tts.evals.suite import Suite
+from tts.evals.tries import Spent
 
 __all__ = ["Leaves", "RayWorker", "WorkerFailed"]
 
@@ -51,7 +52,9 @@ class RayWorker:
         self._leaves: Leaves = ()
         self._portal: BlockingPortal | None = None
         self._worker: Worker | None = None
-        self._solving: set[Future[None]] = set()
+        self._solving = set[CancelScope]()
+        self._closing: Event | None = None  # set once nothing is being solved
+        self._is_far, self._told_paid = False, Spent()
         self._where = "a Ray worker"
 
     def place(self, number: int) -> tuple[str, str]:
@@ -72,7 +75,7 @@ class RayWorker:
             leaves: What it stays in while it works.
             is_far: The file is on another machine: keep calls in a folder of its own here.
         """
-        self._leaves = leaves
+        self._leaves, self._is_far = leaves, is_far
         try:
             if is_far:
                 calls = self._folder.enter_context(own_folder()) / calls.name
@@ -85,41 +88,71 @@ class RayWorker:
             return self._told(error)
         return None
 
-    def solve(self, job: Job) -> list[Row] | Exception:
-        """Solve a job; return its rows, or the error that every other job would meet too."""
+    def solve(self, job: Job) -> tuple[list[Row], Spent] | Exception:
+        """Solve a job; return its rows, or the error that every other job would meet too.
+
+        Beside them stands what was paid on this machine and is not told yet; where the file of the
+        driver's is at hand, that is written there, and nothing is told.
+        """
         rows: list[Row] = []
         try:
             assert self._portal is not None  # since it was opened
             assert self._worker is not None
             with self._leave():
-                future = self._portal.start_task_soon(self._worker.solve, job, rows.append)
-                self._solving.add(future)
-                try:
-                    future.result()
-                finally:
-                    self._solving.discard(future)
+                self._portal.call(self._solve, self._worker, job, rows)
+            return rows, self._paid()
         except Exception as error:
             return self._told(error)
-        return rows
 
-    def close(self) -> list[str] | Exception:
+    def close(self) -> tuple[list[str], Spent] | Exception:
         """Cancel what is under way, close the models, and remove what was kept here.
 
         Returns:
-            What went wrong without costing a row.
+            What went wrong without costing a row, and what was paid and is not told yet.
         """
-        told: list[str] = []
+        told, paid = list[str](), Spent()
         try:
-            for future in tuple(self._solving):
-                future.cancel()
-            if self._worker is not None:
-                told = self._worker.troubles
-                self._opened.close()
+            if self._worker is not None and self._portal is not None:
+                self._portal.call(self._end_solving)
+                told, paid = self._worker.troubles, self._paid()
+                self._worker = None
+            self._opened.close()
         except Exception as error:
             return self._told(error)
         finally:
             self._folder.close()
-        return told
+        return told, paid
+
+    async def _solve(self, worker: Worker, job: Job, rows: list[Row]) -> None:
+        """Solve a job, unless or until the worker is closed; runs in the loop, as all below."""
+        with CancelScope() as scope:
+            if self._closing is None:
+                self._solving.add(scope)
+                try:
+                    await worker.solve(job, rows.append)
+                    return
+                finally:
+                    self._solving.discard(scope)
+                    if self._closing is not None and not self._solving:
+                        self._closing.set()
+        raise WorkerFailed(f"{self._where} was closed")
+
+    async def _end_solving(self) -> None:
+        self._closing = Event()
+        for scope in self._solving:
+            scope.cancel()
+        if self._solving:
+            await self._closing.wait()
+
+    def _paid(self) -> Spent:
+        if not (self._is_far and self._worker is not None and self._portal is not None):
+            return Spent()
+        # In the loop's thread, so that each amount is told once.
+        return self._portal.call(self._newly_paid, self._worker)
+
+    def _newly_paid(self, worker: Worker) -> Spent:
+        before, self._told_paid = self._told_paid, worker.paid
+        return self._told_paid.less(before)
 
     @contextmanager
     def _leave(self) -> Iterator[None]:

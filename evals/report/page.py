@@ -117,8 +117,8 @@ def _figures(entries: Sequence[dict[str, Any]]) -> str:
 
 
 def _gain(equal: dict[str, Any]) -> str:
-    """Return a gain in points, with the runs that are not in it."""
-    kinds = {"left_out": "left out", "unjudged": "not judged"}
+    """Return a gain in points, with the runs of which it knows less or nothing."""
+    kinds = {"left_out": "left out", "failed": "failed", "unjudged": "not judged"}
     without = [f"{equal[kind]} {word}" for kind, word in kinds.items() if equal.get(kind)]
     return ", ".join([_told(equal.get("gain"), "+.1f", 100), *without])
 

@@ -15,14 +15,17 @@ import pytest
 from tests.evals.sums import Sums, backend, suite
 from tts import ConfigError
 from tts.cli import main
+from tts.evals.bill import open_bill
 from tts.evals.executor import Job
 from tts.evals.ray_executor import RayExecutor, _Fleet
 from tts.evals.ray_worker import WorkerFailed
 from tts.evals.records import Row
-from tts.evals.tries import Earlier, Tried
+from tts.evals.tries import Earlier, Spent, Tried
 from tts.tasks import first_error
 from tts.testing import virtual_run
 
+PAID = Spent(calls=1, prompt_tokens=2)
+"""What a worker on another machine tells with each answer."""
 Solve = Callable[[int, Job], bool]
 """Whether a worker, told by its number, outlives a job."""
 
@@ -60,7 +63,7 @@ class FakeRay:
         self.closing = closing
         self.closed: list[int] = []
         self.places = places
-        self.made = 0
+        self.made = self.told = 0
         self.alive: set[Any] = set()
 
     def remote(self, **options: Any) -> Callable[[type], Any]:
@@ -102,19 +105,21 @@ class FakeActor:
         await self._wait(self.ray.loading(self.number))
         return self.ray.opens
 
-    async def _solve(self, job: Job) -> list[Row]:
+    async def _solve(self, job: Job) -> tuple[list[Row], Spent]:
         if not self.ray.outlives(self.number, job):
             self.is_dead = True
         if self.ray.refuses is not None:
             raise self.ray.refuses
         await self._wait()
-        return [row(job, key) for key in job.cells]
+        self.ray.told += 1
+        return [row(job, key) for key in job.cells], PAID
 
-    def _close(self) -> Awaitable[list[str]]:
-        async def close() -> list[str]:
+    def _close(self) -> Awaitable[tuple[list[str], Spent]]:
+        async def close() -> tuple[list[str], Spent]:
             await self._wait(self.ray.closing)
             self.ray.closed.append(self.number)
-            return ["the disk is full"]
+            self.ray.told += 1
+            return ["the disk is full"], PAID
 
         return close()
 
@@ -129,11 +134,13 @@ def run(ray: FakeRay, *, workers: int = 2, at_once: int = 2) -> tuple[list[Row],
     rows: list[Row] = []
 
     async def solve() -> list[str]:
-        fleet = _Fleet(ray, jobs, rows.append)
-        async with anyio.create_task_group() as tasks:
-            for number in range(workers):
-                tasks.start_soon(fleet.tend, number, share, Path("calls"), ())
-        return fleet.troubles()
+        with open_bill(Path(":memory:")) as bill:
+            fleet = _Fleet(ray, jobs, rows.append, bill)
+            async with anyio.create_task_group() as tasks:
+                for number in range(workers):
+                    tasks.start_soon(fleet.tend, number, share, Path("calls"), ())
+            assert bill.total().calls == ray.told
+            return fleet.troubles()
 
     return rows, virtual_run(solve)
 
@@ -268,10 +275,12 @@ def test_ctrl_c_counts_for_no_death_and_leaves_no_worker() -> None:
 
     async def solve() -> int:
         jobs = [Job(example, ("one",)) for example in Sums(problems=12).examples()]
-        fleet = _Fleet(ray, jobs, rows.append)
         share = suite(backend()).model_copy(update={"concurrency": 2})
-        with anyio.move_on_after(3.5):
-            await fleet.tend(0, share, Path("calls"), ())
+        with open_bill(Path(":memory:")) as bill:
+            fleet = _Fleet(ray, jobs, rows.append, bill)
+            with anyio.move_on_after(3.5):
+                await fleet.tend(0, share, Path("calls"), ())
+            assert bill.total().calls == ray.told == 3  # two jobs, and what it told as it closed
         return len(fleet._waiting)
 
     assert virtual_run(solve) == 10

@@ -15,8 +15,10 @@ from tests.evals.sums import Sums, backend, suite
 from tts import ConfigError
 from tts.errors import AuthenticationError, BackendUnavailable, TTSError
 from tts.evals.executor import Job
+from tts.evals.keeping import open_calls
 from tts.evals.ray_worker import RayWorker, WorkerFailed
 from tts.evals.suite import Suite
+from tts.evals.tries import Spent
 from tts.messages import Request
 
 
@@ -96,22 +98,29 @@ def test_an_error_that_ends_a_job_comes_back(tmp_path: Path) -> None:
     unknown = worker.solve(Job(jobs(chosen)[0].example, ("no such cell",)))
     assert isinstance(unknown, WorkerFailed)
     assert "KeyError('no such cell')" in str(unknown)
-    assert worker.close() == []
+    assert worker.close() == ([], Spent())
 
 
 @pytest.mark.parametrize("is_far", [True, False])
 def test_only_where_the_file_is_not_it_has_a_folder_that_goes(tmp_path: Path, is_far: bool) -> None:
     chosen, worker = suite(backend()), RayWorker()
     assert worker.open(chosen, tmp_path / "calls.sqlite", (), is_far=is_far) is None
-    rows = worker.solve(jobs(chosen)[0])
-    assert isinstance(rows, list)
+    told = worker.solve(jobs(chosen)[0])
+    assert isinstance(told, tuple)
+    rows, paid = told
     assert [row.status for row in rows] == ["ok"] * 3
+    # Calls that cells share are paid once; where the driver's file is at hand, it says so itself.
+    own = sum(row.usage.total_tokens - row.replayed_tokens for row in rows)
+    assert paid.total_tokens == own * is_far
     kept = [path.name for path in (tmp_path / "node").rglob("calls.sqlite")]
     assert kept == (["calls.sqlite"] if is_far else [])
     assert (tmp_path / "calls.sqlite").exists() is not is_far
-    assert worker.close() == []
+    assert worker.close() == ([], Spent())
     assert list((tmp_path / "node").iterdir()) == []
-    assert worker.close() == []  # again: there is nothing left to close
+    if not is_far:
+        with open_calls(tmp_path / "calls.sqlite") as calls:
+            assert calls.bill.total().total_tokens == own
+    assert worker.close() == ([], Spent())  # again: there is nothing left to close
 
 
 def test_closing_ends_what_is_under_way(tmp_path: Path) -> None:
@@ -127,11 +136,27 @@ def test_closing_ends_what_is_under_way(tmp_path: Path) -> None:
     solving = Thread(target=lambda: found.append(worker.solve(jobs(chosen)[0])))
     solving.start()
     assert asked.wait(60)
-    assert worker.close() == []
+    told = worker.close()
+    assert isinstance(told, tuple)
+    assert told[0] == []
+    assert 1 <= told[1].calls <= 8  # what was cancelled is paid for too
     solving.join(60)
     assert isinstance(found[0], WorkerFailed)
     assert list((tmp_path / "node").iterdir()) == []
 
 
+def test_a_worker_that_is_closed_begins_nothing_more(tmp_path: Path) -> None:
+    chosen, worker = suite(backend()), RayWorker()
+    assert worker.open(chosen, tmp_path / "calls.sqlite", ()) is None
+    opened, portal = worker._worker, worker._portal
+    assert opened is not None
+    assert portal is not None
+    portal.call(worker._end_solving)
+    late = worker.solve(jobs(chosen)[0])
+    assert isinstance(late, WorkerFailed)
+    assert "was closed" in str(late)
+    assert worker.close() == ([], Spent())
+
+
 def test_a_worker_that_opened_nothing_closes() -> None:
-    assert RayWorker().close() == []
+    assert RayWorker().close() == ([], Spent())

@@ -19,7 +19,6 @@ from tts.cli.bench_remarks import remarks
 from tts.errors import BackendUnavailable
 from tts.evals.executor import Job
 from tts.evals.harness import Harness
-from tts.evals.ray_executor import _lost
 from tts.evals.records import Row
 from tts.evals.store import RunStore
 from tts.evals.suite import Suite
@@ -337,7 +336,7 @@ def test_a_job_carries_earlier_tries_to_another_process(tmp_path: Path) -> None:
     carried = pickle.loads(pickle.dumps(job))
     assert carried == job
     assert carried.tried == {row.cell: row.tried}
-    killed = _lost(carried.and_killed().and_killed(), row.cell)
+    killed = carried.and_killed().and_killed().lost(row.cell, "killed")
     assert killed.earlier.lost == killed.earlier.paid == row.tried.paid  # type: ignore[union-attr]  # it is open
     assert killed.tried is not None
     assert (killed.tried.tries, killed.tried.made) == (3, row.tried.made)  # type: ignore[union-attr]  # likewise
@@ -352,7 +351,7 @@ def test_what_killed_tries_have_paid_is_said_to_be_unknown(
         store.plan(harness.cells, harness.examples)
         for job in harness.jobs(store):
             for key in job.cells:
-                store.add(_lost(job.and_killed().and_killed(), key))
+                store.add(job.and_killed().and_killed().lost(key, "killed"))
         _go_on(store, harness)
     assert "tried again: 2 runs that failed" in capsys.readouterr().err
     rows = fill(tmp_path, asked)

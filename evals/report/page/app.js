@@ -153,7 +153,7 @@ const drawers = {
     const { details: without, results, text_bytes: bytes } = data.left_out;
     const sum = (kind) => data.entries.reduce((all, each) => all + each.counts[kind], 0);
     const all = [
-      sum("failed") > 0 && `${count(sum("failed"), "run")} failed with an error and count on neither side.`,
+      sum("failed") > 0 && `${count(sum("failed"), "run")} failed with an error: no accuracy counts them, and gains hold whatever they would have answered.`,
       sum("unjudged") > 0 && `${count(sum("unjudged"), "answer")} could not be judged, because the checker failed; they do not count as wrong.`,
       sum("unjudged_draws") > 0 && `${count(sum("unjudged_draws"), "drawn candidate")} could not be judged: `
         + "“oracle” takes them for not right, intervals of votes hold whatever they are, and stopping rules are not "

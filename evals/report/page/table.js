@@ -111,6 +111,7 @@ function gained(equal) {
   el("span", { class: "range" },
     `N ${short(equal.samples, 2)}${marks.length ? ` (${marks.join(", ")})` : ""}, p ${chance(equal.p_holm)}`),
   equal.left_out > 0 && el("span", { class: "range" }, `${count(equal.left_out, "run")} left out`),
+  equal.failed > 0 && el("span", { class: "range" }, `${count(equal.failed, "run")} failed`),
   equal.unjudged > 0 && el("span", { class: "range" }, `${count(equal.unjudged, "pair")} not judged`));
 }
 
@@ -133,8 +134,8 @@ function comparisonNotes(entries) {
   const most = Math.max(...all.map((each) => each.detectable));
   const size = (share) => rounded(100 * share, 1);
   const asked = `${least === most ? size(least) : `${size(least)} to ${size(most)}`} points`;
-  const left = all.some((each) => each.left_out) ? ["Left out of a comparison are runs of the strategy that failed, "
-    + "or whose problem has fewer of the baseline's samples: there is nothing to pair them with."] : [];
+  const left = all.some((each) => each.left_out) ? ["Left out of a comparison are runs whose problem has "
+    + "no pool of the baseline's samples, or lost more than a tenth of it: there is nothing to pair them with."] : [];
   return [...without, ...left, `Under a gain, better:worse are the problems that the strategy wins and loses. Gains are paired, problem by problem, with plain votes of N of the baseline's samples, `
     + `which cost the same on average; "capped" means that even all of them cost less, "dearer" that even one `
     + `costs more, "signs differ" that the strategy is better on average and on fewer problems, or the other way `
