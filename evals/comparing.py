@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self, TypeAlias
@@ -138,11 +138,12 @@ def comparison(kind: str, rows: Sequence[Solved], pools: Pools) -> Comparison | 
     sums = max((each for _, each in ends), key=sign_flip)
     found, p = worst.hull(best), _agreed([sum(each) for _, each in ends], sign_flip(sums))
     better, worse = sum(each > 0 for each in sums), sum(each < 0 for each in sums)
-    problems = len(sums)
+    seeds = Counter(row.example for row, *_ in pairs).values()
+    by_problem = tuple(each / often for each, often in zip(sums, seeds, strict=True))
     return Comparison(
         kind=kind,
         pairs=len(pairs),
-        problems=problems,
+        problems=len(sums),
         left_out=len(rows) - len(pairs),
         unjudged=sum(row.right is None or place in pools.unjudged for row, place, _ in pairs),
         samples=found.match.samples,
@@ -154,7 +155,8 @@ def comparison(kind: str, rows: Sequence[Solved], pools: Pools) -> Comparison | 
         difference=sum(sums) / len(pairs),
         p=p,
         p_holm=p,
-        detectable=detectable(problems, better + worse),
+        detectable=detectable(by_problem),
+        by_problem=by_problem,
         off=found.match.off,
     )
 
