@@ -269,7 +269,8 @@ def test_p_values_are_adjusted_over_all_comparisons(tmp_path: Path) -> None:
     assert one.p_holm == 2 * one.p
     assert one.by_problem == (1.0,) * 6
     assert one.detectable == 1.0  # p (Holm) is above .05 even if all six are won
-    (alone,) = summaries(tmp_path / "alone", [each for each in rows if each.cell != other.key])["mine"].equal
+    mine = [each for each in rows if each.cell != other.key]
+    (alone,) = summaries(tmp_path / "alone", mine)["mine"].equal
     assert alone.detectable == detectable(alone.by_problem) < 1.0
 
 
