@@ -66,7 +66,7 @@ plot-test: .venv/plot  ## Draw plots and write Parquet, which need extras.
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/evals/report/check_plots.py
 
 browser-test: .venv/browser  ## Try the report in a headless Chromium (CHROMIUM=path, by default the system's).
-	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/evals/report/check_browser.py
+	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/evals/report/check_browser.py tests/evals/report/check_figures.py
 
 test-live: .venv/transformers $(LLAMA_SERVER)  ## Try the bundled model in llama.cpp (built once) and transformers.
 	LLAMA_SERVER=$(LLAMA_SERVER) BUNDLED_MODEL=$(BUNDLED_MODEL) \

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self, TypeAlias
 
 import numpy as np
 
-from tts.evals.equal import Compared, Curves, Floats, Pool, compare, curves
+from tts.evals.equal import Compared, compare
 from tts.evals.figures import Comparison, Point
+from tts.evals.pools import Curves, Floats, Pool, curves
 from tts.evals.records import Cell, Row
 from tts.evals.statistics import Interval, bootstrap, detectable, sign_flip
 from tts.resampling import pass_at_k
@@ -19,53 +20,43 @@ __all__ = ["Pools", "Solved", "comparison"]
 
 Solved: TypeAlias = tuple[int, Row]
 """A row, and the seed it was made with."""
+_ENOUGH: Final = 0.9
+"""Part of the largest pool's samples that another one must have: all are cut to their smallest."""
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """The stored samples of the problems that have them all, and what votes of them say."""
+    """The stored samples of the problems that have enough, and what votes of them say."""
 
     places: dict[tuple[int, str], int]
     """Seed and problem to a row of the curves."""
     curves: Curves | None
     right: tuple[int, ...] = ()
     """Right samples of each."""
-    unjudged: frozenset[int] = frozenset()
-    """Rows of the curves with samples that could not be judged."""
     lost: int = 0
-    """Problems whose pool lost samples, or failed."""
+    """Problems whose pool failed, or lost many more samples than others."""
 
     @classmethod
     def of(cls, cell: Cell, every: Sequence[Solved]) -> Self:
-        """Read the pools of one strategy: its first cell, and the rows of all its seeds."""
+        """Read the pools of one strategy: its first cell, and the rows of all its seeds.
+
+        Where calls were lost, pools are cut to the smallest of those that lost few.
+        """
         rows = [(seed, row) for seed, row in every if row.status != "failed"]
-        sizes = {len(row.draws) for _, row in rows}
-        size = max(sizes, default=0)
+        sizes = sorted(len(row.draws) for _, row in rows)
         ruled = any(row.stopped_by for _, row in rows)
-        if not cell.is_pool or ((ruled or len(sizes) > 1) and not cell.is_baseline):
+        if not cell.is_pool or ((ruled or len(set(sizes)) > 1) and not cell.is_baseline):
             return cls({}, None)  # they, or how many there are, depend on what others say
-        whole = [(seed, row) for seed, row in rows if len(row.draws) == size]
+        size = next((each for each in sizes if each >= _ENOUGH * sizes[-1]), 0)
+        whole = [(seed, row) for seed, row in rows if len(row.draws) >= size]
         lost = len(every) - len(whole)
         if size < 2:
             return cls({}, None, lost=lost)
-        pools = [
-            Pool(
-                tuple(draw.key for draw in row.draws),
-                _keys(row, True),
-                tuple(draw.completion_tokens for draw in row.draws),
-                row.costs.cost_usd,
-                tuple(draw.prompt_tokens for draw in row.draws),
-                row.price,
-                _beside(row) if cell.is_vote else (0, 0),
-                _keys(row, None),
-            )
-            for _, row in whole
-        ]
+        pools = [_pool(row, is_vote=cell.is_vote).first(size) for _, row in whole]
         places = {(seed, row.example): at for at, (seed, row) in enumerate(whole)}
-        unjudged = frozenset(at for at, pool in enumerate(pools) if pool.unjudged)
-        hits = tuple(sum(bool(draw.right) for draw in row.draws) for _, row in whole)
-        return cls(places, curves(pools), hits, unjudged, lost)
+        hits = tuple(sum(bool(draw.right) for draw in row.draws[:size]) for _, row in whole)
+        return cls(places, curves(pools), hits, lost)
 
     def points(self) -> tuple[Point, ...]:
         """Return the curve, at powers of two."""
@@ -89,9 +80,25 @@ class Pools:
 
     def _accuracy(self, k: int, problems: Sequence[str]) -> Interval:
         assert self.curves is not None
-        ends = (self.curves.accuracy, self.curves.accuracy_at_best)
+        ends = (self.curves.accuracy, self.curves.at_best)
         low, high = (bootstrap(end[:, k - 1], problems, beside=(0.0, 1.0)) for end in ends)
         return low.hull(high)
+
+
+def _pool(row: Row, *, is_vote: bool) -> Pool:
+    """Return a problem's samples, at what all of them cost together."""
+    return Pool(
+        tuple(draw.key for draw in row.draws),
+        _keys(row, True),
+        tuple(draw.completion_tokens for draw in row.draws),
+        row.costs.cost_usd,
+        tuple(draw.prompt_tokens for draw in row.draws),
+        row.price,
+        _beside(row) if is_vote else (0, 0),
+        _keys(row, None),
+        tuple(draw.cached_tokens for draw in row.draws),
+        tuple(draw.delay_tokens for draw in row.draws),
+    )
 
 
 def _beside(row: Row) -> tuple[int, int]:
@@ -114,76 +121,149 @@ def _keys(row: Row, verdict: bool | None) -> set[str]:
     return {key for key, found in first.items() if found is verdict}
 
 
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A run of the strategy beside the pool of the same problem and seed."""
+
+    row: Row
+    place: int
+    name: str
+
+    @property
+    def right(self) -> bool | None:
+        """The verdict; None if it is not known, or the run failed: another try may succeed."""
+        return None if self.row.status == "failed" else self.row.right
+
+    @property
+    def unknown(self) -> str | None:
+        """The answer that has no verdict, as votes count it."""
+        answer = None if self.right is not None else self.row.answer
+        if answer is None:
+            return None
+        return next((draw.key for draw in self.row.draws if draw.answer == answer), answer)
+
+
 def comparison(kind: str, rows: Sequence[Solved], pools: Pools) -> Comparison | str | None:
-    """Compare on the pairs in which both sides are known; None where there are none yet.
+    """Compare on the pairs of which there is a pool; None where there are none yet.
 
     A text says why there is no such cost to compare at.
     """
     pairs = [
-        (row, pools.places[seed, row.example], f"{seed} {row.example}")
+        _Pair(row, pools.places[seed, row.example], f"{seed} {row.example}")
         for seed, row in rows
-        if row.status != "failed" and (seed, row.example) in pools.places
+        if (seed, row.example) in pools.places
     ]
-    if not pairs or pools.curves is None:
+    ran = [pair for pair in pairs if pair.row.status != "failed"]
+    if not ran or pools.curves is None:
         return _why_none(rows, pools)
-    spent = np.array([_cost(row, kind) for row, *_ in pairs], dtype=float)  # None: not a number
-    baseline = pools.curves.of([place for _, place, _ in pairs])
+    known = np.array([_cost(pair.row, kind) for pair in ran], dtype=float)  # None: not a number
+    baseline = pools.curves.of([pair.place for pair in pairs])
     costs = baseline.cost(kind)
-    if np.isnan(spent).any() or np.isnan(costs).any():
-        return "a price is unknown"
+    unpriced = int(np.isnan(known).sum() + np.isnan(costs[:, 0]).sum())
+    if unpriced:
+        return f"a price is unknown in {unpriced} of {len(ran) + len(pairs)} runs of both sides"
     if not costs.any():
         return "the baseline costs nothing"
-    ends = _ends(pairs, spent, baseline, costs)
-    (worst, _), (best, _) = ends
-    sums = max((each for _, each in ends), key=sign_flip)
-    found, p = worst.hull(best), _agreed([sum(each) for _, each in ends], sign_flip(sums))
-    better, worse = sum(each > 0 for each in sums), sum(each < 0 for each in sums)
-    seeds = Counter(row.example for row, *_ in pairs).values()
-    by_problem = tuple(each / often for each, often in zip(sums, seeds, strict=True))
+    spent = iter(known)
+    mean = float(known.mean())  # what a run that failed would have cost, for all that is known
+    both = np.array([mean if pair.row.status == "failed" else next(spent) for pair in pairs])
+    return _told(kind, _ends(pairs, both, baseline, costs), pairs, len(rows), baseline)
+
+
+def _told(
+    kind: str, ends: Sequence[_End], pairs: Sequence[_Pair], rows: int, baseline: Curves
+) -> Comparison:
+    worst, best = ends
+    found, problems = worst.compared.hull(best.compared), len(worst.sums)
+    tested = max(ends, key=lambda end: end.p)  # the less certain
+    apart = min(end.lead for end in ends) < 0 < max(end.lead for end in ends)
+    signs = [(worst.sums[name], best.sums[name]) for name in worst.sums]
+    better = sum(low > 0 and high > 0 for low, high in signs)
+    worse = sum(low < 0 and high < 0 for low, high in signs)
     return Comparison(
         kind=kind,
         pairs=len(pairs),
-        problems=len(sums),
-        left_out=len(rows) - len(pairs),
-        unjudged=sum(row.right is None or place in pools.unjudged for row, place, _ in pairs),
+        problems=problems,
+        left_out=rows - len(pairs),
+        failed=sum(pair.row.status == "failed" for pair in pairs),
+        unjudged=sum(
+            pair.row.status != "failed" and (pair.right is None or bool(unknown))
+            for pair, unknown in zip(pairs, baseline.unknown, strict=True)
+        ),
         samples=found.match.samples,
         note=found.match.note,
         baseline=found.baseline,
         gain=found.gain,
+        difference=(worst.lead + best.lead) / 2 / len(pairs),
         better=better,
         worse=worse,
-        difference=sum(sums) / len(pairs),
-        p=p,
-        p_holm=p,
-        detectable=detectable(by_problem),
-        by_problem=by_problem,
+        p=1.0 if apart else tested.p,  # one end says better, the other worse: nothing is known
+        p_holm=1.0 if apart else tested.p,
+        detectable=detectable(tested.by_problem),
+        by_problem=tested.by_problem,
         off=found.match.off,
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """A comparison with one reading of all verdicts that are not known."""
+
+    compared: Compared
+    sums: dict[str, int]
+    """By problem, over its seeds: the strategy's right answers less those of one vote each."""
+    often: Counter[str]
+    """Pairs of each problem."""
+
+    @property
+    def lead(self) -> int:
+        """Right answers that the strategy has more than one vote each."""
+        return sum(self.sums.values())
+
+    @property
+    def p(self) -> float:
+        """That the lead is 0."""
+        return sign_flip(list(self.sums.values()))
+
+    @property
+    def by_problem(self) -> tuple[float, ...]:
+        """The difference on each problem, the mean over its seeds."""
+        return tuple(total / self.often[name] for name, total in self.sums.items())
+
+
 def _ends(
-    pairs: Sequence[tuple[Row, int, str]], spent: Floats, baseline: Curves, costs: Floats
-) -> list[tuple[Compared, list[int]]]:
-    """Compare if unknown verdicts are what is worst, and what is best; with each problem's sum.
+    pairs: Sequence[_Pair], spent: Floats, baseline: Curves, costs: Floats
+) -> tuple[_End, _End]:
+    """Compare if unknown verdicts are what is worst for the strategy, and what is best.
 
-    That is over its seeds, of the strategy's right answers less the votes'. Worst for the strategy
-    is that its own unjudged answers are wrong and the votes' are right.
+    Worst is that its own answer is wrong and all others without a verdict are right. An answer that
+    both sides have given is right for both, or for neither.
     """
-    problems, keys = [row.example for row, *_ in pairs], [key for _, _, key in pairs]
-    found = []
-    for unknown, accuracy, votes in (
-        (0.0, baseline.accuracy_at_best, baseline.votes_at_best),
-        (1.0, baseline.accuracy, baseline.votes),
-    ):
-        right = np.array([unknown if row.right is None else float(row.right) for row, *_ in pairs])
-        one = compare(right, spent, accuracy, costs, problems)
-        found.append((one, _sums(right - one.match.dealt(votes, keys), problems)))
-    return found
+    mine = [set[str]() if pair.unknown is None else {pair.unknown} for pair in pairs]
+    every = [set(unknown) for unknown in baseline.unknown]
+    others = [unknown - own for unknown, own in zip(every, mine, strict=True)]
+    return (
+        _end(pairs, spent, baseline.if_right(others), costs, unknown=0),
+        _end(pairs, spent, baseline.if_right(mine), costs, unknown=1),
+    )
 
 
-def _agreed(leads: Sequence[int], p: float) -> float:
-    """Return the p-value; 1 where one end says better and the other worse: nothing is known."""
-    return 1.0 if min(leads) < 0 < max(leads) else p
+def _end(
+    pairs: Sequence[_Pair],
+    spent: Floats,
+    votes: tuple[Floats, Floats],
+    costs: Floats,
+    *,
+    unknown: int,
+) -> _End:
+    problems = [pair.row.example for pair in pairs]
+    right = np.array([unknown if pair.right is None else pair.right for pair in pairs], float)
+    compared = compare(right, spent, votes[0], costs, problems)
+    dealt = compared.match.dealt(votes[1], [pair.name for pair in pairs])
+    sums: Counter[str] = Counter()
+    for problem, difference in zip(problems, right - dealt, strict=True):
+        sums[problem] += round(difference)
+    return _End(compared, dict(sums), Counter(problems))
 
 
 def _why_none(rows: Sequence[Solved], pools: Pools) -> str | None:
@@ -199,11 +279,3 @@ def _cost(row: Row, kind: str) -> float | None:
     costs = row.costs
     kinds = {"total": costs.total_tokens, "critical": costs.critical_tokens, "usd": costs.cost_usd}
     return kinds[kind]
-
-
-def _sums(values: Floats, problems: Sequence[str]) -> list[int]:
-    """Return the sum of each problem's values, which are whole numbers."""
-    found = defaultdict[str, int](int)
-    for value, problem in zip(values, problems, strict=True):
-        found[problem] += round(value)
-    return list(found.values())

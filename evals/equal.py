@@ -1,14 +1,5 @@
 """Self-consistency at the cost of another strategy, from samples that were drawn once.
 
-For each problem a pool of m samples is stored: answers and costs. Self-consistency with N samples
-is the plain vote over N of them, drawn without replacement, ties to the first: its accuracy on a
-problem is the mean over 64 random orders of the pool, and so is its critical cost, the dearest of
-the N. Its total cost is the prompts of as many requests as the first N took, and N times the pool's
-mean of the other tokens; its cost in dollars, the same at the model's price. A server that draws
-several samples in one request charges the prompt once, for whoever asks it so. What a pool paid
-beside its samples, failed attempts and tries in vain, is borne by all of its m samples alike: so
-all of them cost what drawing them has cost.
-
 Matched to a cost is the N, between 1 and m, at which self-consistency costs as much on average over
 the problems, the two whole numbers around it interpolated: the same N for every problem. A cost
 outside of what 1 to m samples cost is matched with the end that is nearer; by how much they differ
@@ -17,97 +8,23 @@ is told, and a note says so where it is more than half a percent.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tts.backends.base import Price
+from tts.evals.pools import Floats
 from tts.evals.statistics import Interval, drawn_anew, spread
-from tts.resampling import vote_curve, vote_shares
 
-__all__ = [
-    "Compared", "Curves", "Floats", "Matched", "Pool",
-    "at_equal_cost", "compare", "curves", "matched",
-]  # fmt: skip
+__all__ = ["Compared", "Matched", "at_equal_cost", "compare", "matched"]
 
-Floats = NDArray[np.float64]
 _SAME: Final = 1e-9
 """Relative difference of two costs that are sums of the same floats in another order."""
 _NEAR: Final = 0.005
 """Relative difference up to which two costs count as equal: votes that cost half a percent more win
 less than a tenth of a point, where doubling them wins ten."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """The samples of one problem."""
-
-    answers: tuple[str | None, ...]
-    """Canonical; None abstains."""
-    right: str | Collection[str]
-    """The right answer, canonical, or all answers that are right."""
-    costs: tuple[int, ...]
-    """Tokens of each, less those in `prompts`."""
-    usd: float | None = None
-    """What all of them cost together; None where that is unknown."""
-    prompts: tuple[int, ...] = ()
-    """Prompt tokens charged with each: 0 for one that came in the request of an earlier one."""
-    price: Price | None = None
-    """Of one token beside the other; without it dollars are as many as tokens."""
-    beside: tuple[int, int] = (0, 0)
-    """Prompt and completion tokens that were paid beside the samples: of failed attempts, and of
-    tries in vain. N of m samples bear N / m of them."""
-    unjudged: Collection[str] = ()
-    """Answers that may be right or wrong, since the checker failed on them."""
-
-    @property
-    def at_best(self) -> Collection[str]:
-        """Answers that are right if all that could not be judged are."""
-        return {*((self.right,) if isinstance(self.right, str) else self.right), *self.unjudged}
-
-    @property
-    def charged(self) -> Floats:
-        """Prompt tokens that the first N were charged with; shape (m,)."""
-        return np.cumsum(self.prompts or (0,) * len(self.costs), dtype=float)
-
-    @property
-    def waits(self) -> Floats:
-        """Tokens that each waits for: its own, and the prompt of its request; shape (m,)."""
-        prompts = self.prompts or (0,) * len(self.costs)
-        waited, request = list[float](), 0
-        for prompt, own in zip(prompts, self.costs, strict=True):
-            request = prompt or request
-            waited.append(float(request + own))
-        return np.array(waited)
-
-
-@dataclass(frozen=True, slots=True)
-class Curves:
-    """Self-consistency on each problem with N = 1..m samples; shapes (problems, m)."""
-
-    accuracy: Floats
-    total: Floats
-    critical: Floats
-    usd: Floats
-    """Not a number where a price is unknown."""
-    votes: Floats
-    """1 where the vote of the first N by ticket is right, else 0."""
-    accuracy_at_best: Floats
-    """If all answers that could not be judged were right; `accuracy` and `votes`: if none was."""
-    votes_at_best: Floats
-
-    def of(self, problems: Sequence[int]) -> Self:
-        """Return the curves of some of the problems."""
-        at = list(problems)
-        return type(self)(*(getattr(self, name)[at] for name in self.__slots__))
-
-    def cost(self, kind: str) -> Floats:
-        """Return the costs of a kind: `total`, `critical` or `usd`."""
-        return {"total": self.total, "critical": self.critical, "usd": self.usd}[kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,43 +64,6 @@ class Matched:
         columns[order[: round(self.weight * len(keys))]] += 1
         values: Floats = curve[np.arange(len(keys)), np.minimum(columns, curve.shape[1] - 1)]
         return values
-
-
-def curves(pools: Sequence[Pool], seed: int = 0) -> Curves:
-    """Return the curves of problems whose pools are equally large."""
-    rng = np.random.default_rng(seed)
-    found: dict[str, list[Floats]] = {name: [] for name in Curves.__slots__}
-    for pool in pools:
-        shares, orders = vote_curve(pool.answers, pool.right, rng)
-        best = pool.at_best
-        size = len(pool.costs)
-        numbers: Floats = np.arange(1.0, size + 1)
-        prompts = pool.charged + numbers * pool.beside[0] / size
-        own = numbers * (sum(pool.costs) + pool.beside[1]) / size
-        found["accuracy"].append(shares)
-        found["total"].append(prompts + own)
-        found["critical"].append(np.maximum.accumulate(pool.waits[orders], axis=1).mean(0))
-        found["usd"].append(_dollars(pool, prompts, own))
-        found["votes"].append(_votes(pool.answers, pool.right))
-        found["accuracy_at_best"].append(
-            vote_shares(pool.answers, best, orders) if pool.unjudged else shares
-        )
-        found["votes_at_best"].append(_votes(pool.answers, best))
-    return Curves(**{name: np.array(rows) for name, rows in found.items()})
-
-
-def _dollars(pool: Pool, prompts: Floats, own: Floats) -> Floats:
-    """Return the dollars of the first N samples, as shares of what all of them cost."""
-    if pool.usd is None:
-        return np.full(len(own), np.nan)
-    price = pool.price or Price(input=1.0, output=1.0)
-    worth = prompts * price.input + own * price.output
-    return pool.usd * (worth / worth[-1] if worth[-1] else np.ones(len(own)))
-
-
-def _votes(answers: Sequence[str | None], right: str | Collection[str]) -> Floats:
-    """Return 1 for each N at which the vote of the first N is right, else 0."""
-    return vote_shares(answers, right, np.arange(len(answers))[None, :])
 
 
 def matched(costs: Floats, target: float) -> Matched:

@@ -21,10 +21,14 @@ class Comparison:
     problems: int
     """Different ones among them: several seeds of a problem are one unit."""
     left_out: int
-    """Rows of the strategy without a pair: it failed there, or the pool lost samples."""
+    """Rows of the strategy without a pair: the pool failed there, or lost too many samples."""
+    failed: int
+    """Pairs in which the strategy's run failed: `gain` and `baseline` hold whatever it would have
+    answered, at what the other runs have cost on average."""
     unjudged: int
     """Pairs in which an answer could not be judged: `gain` and `baseline` hold whatever it is, and
-    `better`, `worse`, `difference` and `p` are those of the less certain end."""
+    `better` and `worse` count what is known, `difference` is the middle, and `p` is of the less
+    certain end, or 1 where the ends point apart."""
     samples: float
     """Of self-consistency: what costs as much as the strategy, on average over the pairs."""
     note: str
@@ -49,7 +53,7 @@ class Comparison:
     """The smallest true gain that so many problems would show with a chance of 80%, in `p_holm` if
     no other comparison showed one; in [0, 1]."""
     by_problem: tuple[float, ...] = ()
-    """The difference on each problem, the mean of its seeds; in [-1, 1]."""
+    """The difference on each problem, the mean over its seeds at the less certain end; [-1, 1]."""
     off: float = 0.0
     """What the strategy costs more than these votes, or less if negative, as a share of theirs."""
 
@@ -207,6 +211,7 @@ def _told(each: Comparison) -> dict[str, Any]:
         "pairs": each.pairs,
         "problems": each.problems,
         "left_out": each.left_out,
+        "failed": each.failed,
         "unjudged": each.unjudged,
         "samples": each.samples,
         "note": each.note or None,

@@ -67,6 +67,7 @@ async def _connect(init: partial[Any], address: str) -> None:
 def _told(address: str, why: str) -> str:
     return (
         f"the Ray cluster of RAY_ADDRESS={address} cannot be reached ({why.rstrip('.')}): see "
-        "whether it runs (ray status), the address is HOST:PORT of its head node, and no firewall "
-        "stands between; without RAY_ADDRESS, Ray is started on this machine"
+        "whether it runs (ray status), the address is HOST:PORT of its head node, no firewall "
+        "stands between, and RAY_AUTH_TOKEN is its token if it asks for one; without RAY_ADDRESS, "
+        "Ray is started on this machine"
     )

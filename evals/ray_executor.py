@@ -45,18 +45,19 @@ class _Wait:
     error: str
 
 
-_PROCESSOR: Final = _Wait(
+_START: Final = _Wait(
     30,
     900,
-    "a Ray worker has waited 30 s for a processor: is one of the cluster free?",
-    "Ray gave no worker a processor within 900 s: free some of the cluster, or give fewer "
+    "a Ray worker has not started in 30 s: either no processor of the cluster is free, or its "
+    "machine is busy",
+    "no Ray worker has started in 900 s: free a processor of the cluster, or give fewer "
     "--workers; what is done is kept, go on with --resume",
 )
 _MODELS: Final = _Wait(
     120,
     3600,
-    "a Ray worker has a processor and has been opening its models for 120 s",
-    "no Ray worker could open its models within 3600 s: see whether they open on one machine, "
+    "a Ray worker has started, and has been opening its models for 120 s",
+    "no Ray worker could open its models in 3600 s: see whether they open on one machine, "
     "without --executor ray; what is done is kept, go on with --resume",
 )
 
@@ -89,8 +90,8 @@ class RayExecutor:
 
         Raises:
             AuthenticationError: If a key is missing or wrong.
-            ConfigError: If Ray is not installed, its cluster cannot be reached, no worker gets a
-                processor, a model cannot be opened, or lacks what a strategy needs.
+            ConfigError: If Ray is not installed, its cluster cannot be reached, no worker
+                starts, a model cannot be opened, or lacks what a strategy needs.
             WorkerFailed: If something unforeseen happened in a worker; a note holds the traceback.
         """
         if not jobs:
@@ -133,6 +134,7 @@ class _Alive:
         """Return what the worker's method returns; raise the error that it returns.
 
         Raises:
+            ConfigError: If the library is not on its node.
             WorkerFailed: If Ray could not call the method.
             _WorkerDied: If its process has ended.
         """
@@ -141,7 +143,10 @@ class _Alive:
         except self._deaths as error:
             self.has_died = True
             if getattr(error, "actor_init_failed", False):  # the next one would fare no better
-                raise WorkerFailed.by(error, self.where) from error
+                raise ConfigError(
+                    f"{self.where} cannot start: see that this version of the library, and all "
+                    "that it needs, is on every node; --debug shows what Ray says"
+                ) from error
             raise _WorkerDied from error
         except self._errors as error:
             cause = getattr(error, "cause", None) or error
@@ -193,7 +198,7 @@ class _Fleet:
         async def place() -> None:
             nodes.append(await worker.place())
 
-        if not await self._wait(_PROCESSOR, place):
+        if not await self._wait(_START, place):
             return False
         is_far = nodes[0] != here  # the driver's file is not there
         return await self._wait(

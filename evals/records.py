@@ -61,7 +61,7 @@ class Draw(Frozen):
 
     answer: str | None
     key: str | None
-    """The canonical answer, under which votes count it."""
+    """The canonical answer under which votes count it: equivalent ones share that of the first."""
     right: bool | None
     """None: the checker failed."""
     score: float | None = None
@@ -69,6 +69,10 @@ class Draw(Frozen):
     """Natural logarithm a token, where the model tells it."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
+    """The part of the prompt's tokens that came from the provider's prefix cache."""
+    delay_tokens: int = 0
+    """Tokens of failed attempts of its call, which were charged before it came."""
     text: str = ""
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from tts.backends.base import Meter, Price
 from tts.errors import AuthenticationError, TTSError
@@ -21,10 +22,13 @@ from tts.ledger import RunUsage
 from tts.problem import Candidate, Solution
 from tts.solver import Solver
 from tts.tool_calls import Turns
+from tts.votes import Tally
 
 __all__ = ["Keep", "judge_again", "problem_seed", "solve_example"]
 
 Keep = Literal["texts", "trace", "answers"]
+_BROUGHT: Final = frozenset({"stop", "length"})
+"""How calls end that bring a completion, as a trace tells it."""
 
 
 def problem_seed(seed: int, task: str, example: str) -> int:
@@ -71,7 +75,7 @@ async def solve_example(
         solution, error = await _solved(solver, example, seed, trace)
     finally:
         _book_probes(records, stacks, calls)
-    row = await _row(entry, example, solution, keep)
+    row = await _row(entry, example, solution, keep, records)
     update = {**_replayed(kept.values()), "price": _price(entry, stacks)}
     if error is not None:
         update |= {"status": "failed", "error": error, "right": None, "usage": _spent(records)}
@@ -161,9 +165,16 @@ async def _solved(
         return Solution(answer=None), str(error) if known else f"internal error: {error!r}"
 
 
-async def _row(entry: Entry, example: Example, solution: Solution, keep: Keep) -> Row:
-    judge = _Judge(entry.task.checker, example)
+async def _row(
+    entry: Entry, example: Example, solution: Solution, keep: Keep, records: Iterable[Record]
+) -> Row:
+    judge, drawn = _Judge(entry.task.checker, example), solution.candidates
     right, failure = await judge.judge(solution.answer, solution.text)
+    draws = [await judge.draw(each, keep) for each in drawn]
+    delays = _delays(records, drawn) if entry.cell.is_pool else {}
+    for at, ballot in enumerate(Tally.of(drawn).ballots):
+        told = {"key": ballot and ballot[0], "delay_tokens": delays.get(drawn[at].ticket, 0)}
+        draws[at] = draws[at].model_copy(update=told)
     return Row(
         cell=entry.cell.key,
         example=example.id,
@@ -180,9 +191,25 @@ async def _row(entry: Entry, example: Example, solution: Solution, keep: Keep) -
         stopped_by=solution.stopped_by,
         parse_failures=solution.parse_failures,
         failed_calls=solution.failed_calls,
-        draws=tuple([await judge.draw(each, keep) for each in solution.candidates]),
+        draws=tuple(draws),
         finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
+
+
+def _delays(records: Iterable[Record], drawn: Iterable[Candidate]) -> dict[int, int]:
+    """Return by ticket what calls for samples were charged with beside the samples themselves."""
+    own: Counter[int] = Counter()
+    for each in drawn:
+        own[each.ticket] += each.completion.usage.total_tokens
+    found: Counter[int] = Counter()
+    for record in records:
+        if record["event"] == "call" and record["role"] == "solve":
+            tickets = range(record["ticket"], record["ticket"] + record.get("n", 1))
+            beside = record["prompt_tokens"] + record["completion_tokens"]
+            if record["outcome"] in _BROUGHT:
+                beside -= sum(own[ticket] for ticket in tickets)
+            found.update(dict.fromkeys(tickets, max(0, beside)))
+    return found
 
 
 class _Judge:
@@ -220,6 +247,7 @@ class _Judge:
             mean_logprob=candidate.completion.mean_logprob,
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
+            cached_tokens=usage.cached_tokens,
             text=candidate.text if keep == "texts" else "",
         )
 

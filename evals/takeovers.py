@@ -19,6 +19,7 @@ from typing import Any
 import anyio
 
 from tts.errors import ConfigError
+from tts.evals.module_errors import told_in_one_line
 from tts.layers import Trace
 from tts.output_files import prepare, write
 from tts.pipeline import Pipeline
@@ -41,12 +42,15 @@ async def calibrate(
         pipeline: Its strategy is `draft_target`.
         problems: Like those that are to be solved with the scores; at least one.
         seed: Same seed, same scores.
-        concurrency: Problems under way at once.
+        concurrency: Problems under way at once; at least 1.
 
     Raises:
         BackendError: If a problem could not be solved.
-        ConfigError: If the strategy is another, no chunk was scored, or a model cannot be opened.
+        ConfigError: If the strategy is another, `concurrency` is none, no chunk was scored, or a
+            model cannot be opened.
     """
+    if concurrency < 1:
+        raise ConfigError(f"concurrency: {concurrency} is less than 1")
     strategy = pipeline.strategy
     if not isinstance(strategy, DraftTarget):
         raise pipeline.mistake("only draft_target has a takeover rate", "strategy")
@@ -82,6 +86,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--concurrency", type=int, default=8, help="problems under way at once")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(arguments)
+    with told_in_one_line(parser.prog):
+        _write_scores(asked)
+
+
+def _write_scores(asked: argparse.Namespace) -> None:
     pipeline = Pipeline.load(asked.pipeline)
     problems = read_problems(pipeline, asked.data)
     prepare(asked.out)

@@ -19,6 +19,7 @@ import anyio
 
 from tts.answers import canonical, equivalent
 from tts.errors import ConfigError
+from tts.evals.module_errors import told_in_one_line
 from tts.evals.statistics import wilson
 from tts.pipeline import Pipeline, read_text
 from tts.problem import Problem, Solution
@@ -66,14 +67,18 @@ async def curve(
         pipeline: Its strategy is `selective_allocation`.
         problems: What is solved; at least one.
         labels: Their right answers.
-        taus: Thresholds, each in [0, 1].
+        taus: Thresholds, each in [0, 1]; at least one.
         seed: Same seed, same ratings, whatever the threshold.
         concurrency: Problems under way at once.
 
     Raises:
         BackendError: If a problem could not be solved.
-        ConfigError: If the strategy is another, or the model cannot be opened.
+        ConfigError: If the strategy is another, a threshold lies outside its range, or the model
+            cannot be opened.
     """
+    outside = [tau for tau in taus if not 0.0 <= tau <= 1.0]
+    if outside or not taus:
+        raise ConfigError(f"taus: {outside[0]:g} is not in 0..1" if outside else "taus: none given")
     strategy = pipeline.strategy
     if not isinstance(strategy, SelectiveAllocation):
         raise pipeline.mistake("only selective_allocation has a threshold", "strategy")
@@ -183,6 +188,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(arguments)
+    with told_in_one_line(parser.prog):
+        _print_curve(asked)
+
+
+def _print_curve(asked: argparse.Namespace) -> None:
     pipeline = Pipeline.load(asked.pipeline)
     problems, labels = read_problems(pipeline, asked.data), read_labels(asked.data)
 

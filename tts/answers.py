@@ -27,6 +27,7 @@ from tts.canonical import (
 )
 from tts.equivalence import equivalent
 from tts.frozen import Frozen
+from tts.program_blocks import last_program
 
 __all__ = ["AnswerFormat", "canonical", "equivalent"]
 
@@ -64,16 +65,18 @@ class AnswerFormat(Frozen):
     * ``number``: the marked answer if it is one number; without one, the last number.
     * ``choice``: a letter A to J, marked, in parentheses or after "option".
     * ``text``: the marked answer, else the last line.
-    * ``pattern``: the last match of a regular expression: its group `answer`, else its first
-      group, else the whole match.
+    * ``program``: the last fenced block of Python that defines a function or a class; of these the
+      last in which ``pattern`` is found, if there is one.
+    * ``pattern``: with the other kinds, the last match of a regular expression: its group `answer`,
+      else its first group, else the whole match.
 
     Marked is what stands in the last ``\boxed{...}``, or behind a later line's ``Answer:``; without
     a box, behind the last ``answer:``, ``answer is`` or ``####``.
     """
 
-    kind: Literal["auto", "number", "choice", "text"] = "auto"
+    kind: Literal["auto", "number", "choice", "text", "program"] = "auto"
     pattern: str | None = None
-    """A regular expression that replaces the rules of `kind`."""
+    """A regular expression that replaces the rules of `kind`; that of `program` it makes finer."""
 
     @model_validator(mode="before")
     @classmethod
@@ -109,6 +112,8 @@ class AnswerFormat(Frozen):
         >>> AnswerFormat().extract("it must be 12", complete=False) is None
         True
         """
+        if self.kind == "program":
+            return last_program(text, self.pattern)
         if self.pattern is not None:
             return _last_match(self.pattern, text)
         marked = _marked(text)

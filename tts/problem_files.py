@@ -85,6 +85,8 @@ def _problem(pipeline: Pipeline, line: str, number: int) -> Problem:
     except (json.JSONDecodeError, RecursionError) as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else "too deeply nested"
         raise ConfigError(f"{_NO_JSON}: {reason}") from error
+    except ValueError as error:
+        raise ConfigError("a number has more digits than Python reads") from error
     if isinstance(row, str):
         row = {"input": row}
     key = next((key for key in _KEYS if isinstance(row, dict) and key in row), None)

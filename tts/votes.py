@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
@@ -94,6 +94,9 @@ class Confidence(Vote, name="confidence"):
         """Return the weight, or None without log-probabilities."""
         mean = candidate.completion.mean_logprob
         return None if mean is None else math.exp(self.sharpness * mean)
+
+
+_NO_WEIGHT: Final = Fraction(0)
 
 
 class Standing:
@@ -204,16 +207,19 @@ class Tally:
     @property
     def standings(self) -> list[Standing]:
         """All answers, the leader first."""
+        return self._in_order().copy()
+
+    def _in_order(self) -> list[Standing]:
         if self._ordered is None:  # a rule asks several times between two candidates
             self._ordered = sorted(
                 self._standings.values(), key=lambda s: (-s.exact, s.first_ticket)
             )
-        return self._ordered.copy()
+        return self._ordered
 
     @property
     def leader(self) -> Standing | None:
         """The answer with the largest weight, or None before the first vote."""
-        return next(iter(self.standings), None)
+        return next(iter(self._in_order()), None)
 
     @property
     def lead(self) -> float:
@@ -223,8 +229,10 @@ class Tally:
     @property
     def exact_lead(self) -> Fraction:
         """The lead without rounding, for rules that compare it with a whole number."""
-        weights = [standing.exact for standing in self.standings[:2]] + [Fraction(0)] * 2
-        return weights[0] - weights[1]
+        first, second = ([standing.exact for standing in self._in_order()[:2]] + [_NO_WEIGHT] * 2)[
+            :2
+        ]
+        return first - second if second else first
 
     @property
     def wins_ties(self) -> bool:

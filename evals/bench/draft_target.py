@@ -39,7 +39,8 @@ from tts.evals.bench.draft_target_times import times
 from tts.evals.bench.strategies import tasks_of
 from tts.evals.bench.strategy_rows import Task
 from tts.evals.bench.turn_drift import RATE, drifting, kept, published
-from tts.evals.equal import Pool, compare, curves
+from tts.evals.equal import compare
+from tts.evals.pools import Pool, curves
 from tts.evals.statistics import bootstrap
 from tts.layers import Trace
 from tts.solver import open_solver

@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from tts.evals.bench.strategy_rows import POOL, Entry, Task
-from tts.evals.equal import Curves, Pool, compare, curves
+from tts.evals.equal import compare
+from tts.evals.pools import Curves, Pool, curves
 from tts.evals.statistics import Interval, bootstrap
 
 __all__ = ["Result", "report", "show"]

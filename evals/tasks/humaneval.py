@@ -8,7 +8,7 @@ from tts.evals.checkers.base import Checker
 from tts.evals.checkers.code import code_checker
 from tts.evals.tasks.base import Example
 from tts.evals.tasks.files import FileTask, Hub, text_of
-from tts.evals.tasks.programs import IN_A_BLOCK, PROGRAM
+from tts.evals.tasks.programs import IN_A_BLOCK, program_with
 from tts.problem import Problem
 
 __all__ = ["HumanEval"]
@@ -17,8 +17,9 @@ __all__ = ["HumanEval"]
 class HumanEval(FileTask, name="humaneval"):
     """164 Python functions to complete; judged by running the tests, which must be allowed.
 
-    The answer is the last fenced block of a completion and has the whole function; what stands
-    above the function in the prompt, imports and helpers, is put before it.
+    The answer is the last fenced block of a completion that defines the function, else the last
+    that defines anything; what stands above the function in the prompt, imports and helpers, is put
+    before it.
 
     Source: Chen et al. 2021, arXiv:2107.03374.
     """
@@ -46,7 +47,7 @@ class HumanEval(FileTask, name="humaneval"):
             problem=Problem(
                 text=f"Complete this Python function.\n\n```python\n{prompt.strip()}\n```\n\n"
                 f"{IN_A_BLOCK}",
-                answer_format=PROGRAM,
+                answer_format=program_with(function),
             ),
             answer=f"{text_of(row, 'test')}\n\ncheck({function})\n",
             extra={"before": prompt, "solution": prompt + text_of(row, "canonical_solution")},

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from typing import Final
 
 from tts.answers import AnswerFormat
 
-__all__ = ["IN_A_BLOCK", "PROGRAM"]
+__all__ = ["IN_A_BLOCK", "defined_for", "program_with"]
 
-_CLOSE: Final = r"(?P=indent)```[ \t]*\r?(?:\n|\Z)"
-_DEFINES: Final = r"[ \t]*(?:(?:async[ ]+)?def|class)[ ][^\n]*\n"
-# Possessive: what is never closed is given up after one look, however often a reply repeats it.
-_INNER: Final = rf"(?:(?!{_CLOSE})[^\n]*\n)*+"
-_BEFORE: Final = rf"(?:(?!{_CLOSE}|{_DEFINES})[^\n]*\n)*+"
-_PYTHON: Final = r"(?i:\{?\.?(?:python|py)[\d.]*(?![\w-])[^\n`]*)?\r?\n"
-# From the first line on, so that what closes a block is never taken for what opens one. A block
-# that defines nothing, such as one of output or usage, is passed over.
-PROGRAM: Final = AnswerFormat(
-    pattern=rf"\A(?:(?P<indent>[ \t]*)```[ \t]*"
-    rf"(?:{_PYTHON}(?P<answer>{_BEFORE}{_DEFINES}{_INNER}){_CLOSE}|[^\n`]*\n{_INNER}{_CLOSE})"
-    r"|[^\n]*\n|[^\n]+\Z)*"
-)
-"""The last fenced block of Python, or of no language, that defines a function or a class."""
 IN_A_BLOCK: Final = "Give the whole function in one block between ```python and ```."
 """What a model is told of the form."""
+
+
+def program_with(function: str | None) -> AnswerFormat:
+    """Return how a program is found: in the last block that defines a function, at its top level.
+
+    Where none does, it is the last block that defines anything.
+
+    Args:
+        function: The entry point; None where it is not known.
+    """
+    if function is None:
+        return AnswerFormat(kind="program")
+    name = re.escape(function)
+    return AnswerFormat(kind="program", pattern=rf"(?m)^(?:(?:async +)?def|class) +{name}\b")
+
+
+def defined_for(solution: str, test: str) -> str | None:
+    r"""Return the first function or class of a solution that a test names; None if there is none.
+
+    >>> defined_for("def a(): pass\ndef b(): return a()", "assert set(b()) == {1}")
+    'b'
+    """
+    try:
+        defined, tested = ast.parse(solution), ast.parse(test)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    named = {node.id for node in ast.walk(tested) if isinstance(node, ast.Name)}
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    found = (node.name for node in defined.body if isinstance(node, kinds))
+    return next((name for name in found if name in named), None)

@@ -16,10 +16,13 @@ from tests.cli.conftest import Outcome, Tts
 from tts.cli.bench_remarks import remarks
 from tts.cli.bench_table import print_summaries
 from tts.errors import ConfigError
+from tts.evals.checkers import CheckFailed
+from tts.evals.checkers.numeric import Numeric
 from tts.evals.executor import Local
 from tts.evals.holding import held
 from tts.evals.store import RunStore
 from tts.evals.summary import Summary, summarise
+from tts.evals.tasks import Example
 
 SUITE = """
 tasks: [{use: graphs, level: 1, problems: 3}]
@@ -167,9 +170,15 @@ def test_what_is_left_undone_is_no_success_and_the_hint_has_every_option(
     ) in outcome.err
 
 
-def test_answers_that_were_not_judged_are_told_with_what_to_do(tts: Tts, suite: Path) -> None:
+def test_answers_that_were_not_judged_are_told_with_what_to_do(
+    tts: Tts, suite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def check(self: Numeric, answer: str | None, text: str, example: Example) -> bool:
+        raise CheckFailed("no verdict today")
+
+    monkeypatch.setattr(Numeric, "check", check)
     Path("odd.jsonl").write_text(
-        '{"question": "Facts:\\nhats = 1\\nQuestion: hats?", "answer": "x"}\n'
+        '{"question": "Facts:\\nhats = 1\\nQuestion: hats?", "answer": "1"}\n'
     )
     task = "{use: jsonl, path: odd.jsonl, check: numeric}"
     suite.write_text(SUITE.replace("{use: graphs, level: 1, problems: 3}", task))

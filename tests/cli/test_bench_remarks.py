@@ -58,10 +58,10 @@ def summary(strategy: str = "mine", budget: str = "none", **settings: Any) -> Su
 
 def compared(gain: float = 0.1, better: int = 4, worse: int = 2, **settings: Any) -> Comparison:
     given: dict[str, Any] = {
-        "kind": "total", "pairs": 20, "problems": 20, "left_out": 0, "unjudged": 0, "samples": 2.0,
-        "note": "", "baseline": Interval(0.5, 0.4, 0.6), "gain": Interval(gain, gain - 0.1, gain),
-        "better": better, "worse": worse, "difference": (better - worse) / 20, "p": 0.5,
-        "p_holm": 0.5, "detectable": 0.3,
+        "kind": "total", "pairs": 20, "problems": 20, "left_out": 0, "failed": 0, "unjudged": 0,
+        "samples": 2.0, "note": "", "baseline": Interval(0.5, 0.4, 0.6),
+        "gain": Interval(gain, gain - 0.1, gain), "difference": (better - worse) / 20,
+        "better": better, "worse": worse, "p": 0.5, "p_holm": 0.5, "detectable": 0.3,
     }  # fmt: skip
     return Comparison(**given | settings)
 

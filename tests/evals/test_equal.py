@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tts.backends import Price
-from tts.evals.equal import Pool, at_equal_cost, compare, curves, matched
+from tts.evals.equal import at_equal_cost, compare, matched
+from tts.evals.pools import Pool, curves
 from tts.evals.statistics import bootstrap, mcnemar
 
 POOLS = st.lists(
@@ -104,6 +105,52 @@ def test_what_was_paid_beside_the_samples_is_borne_by_all_of_them_alike() -> Non
     )  # worth: prompts + 4 x completions, beside included
 
 
+def test_failed_attempts_are_waited_for_by_the_samples_that_they_came_before() -> None:
+    late = Pool(("1",) * 3, "1", (10,) * 3, None, (20,) * 3, delays=(0, 50, 0))
+    found = curves([late])
+    assert found.critical[0, -1] == 80
+    assert found.critical[0, 0] == pytest.approx((30 + 80 + 30) / 3, abs=15)  # of random orders
+    in_time = curves([Pool(("1",) * 3, "1", (10,) * 3, None, (20,) * 3)])
+    assert in_time.critical[0].tolist() == [30] * 3
+
+
+def test_a_vote_of_few_samples_gets_the_prefix_cache_that_it_would_have_had() -> None:
+    """The first prompt is paid in full by whoever draws one sample or all of them."""
+    price = Price(input=1.0, output=4.0, cached_input=0.1)
+    cached = (0, *(1900,) * 7)
+    usd = sum(price.of(2000, 100, part) for part in cached)
+    found = curves([Pool(("1",) * 8, "1", (100,) * 8, usd, (2000,) * 8, price, cached=cached)])
+    paid = np.cumsum([price.of(2000, 100, part) for part in cached])
+    assert found.usd[0] == pytest.approx(paid)
+
+
+@given(POOLS, st.integers(1, 4))
+def test_the_first_samples_of_a_pool_cost_their_part_of_it(
+    drawn: list[tuple[str | None, int]], n: int
+) -> None:
+    costs = tuple(cost for _, cost in drawn)
+    whole = Pool(
+        tuple(answer for answer, _ in drawn), "1", costs, 1.0, (7, 0, 7, 0),
+        Price(input=1.0, output=2.0), (4, 8), delays=(0, 4, 0, 0),
+    )  # fmt: skip
+    some, every = curves([whole.first(n)]), curves([whole])
+    assert some.usd[0, -1] == pytest.approx(every.usd[0, n - 1])
+    assert some.votes[0].tolist() == every.votes[0, :n].tolist()
+    assert some.total[0, -1] == sum(costs[:n]) + (7, 7, 14, 14)[n - 1] + 12 * n / 4
+
+
+def test_what_an_unjudged_answer_would_add_is_known_for_each() -> None:
+    """Checked by judging: the votes of a pool whose answer is right are the sum."""
+    rng = np.random.default_rng(3)
+    answers = tuple(rng.choice(["1", "2", "3", "4"], 12).tolist())
+    open_ = curves([Pool(answers, {"1"}, (1,) * 12, unjudged={"2", "3"})])
+    for right in (set(), {"2"}, {"3"}, {"2", "3"}):
+        known = curves([Pool(answers, {"1", *right}, (1,) * 12)])
+        accuracy, votes = open_.if_right([right])
+        assert accuracy[0] == pytest.approx(known.accuracy[0])
+        assert votes.tolist() == known.votes.tolist()
+
+
 @given(st.lists(st.floats(1e-9, 1e-3), min_size=2, max_size=40))
 def test_costs_that_differ_by_the_order_of_a_sum_alone_are_equal(dollars: list[float]) -> None:
     pools = [Pool(("1",) * 7, "1", (3,) * 7, usd) for usd in dollars]
@@ -143,15 +190,29 @@ def test_mcnemar_keeps_its_level_between_two_sizes() -> None:
 
 
 def test_a_strategy_that_is_the_baseline_gains_nothing() -> None:
-    rng = np.random.default_rng(0)
+    """100 times 200 problems: 95% of the intervals should hold 0, and fewer than 86 would by chance
+    1 time in 7,000.
+
+    Negative controls: intervals half as wide hold it too seldom; and one sample at the cost of
+    eight is found to lose.
+    """
+    rng, runs = np.random.default_rng(0), 100
     pools = [
         Pool(tuple(rng.choice(["1", "2"], 16, p=[0.6, 0.4]).tolist()), "1", (10,) * 16)
         for _ in range(200)
     ]
-    found = curves(pools)
-    right = (rng.random(200) < found.accuracy[:, 7]).astype(float)
-    gain = compare(right, np.full(200, 80.0), found.accuracy, found.total).gain
-    assert gain.low <= 0.0 <= gain.high  # seeded; a false alarm has a probability of 5%
+    found, spent = curves(pools), np.full(200, 80.0)
+    held = {"whole": 0, "half as wide": 0}
+    for _ in range(runs):
+        right = (rng.random(200) < found.accuracy[:, 7]).astype(float)
+        gain = compare(right, spent, found.accuracy, found.total).gain
+        middle, quarter = (gain.low + gain.high) / 2, (gain.high - gain.low) / 4
+        held["whole"] += gain.low <= 0.0 <= gain.high
+        held["half as wide"] += middle - quarter <= 0.0 <= middle + quarter
+    assert held["whole"] >= 86
+    assert held["half as wide"] < 86
+    single = (rng.random(200) < found.accuracy[:, 0]).astype(float)
+    assert compare(single, spent, found.accuracy, found.total).gain.high < 0.0
 
 
 @given(

@@ -171,19 +171,6 @@ def test_failures_of_the_model_are_rows_with_what_they_cost(tmp_path: Path) -> N
     assert rows["sums", "vote", 0, "3"].status == "ok"
 
 
-def test_failures_are_tried_again_and_kept_until_there_is_something_better(
-    tmp_path: Path,
-) -> None:
-    down = [True]
-    model = FlakyBackend(backend(), lambda request: down[0])
-    fill(tmp_path, suite(model))  # type: ignore[arg-type]  # another fake
-    with RunStore(tmp_path / "run.sqlite") as store:
-        assert (store.count(), store.count_open()) == (18, 18)
-    down[0] = False
-    rows = fill(tmp_path, suite(model))  # type: ignore[arg-type]  # likewise
-    assert {row.status for row in rows.values()} == {"ok"}
-
-
 def test_what_was_not_judged_is_judged_again_without_a_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,8 @@ Solve = Callable[[int, Job], bool]
 class Died(Exception):
     """What Ray raises for a dead actor."""
 
+    actor_init_failed = False
+
 
 class Refused(Exception):
     """What Ray raises where it could not call a method."""
@@ -47,6 +49,7 @@ class FakeRay:
         loading: float | Callable[[int], float] = 1,
         closing: float = 0,
         refuses: Exception | None = None,
+        places: Exception | None = None,
     ) -> None:
         self.exceptions = SimpleNamespace(
             RayActorError=Died, WorkerCrashedError=Died, OutOfMemoryError=Died, RayError=Refused
@@ -56,6 +59,7 @@ class FakeRay:
         self.loading = loading if callable(loading) else lambda worker: loading
         self.closing = closing
         self.closed: list[int] = []
+        self.places = places
         self.made = 0
         self.alive: set[Any] = set()
 
@@ -90,6 +94,8 @@ class FakeActor:
 
     async def _place(self, number: int) -> tuple[str, str]:
         await self._wait(self.ray.start(self.number))
+        if self.ray.places is not None:
+            raise self.ray.places
         return "here", f"Ray worker {number}"
 
     async def _open(self, *arguments: Any, is_far: bool) -> Exception | None:
@@ -179,15 +185,15 @@ def test_a_cluster_without_a_free_processor_is_told(caplog: pytest.LogCaptureFix
     ray = FakeRay(lambda worker, job: True, start=10_000)
     with pytest.raises(ExceptionGroup) as raised:
         run(ray)
-    assert all("gave no worker a processor" in str(each) for each in raised.value.exceptions)
-    assert "a Ray worker has waited 30 s" in caplog.text
+    assert all("no Ray worker has started" in str(each) for each in raised.value.exceptions)
+    assert "a Ray worker has not started in 30 s" in caplog.text
     assert (ray.alive, ray.closed) == (set(), [])
 
 
 def test_loading_a_model_is_no_wait_for_a_processor(caplog: pytest.LogCaptureFixture) -> None:
     rows, _ = run(FakeRay(lambda worker, job: True, loading=300))
     assert statuses(rows) == {"ok": 24}
-    assert "waited" not in caplog.text
+    assert "not started" not in caplog.text
     assert "has been opening its models for 120 s" in caplog.text
 
 
@@ -228,6 +234,15 @@ def test_a_method_that_ray_cannot_call_is_told_in_a_line() -> None:
     )
     assert str(raised.value) == told
     assert (ray.alive, sorted(ray.closed)) == (set(), [0, 1])
+
+
+def test_a_node_without_the_library_is_told_and_not_tried_again() -> None:
+    missing = Died("the actor died because of an error raised in its creation task")
+    missing.actor_init_failed = True
+    ray = FakeRay(lambda worker, job: True, places=missing)
+    with pytest.raises(ConfigError, match="is on every node"), first_error():
+        run(ray, workers=1)
+    assert (ray.made, ray.alive, ray.closed) == (1, set(), [])
 
 
 def test_a_worker_that_does_not_close_is_killed_and_that_is_said() -> None:

@@ -107,6 +107,3 @@ def test_command_prints_the_curve(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "tau  accuracy" in capsys.readouterr().out
     thresholds.main([str(pipeline), "--data", str(data), "--taus", "1", "--json"])
     assert json.loads(capsys.readouterr().out)["best"] == 1.0
-    data.write_text(json.dumps({"input": question}) + "\n")
-    with pytest.raises(ConfigError, match="no `answer`"):
-        thresholds.main([str(pipeline), "--data", str(data)])

@@ -73,7 +73,8 @@ def _print_lines(task: Task, shown: Sequence[Example], judge: str) -> None:
         row = {"id": each.id, "question": str(each.problem), "answer": each.answer}
         typer.echo(json.dumps(row))  # in ASCII: no text steers a terminal
     form = shown[0].problem.answer_format
-    read = form.kind if form.pattern is None else f"{{pattern: {form.pattern!r}}}"
+    is_kind = form.pattern is None or form.kind == "program"  # whose pattern is each problem's own
+    read = form.kind if is_kind else f"{{pattern: {form.pattern!r}}}"
     typer.echo(
         f"tts: {len(shown)} problems of {plain(task.title)}, split {task.split}; a pipeline for "
         f"them says answer: {read}; bench judges them by {judge}",

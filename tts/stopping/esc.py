@@ -50,7 +50,6 @@ class ESC(StoppingRule, name="esc"):
         )
         left = self.window - begun
         needed = votes_to_lead(tally)
-        for k in range(left, remaining, self.window):  # it looks at the ends of windows only
-            if any((k > left or seen <= {group}) and k >= least for group, least in needed.items()):
-                return k
-        return remaining
+        if len(seen) > 1 or any(one is None or needed[one] > left for one in seen):
+            left += self.window  # the leader may fill the next one
+        return min(left, remaining)

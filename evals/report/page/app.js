@@ -91,11 +91,11 @@ function remember() {
 
 function recall() {
   const words = new URLSearchParams(location.hash.slice(1));
-  if (data.facets.includes(words.get("task"))) state.facet = words.get("task");
+  state.facet = data.facets.includes(words.get("task")) ? words.get("task") : "all";
   state.search = words.get("s") || "";
   state.sought = words.get("q") || "";
   if (Object.hasOwn(COSTS, words.get("cost"))) state.cost = words.get("cost");
-  if (OUTCOMES.some(([name]) => name === words.get("outcome"))) state.outcome = words.get("outcome");
+  state.outcome = OUTCOMES.some(([name]) => name === words.get("outcome")) ? words.get("outcome") : "all";
   return data.results.find((each) => String(each.run) === words.get("run")
     && each.cell === words.get("cell") && data.problems[each.problem].id === words.get("example"));
 }
@@ -117,6 +117,15 @@ function paid(runs) {
   const usd = known.every((each) => each.usd !== null) ? `$${short(sum("usd"))}` : "price unknown";
   return `paid in all ${short(sum("tokens"))} tokens, ${usd}`;
 }
+
+// A link that is pasted into the address of an open page.
+addEventListener("hashchange", () => {
+  if (location.hash === "#main") { remember(); return; } // the link that skips to the results
+  const linked = recall();
+  draw();
+  if (linked) go(linked);
+  else dialog.close();
+});
 
 const drawers = {
   top() {
@@ -166,10 +175,10 @@ const drawers = {
       el("div", { class: "field" }, "Scale", choice("Scale", [[true, "log"], [false, "linear"]],
         state.log, (log) => set({ log }, "fronts")))),
     byFacet(chosen(), (facet, members, several) => el("figure", null, several && el("h3", null, facet),
-      frontLegend(facet, members),
       scatter(members.filter((each) => !state.hidden.has(each.strategy)),
         data.fronts.find((each) => facetOf(each) === facet && each.cost === state.cost),
-        state.cost, state.log, data.colours, (entry) => choose(entry)))));
+        state.cost, state.log, data.colours, (entry) => choose(entry)),
+      frontLegend(facet, members))));
   },
   curves() {
     const shown = chosen().filter((each) => each.is_pool && each.curve.length > 1);
@@ -189,10 +198,11 @@ const drawers = {
     byFacet(shown.map((each) => data.entries[each.entry]), (facet, members, several) =>
       el("div", null, several && el("h3", null, facet), members.map((entry) => {
         const { points: all } = shown.find((each) => each.entry === entry.number);
-        return el("figure", null, legend(names(all), data.ruleColours, { hidden: state.hiddenRules,
-          hollow: new Set(["never"]), key: `rule ${entry.number}`, toggle: (name) => hide("hiddenRules", name, "rules"),
-          lines: [[["whisker"], "95% interval of accuracy"]] }),
-        ruleChart(all.filter((each) => !state.hiddenRules.has(each.rule)), data.ruleColours), el("figcaption", null,
+        return el("figure", null,
+          ruleChart(all.filter((each) => !state.hiddenRules.has(each.rule)), data.ruleColours),
+          legend(names(all), data.ruleColours, { hidden: state.hiddenRules, hollow: new Set(["never"]),
+            key: `rule ${entry.number}`, toggle: (name) => hide("hiddenRules", name, "rules"),
+            lines: [[["whisker"], "95% interval of accuracy"]] }), el("figcaption", null,
           `${entry.label}, replayed on ${count(all[0].problems, "problem")}`
             + `${all[0].runs > all[0].problems ? ` in several seeds, ${all[0].runs} runs` : ""}; intervals are over problems.`));
       }))));

@@ -56,13 +56,13 @@ function curveFigure(entry, colour) {
   const looks = [[[`band f${colour % 8}`, `line s${colour % 8}`], "maj@k, with its 95% band"],
     [[`line second s${colour % 8}`], "pass@k"]];
   if (entry.saturation.values) looks.push([[`line fit s${colour % 8}`], "fitted pass@k"]);
-  return el("figure", null, el("ul", { class: "legend", "aria-label": "Legend" }, lineKeys(looks)),
-    sampleCurves(entry, colour), el("figcaption", null,
+  return el("figure", null, sampleCurves(entry, colour),
+    el("ul", { class: "legend", "aria-label": "Legend" }, lineKeys(looks)), el("figcaption", null,
     `${entry.label}: ${count(entry.problems, "problem")}, 95% band of the vote over problems.${said}`));
 }
 
 function ruleChart(points, colours, pick) {
-  if (!points.length) return el("p", { class: "muted" }, "All rules are hidden: press one above to show it.");
+  if (!points.length) return el("p", { class: "muted" }, "All rules are hidden: press one below to show it.");
   const low = Math.min(...points.map((each) => each.accuracy[1]));
   const high = Math.max(...points.map((each) => each.accuracy[2]));
   const most = Math.max(...points.map((each) => each.tokens[2]));

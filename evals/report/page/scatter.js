@@ -1,6 +1,6 @@
 // Accuracy against cost: points with intervals both ways, and the front of what nothing beats.
 function scatter(entries, front, cost, log, colours, pick) {
-  if (!entries.length) return el("p", { class: "muted" }, "All are hidden: press a name above to show it.");
+  if (!entries.length) return el("p", { class: "muted" }, "All are hidden: press a name below to show it.");
   const shown = entries.filter((each) => each.accuracy && each.costs[cost]);
   const told = COSTS[cost];
   const without = entries.length > shown.length;

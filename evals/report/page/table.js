@@ -93,7 +93,7 @@ function entryName(entry, colours, choose) {
       title: "Its settings, and its problems", on: { click: () => choose(entry) } }, entry.label), " ",
     entry.baseline && el("span", { class: "tag" }, "baseline"),
     entry.front.length > 0 && el("span", { class: "tag",
-      title: "Nothing here is both cheaper and better at this cost" }, `front: ${entry.front.map((cost) => FRONTS[cost]).join(", ")}`)));
+      title: "By these estimates nothing here is both cheaper and better; its gain says how certain that is" }, `front: ${entry.front.map((cost) => FRONTS[cost]).join(", ")}`)));
 }
 
 const stops = (entry) => Object.values(entry.stopped).reduce((all, each) => all + each, 0);
