@@ -175,7 +175,7 @@ def _told(
 ) -> Comparison:
     worst, best = ends
     found, problems = worst.compared.hull(best.compared), len(worst.sums)
-    p = max(sign_flip(list(end.sums.values())) for end in ends)
+    tested = max(ends, key=lambda end: end.p)  # the less certain
     apart = min(end.lead for end in ends) < 0 < max(end.lead for end in ends)
     signs = [(worst.sums[name], best.sums[name]) for name in worst.sums]
     better = sum(low > 0 and high > 0 for low, high in signs)
@@ -197,9 +197,10 @@ def _told(
         difference=(worst.lead + best.lead) / 2 / len(pairs),
         better=better,
         worse=worse,
-        p=1.0 if apart else p,  # one end says better, the other worse: nothing is known
-        p_holm=1.0 if apart else p,
-        detectable=detectable(problems, better + worse),
+        p=1.0 if apart else tested.p,  # one end says better, the other worse: nothing is known
+        p_holm=1.0 if apart else tested.p,
+        detectable=detectable(tested.by_problem),
+        by_problem=tested.by_problem,
         off=found.match.off,
     )
 
@@ -218,6 +219,16 @@ class _End:
     def lead(self) -> int:
         """Right answers that the strategy has more than one vote each."""
         return sum(self.sums.values())
+
+    @property
+    def p(self) -> float:
+        """That the lead is 0."""
+        return sign_flip(list(self.sums.values()))
+
+    @property
+    def by_problem(self) -> tuple[float, ...]:
+        """The difference on each problem, the mean over its seeds."""
+        return tuple(total / self.often[name] for name, total in self.sums.items())
 
 
 def _ends(

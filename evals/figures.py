@@ -50,7 +50,10 @@ class Comparison:
     p_holm: float
     """The same, adjusted for all comparisons of the report."""
     detectable: float
-    """The smallest true gain that so many problems would show in `p` with a chance of 80%."""
+    """The smallest true gain that so many problems would show with a chance of 80%, in `p_holm` if
+    no other comparison showed one; in [0, 1]."""
+    by_problem: tuple[float, ...] = ()
+    """The difference on each problem, the mean over its seeds at the less certain end; [-1, 1]."""
     off: float = 0.0
     """What the strategy costs more than these votes, or less if negative, as a share of theirs."""
 

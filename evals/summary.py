@@ -13,7 +13,7 @@ from tts.evals.comparing import Pools, Solved, comparison
 from tts.evals.figures import Comparison, Point, Repeated, Summary
 from tts.evals.outcomes import Outcomes
 from tts.evals.records import Cell, Row
-from tts.evals.statistics import Interval, bootstrap, holm, wilson
+from tts.evals.statistics import LEVEL, Interval, bootstrap, detectable, holm, wilson
 from tts.evals.store import RunStore
 from tts.evals.tries import Spent
 
@@ -85,17 +85,16 @@ def _compared(
 
 
 def _adjusted(summaries: Sequence[Summary]) -> list[Summary]:
-    """Adjust the p-values of all comparisons for their number; the same rows are compared once."""
+    """Adjust what comparisons say for their number; the same rows are compared once."""
     tests = {(*_place(each), one.kind): one.p for each in summaries for one in each.equal}
     adjusted = dict(zip(tests, holm(list(tests.values())), strict=True))
+
+    def of_all(each: Summary, one: Comparison) -> Comparison:
+        seen = detectable(one.by_problem, level=1 - LEVEL / len(tests))
+        return replace(one, p_holm=adjusted[(*_place(each), one.kind)], detectable=seen)
+
     return [
-        replace(
-            each,
-            equal=tuple(
-                replace(one, p_holm=adjusted[(*_place(each), one.kind)]) for one in each.equal
-            ),
-        )
-        for each in summaries
+        replace(each, equal=tuple(of_all(each, one) for one in each.equal)) for each in summaries
     ]
 
 

@@ -43,9 +43,10 @@ class Point:
 def frontier(drawn: Pool) -> list[Point]:
     """Replay the installed rules that judge answers alone, each in several settings.
 
-    Intervals are over problems: seeds of one are no further evidence. A rule's line goes from
-    cautious to bold. `never` draws all samples; `dominance` stops when
-    what is left cannot change the vote.
+    Intervals are over problems: seeds of one are no further evidence. Those of accuracy count two
+    problems more, one wrong and one right, so that none collapses where all agree. A rule's line
+    goes from cautious to bold. `never` draws all samples; `dominance` stops when what is left
+    cannot change the vote.
     """
     rules = _rules()
     found: list[list[tuple[float, Replayed]]] = [[] for _ in rules]
@@ -79,7 +80,7 @@ def _point(
     return Point(
         rule=rule.name,
         setting=_setting(rule.model_dump(mode="json", exclude_unset=True)),
-        accuracy=bootstrap([right for right, _ in outcomes], examples),
+        accuracy=bootstrap([right for right, _ in outcomes], examples, beside=(0.0, 1.0)),
         tokens=bootstrap([float(one.tokens) for _, one in outcomes], examples),
         samples=sum(one.launched for _, one in outcomes) / len(outcomes),
         rounds=sum(one.rounds for _, one in outcomes) / len(outcomes),

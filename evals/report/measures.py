@@ -100,8 +100,9 @@ def figures(entry: Entry) -> dict[str, Any]:
 
 
 def _compared(each: Comparison) -> dict[str, Any]:
+    kept = {name: value for name, value in asdict(each).items() if name != "by_problem"}
     return {
-        **asdict(each),
+        **kept,
         "baseline": told(each.baseline),
         "gain": told(each.gain),
         "is_result": each.is_result,

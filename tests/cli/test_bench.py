@@ -76,10 +76,11 @@ def test_plain_output_has_the_figures_and_what_they_do_not_say(tts: Tts, suite: 
     outcome = tts("bench", suite, "--equal", "critical", "--out", "here")
     for words in (
         "graphs 1 facts on small", "accuracy [95%]", "against plain votes at equal critical tokens",
-        "no proof of equality: 3 problems show true gains of 100 points or more", "kept in here",
+        "no proof of equality: 3 problems show true gains of 100 points or more "
+        "with a chance of 80% in p (Holm), if nothing else differs", "kept in here",
         "p (Holm)",
-        "2 comparisons: if nothing differed, at most 0.1 would have p < 0.05 on average; that any "
-        "has p (Holm) < 0.05 has a chance of at most 0.05.",
+        "2 comparisons: if nothing differed, about 0.1 would have p < 0.05, and that any has p "
+        "(Holm) < 0.05 would have a chance of about 0.05: fewer where few problems differ, but up ",
         "nothing is told apart from plain votes here: no p (Holm) is below 0.05.",
         "too few: with fewer than 6 problems no difference can have p < 0.05",
         "gain: accuracy less theirs", "plain votes: self-consistency of",

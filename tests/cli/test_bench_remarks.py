@@ -67,22 +67,79 @@ def compared(gain: float = 0.1, better: int = 4, worse: int = 2, **settings: Any
 
 
 @pytest.mark.parametrize(
-    ("gain", "better", "worse", "is_marked"),
+    ("gain", "difference", "is_marked"),
     [
-        (0.1, 2, 4, True),
-        (-0.1, 4, 2, True),
-        (0.1, 4, 2, False),
-        (0.1, 3, 3, False),
-        (0.0004, 2, 4, False),
+        (0.1, -0.1, True),
+        (-0.1, 0.1, True),
+        (0.1, 0.1, False),
+        (0.1, 0.0, False),
+        (0.0004, -0.1, False),
     ],  # printed as 0.0
 )
-def test_a_gain_and_problems_that_point_apart_are_marked(
-    gain: float, better: int, worse: int, is_marked: bool
+def test_a_gain_and_a_tested_difference_that_point_apart_are_marked(
+    gain: float, difference: float, is_marked: bool
 ) -> None:
-    one = compared(gain, better, worse)
+    one = compared(gain, difference=difference)
     assert marks(one) == "signs differ" * is_marked
     told = remarks([summary(equal=(one,))])
     assert any(line.startswith("signs differ: better on average") for line in told) is is_marked
+
+
+def test_a_small_p_against_the_gain_tells_nothing_apart() -> None:
+    apart = compared(0.1, difference=-0.1, p_holm=0.01)
+    assert (
+        "nothing is told apart from plain votes here: no p (Holm) is below 0.05 where gain and p "
+        "agree."
+    ) in remarks([summary(equal=(apart,))])
+
+
+def test_more_wins_than_losses_are_no_direction() -> None:
+    one = compared(-0.2, better=6, worse=4, difference=-0.2, p_holm=0.01)
+    told = remarks([summary(equal=(one,))])
+    assert (
+        "told apart from plain votes (p (Holm) < 0.05), t on m: mine is worse at equal total "
+        "tokens."
+    ) in told
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (
+            {"note": "capped", "off": 9.0, "samples": 16.0, "difference": 0.2},
+            "beats all 16 samples, at 10 times their total tokens",
+        ),
+        (
+            {"note": "capped", "off": 0.5, "samples": 16.0, "difference": -0.2, "kind": "usd"},
+            "loses to all 16 samples, at 1.5 times their dollars",
+        ),
+        (
+            {"note": "dearer", "off": -0.9, "samples": 1.0, "difference": 0.2},
+            "beats one sample, at 0.1 times its total tokens",
+        ),
+    ],
+)
+def test_a_result_at_another_cost_is_told_with_that_cost(given: dict[str, Any], words: str) -> None:
+    one = compared(given["difference"], p_holm=0.01, **given)
+    told = remarks([summary(equal=(one,))])
+    assert told[1:3] == [
+        "nothing is told apart from plain votes at equal cost here: no p (Holm) is below 0.05 "
+        "there.",
+        f"told apart at another cost (p (Holm) < 0.05), t on m: mine {words}.",
+    ]
+    both = remarks([summary(equal=(one,)), summary("other", equal=(compared(p_holm=0.01),))])
+    assert both[1:3] == [
+        "told apart from plain votes (p (Holm) < 0.05), t on m: other is better at equal total "
+        "tokens.",
+        f"told apart at another cost (p (Holm) < 0.05), t on m: mine {words}.",
+    ]
+
+
+def test_what_can_be_seen_is_told_for_all_comparisons() -> None:
+    one, two = (summary(name, equal=(compared(),)) for name in "ab")
+    shown = "20 problems show true gains of 30 points or more with a chance of 80% in p (Holm)"
+    assert f"1 gain's interval holds 0, which is no proof of equality: {shown}." in remarks([one])
+    assert any(f"{shown}, if nothing else differs." in line for line in remarks([one, two]))
 
 
 def test_costs_that_are_not_equal_are_told_with_their_difference() -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.evals.sums import row
 from tts.evals.figures import Saving, Summary
 from tts.evals.records import Cell, Draw, Row
-from tts.evals.statistics import sign_flip
+from tts.evals.statistics import detectable, sign_flip
 from tts.evals.store import RunStore
 from tts.evals.summary import summarise
 from tts.problem import StoppedBy
@@ -323,6 +323,11 @@ def test_p_values_are_adjusted_over_all_comparisons(tmp_path: Path) -> None:
     (one,) = found["mine"].equal
     assert one.p == 2 / 2**6
     assert one.p_holm == 2 * one.p
+    assert one.by_problem == (1.0,) * 6
+    assert one.detectable == 1.0  # p (Holm) is above .05 even if all six are won
+    mine = [each for each in rows if each.cell != other.key]
+    (alone,) = summaries(tmp_path / "alone", mine)["mine"].equal
+    assert alone.detectable == detectable(alone.by_problem) < 1.0
 
 
 def budgeted(budget: str) -> Cell:

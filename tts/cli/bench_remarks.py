@@ -6,16 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from tts.cli.told_apart import KINDS, label, told_apart
 from tts.cli.words import plain
 from tts.evals.figures import Comparison, Summary
+from tts.evals.statistics import LEVEL
 
-__all__ = ["KINDS", "label", "marks", "remarks"]
+__all__ = ["marks", "remarks"]
 
-KINDS: Final = {"total": "total tokens", "critical": "critical tokens", "usd": "dollars"}
 _FEW: Final = "too few"
 _SPLIT: Final = "signs differ"
 _LEAST: Final = 6
-"""Problems without which no exact test of better against worse has p < 0.05."""
+"""Problems without which no exact test has p < 0.05."""
 
 
 def marks(one: Comparison) -> str:
@@ -38,14 +39,9 @@ def _off(one: Comparison) -> str:
     return f"{100 * one.off:+.{1 if abs(one.off) < 0.1 else 0}f}%"
 
 
-def label(strategy: str, budget: str) -> str:
-    """Return the name of a strategy with its budget, as tables have it."""
-    return plain(strategy) if budget == "none" else f"{plain(strategy)} [{plain(budget)}]"
-
-
 def remarks(summaries: Sequence[Summary]) -> list[str]:
     """Return the lines under the tables of a bench."""
-    lines = ["", *_result(summaries), *_unjudged(summaries), *_repeated(summaries)]
+    lines = ["", *told_apart(summaries), *_unjudged(summaries), *_repeated(summaries)]
     lines += [*_other_problems(summaries), *_timed(summaries), *_lost_calls(summaries)]
     lines += [*_ended(summaries), *_same(summaries), *_savings(summaries)]
     lines += _without_comparison(summaries)
@@ -61,14 +57,13 @@ def _marked(every: Sequence[Comparison]) -> list[str]:
     lines = []
     if any(map(_is_small, every)):
         lines.append(
-            f"{_FEW}: with fewer than {_LEAST} problems no difference can have p < {_LEVEL:g}, and "
+            f"{_FEW}: with fewer than {_LEAST} problems no difference can have p < {LEVEL:g}, and "
             "an interval holds all or nearly all that is possible."
         )
     if any(one.is_split for one in every):
         lines.append(
-            f"{_SPLIT}: better on average and on fewer problems, or the other way round. A gain is "
-            "over votes in many orders and counts how often each problem was solved, by seeds; "
-            "better:worse counts whole problems against one vote each. Neither is a result here."
+            f"{_SPLIT}: better on average over votes in many orders, and worse than one vote "
+            "each, which p is against; or the other way round. Neither is a result here."
         )
     notes = {one.note for one in every}
     if "capped" in notes:
@@ -83,25 +78,6 @@ def _marked(every: Sequence[Comparison]) -> list[str]:
     if near:
         lines.append(f"costs that differ by up to 0.5% count as equal: here by up to {near:.2%}.")
     return lines
-
-
-def _result(summaries: Sequence[Summary]) -> list[str]:
-    """Say what the tests tell apart, before all that has to be known to believe it."""
-    told: dict[str, list[str]] = {}
-    for each in summaries:
-        for one in (one for one in each.equal if one.p_holm < _LEVEL):
-            where = f"{plain(each.task)} on {plain(each.model)}"
-            how = "better" if one.better > one.worse else "worse"
-            words = f"{label(each.strategy, each.budget)} is {how} at equal {KINDS[one.kind]}"
-            told.setdefault(where, []).append(words)
-    if told:
-        return [
-            f"told apart from plain votes (p (Holm) < {_LEVEL:g}), {where}: {'; '.join(words)}."
-            for where, words in told.items()
-        ]
-    if not any(each.equal for each in summaries):
-        return []
-    return [f"nothing is told apart from plain votes here: no p (Holm) is below {_LEVEL:g}."]
 
 
 def _timed(summaries: Sequence[Summary]) -> list[str]:
@@ -202,12 +178,12 @@ def _savings(summaries: Sequence[Summary]) -> list[str]:
     ] * bool(told)
 
 
-_LEVEL: Final = 0.05
 _GAINS: Final = (
     "plain votes: self-consistency of so many samples, taken from those of the row baseline. gain: "
-    "accuracy less theirs, on average over random orders of the samples. better:worse: problems "
-    "against one such vote each, of the first samples that were drawn; a strategy that is that "
-    "vote itself has 0:0 or nearly, and its gain is the luck of the order."
+    "accuracy less theirs, on average over random orders of the samples. p: whether it differs "
+    "from one such vote each, of the first samples that were drawn; a strategy that is that vote "
+    "itself differs from it nowhere or nearly, and its gain is the luck of the order. "
+    "better:worse: problems against that vote; p weighs each by how many of its seeds differ."
 )
 
 
@@ -215,8 +191,10 @@ def _alarms(comparisons: int) -> str:
     """Say how many differences chance alone would show."""
     some = f"{comparisons} comparison{'s' if comparisons > 1 else ''}"
     return (
-        f"{some}: if nothing differed, at most {_LEVEL * comparisons:g} would have p < {_LEVEL:g} "
-        f"on average; that any has p (Holm) < {_LEVEL:g} has a chance of at most {_LEVEL:g}."
+        f"{some}: if nothing differed, about {LEVEL * comparisons:g} would have p < {LEVEL:g}, and "
+        f"that any has p (Holm) < {LEVEL:g} would have a chance of about {LEVEL:g}: fewer where "
+        "few problems differ, but up to twice as many where costs vary a lot between problems, or "
+        "where few problems that are won make up for many that are lost."
     )
 
 
@@ -239,7 +217,9 @@ def _reach(every: Sequence[Comparison]) -> str:
     few, problems = (pick(one.problems for one in every) for pick in (min, max))
     span = f"{problems}" if few == problems else f"{few} to {problems}"
     some = "1 problem shows" if problems == 1 else f"{span} problems show"
-    shown = f"{some} true gains of {points} points or more with a chance of 80%."
+    alone = ", if nothing else differs" if len(every) > 1 else ""
+    seen = f"with a chance of 80% in p (Holm){alone}"
+    shown = f"{some} true gains of {points} points or more {seen}."
     small = sum(not one.is_result for one in every)
     if not small:
         return shown

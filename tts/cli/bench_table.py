@@ -12,8 +12,9 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from tts.cli.bench_remarks import KINDS, label, marks, remarks
+from tts.cli.bench_remarks import marks, remarks
 from tts.cli.columns import Columns
+from tts.cli.told_apart import KINDS, label
 from tts.cli.words import duration, plain
 from tts.evals.figures import Comparison, Summary
 from tts.evals.progress import Line, Progress

@@ -100,7 +100,7 @@ const stops = (entry) => Object.values(entry.stopped).reduce((all, each) => all 
 
 function gained(equal) {
   if (!equal) return NONE;
-  const tone = equal.is_result ? (equal.gain[0] > 0 ? "good" : "bad") : null;
+  const tone = equal.is_result && !equal.is_split ? (equal.gain[0] > 0 ? "good" : "bad") : null;
   const off = `${equal.off > 0 ? "+" : ""}${short(100 * equal.off, 2)}%`;
   const marks = [equal.note && `${equal.note} ${off}`, equal.is_split && "signs differ"].filter(Boolean);
   return el("span", { title: `${equal.pairs} pairs; better on ${equal.better} problems, worse on `
@@ -138,10 +138,10 @@ function comparisonNotes(entries) {
     + "no pool of the baseline's samples, or lost more than a tenth of it: there is nothing to pair them with."] : [];
   return [...without, ...left, `Under a gain, better:worse are the problems that the strategy wins and loses. Gains are paired, problem by problem, with plain votes of N of the baseline's samples, `
     + `which cost the same on average; "capped" means that even all of them cost less, "dearer" that even one `
-    + `costs more, "signs differ" that the strategy is better on average and on fewer problems, or the other way `
-    + `round: believe neither there. They are coloured where the 95% interval leaves out zero, which some do by chance among so many; p is of McNemar's exact test, `
-    + `adjusted by Holm for all comparisons of a run; a budget that changed nothing is no further one. A gain is over votes in random orders, p is against one vote in the `
-    + `order of drawing: a strategy that is that vote itself differs from it nowhere, and its gain is luck.`,
-  `With so many problems a true gain of ${asked} would show with a chance of 80%; smaller ones `
+    + `costs more, "signs differ" that the strategy is better on average over votes in random orders, and worse than one `
+    + `vote in the order of drawing, or the other way round: believe neither there. The others are coloured where the 95% interval leaves out zero, which some do by chance among so many. p is of the mean difference from that one vote, by the sign-flip test (with one seed, McNemar's exact test), `
+    + `adjusted by Holm for all comparisons of a run; a budget that changed nothing is no further one. `
+    + `A strategy that is that vote itself differs from it nowhere, and its gain is luck.`,
+  `With so many problems a true gain of ${asked} would show with a chance of 80% in p, if nothing else differs; smaller ones `
     + "probably would not: no difference seen is not no difference."];
 }

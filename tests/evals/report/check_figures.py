@@ -160,11 +160,12 @@ def test_what_figures_leave_out_stands_beside_them(
 def test_a_gain_and_a_count_that_point_apart_are_marked(
     browser: Any, found: Contents, tmp_path: Path, apart: bool
 ) -> None:
-    changed = {"better": 2, "worse": 5, "is_split": apart}
+    changed = {"better": 2, "worse": 5, "is_split": apart, "is_result": True}
     tab = opened(browser, crafted(found, tmp_path / "report.html", **changed))
     line = tab.page.locator('[data-section="table"] tbody tr', has_text="pdr").first
     assert ("signs differ" in line.inner_text()) == apart
     assert "2:5" in line.inner_text()
+    assert (line.locator(".good, .bad").count() == 0) == apart  # no colour against p
     assert '"signs differ" that the strategy is better on average' in tab.text(
         '[data-section="table"]'
     )

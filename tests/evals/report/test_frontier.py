@@ -51,6 +51,13 @@ def test_another_seed_of_the_same_problems_narrows_nothing(drawn: Pool) -> None:
             assert astuple(two) == pytest.approx(astuple(one))
 
 
+def test_problems_that_are_all_solved_prove_no_rule_perfect(drawn: Pool) -> None:
+    right = [[draw.model_copy(update={"right": True}) for draw in draws] for draws in drawn.draws]
+    for point in frontier(Pool(tuple(map(tuple, right)), drawn.examples)):
+        assert (point.accuracy.mean, point.accuracy.high) == (1.0, 1.0)
+        assert 0.3 < point.accuracy.low < 0.9  # five problems; Wilson's end is .57
+
+
 def test_the_first_problems_are_counted_once_whatever_the_seeds(loaded: Loaded) -> None:
     entry = loaded[1][0]
     found = pool(replace(entry, results=entry.results * 2), 5)
