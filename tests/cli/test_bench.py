@@ -291,11 +291,14 @@ def test_remarks_tell_fewer_pairs_and_problems_of_every_comparison(tts: Tts, sui
     tts("bench", suite, "--equal", "total")
     with RunStore(Path("runs/suite/run.sqlite"), read_only=True) as store:
         found = summarise(store)
-    assert not any("fewer runs than n" in line for line in remarks(found))
+    assert not any("on fewer runs" in line or "failed" in line for line in remarks(found))
     (one,) = found[1].equal
-    found[1] = replace(found[1], equal=(replace(one, pairs=2, problems=2),))
+    less = replace(one, pairs=2, problems=2, left_out=1, failed=1)
+    found[1] = replace(found[1], equal=(less,))
     lines = remarks(found)
-    assert "compared on fewer runs than n: vote 2 of 3 (total tokens)." in lines
+    told = "compared on fewer runs than there are: vote 2 of 3 (total tokens); the baseline's "
+    assert any(line.startswith(told) for line in lines)
+    assert any(line.startswith("runs that failed: up to 1 in a comparison") for line in lines)
     assert any("2 to 3 problems show true gains" in line for line in lines)
     none = remarks([replace(found[1], equal=(), unequal={"total": "the baseline costs nothing"})])
     assert "no comparison at equal total tokens for vote: the baseline costs nothing" in none

@@ -93,6 +93,13 @@ def _unjudged(summaries: Sequence[Summary]) -> list[str]:
     lines = []
     if any(each.failed or each.check_failures for each in summaries):
         lines.append("at worst: accuracy if all that failed or could not be judged were wrong.")
+    lost = max((one.failed for each in summaries for one in each.equal), default=0)
+    if lost:
+        lines.append(
+            f"runs that failed: up to {lost} in a comparison, where they count as right and as "
+            "wrong: gains are in the middle, and intervals hold both ends; --resume tries them "
+            "again."
+        )
     unknown = max((one.unjudged for each in summaries for one in each.equal), default=0)
     if unknown:
         lines.append(
@@ -261,11 +268,17 @@ _PRICES: Final = (
 
 
 def _fewer_pairs(summaries: Sequence[Summary]) -> list[str]:
-    """Say which comparisons are of fewer runs than the accuracy beside them."""
+    """Say which comparisons are of fewer runs than there are."""
     told = [
-        f"{label(each.strategy, each.budget)} {one.pairs} of {each.n} ({KINDS[one.kind]})"
+        f"{label(each.strategy, each.budget)} {one.pairs} of {one.pairs + one.left_out} "
+        f"({KINDS[one.kind]})"
         for each in summaries
         for one in each.equal
-        if one.pairs < each.n
+        if one.left_out
     ]
-    return [f"compared on fewer runs than n: {', '.join(told)}."] if told else []
+    if not told:
+        return []
+    return [
+        f"compared on fewer runs than there are: {', '.join(told)}; the baseline's samples of the "
+        "rest are missing, or too many of them are."
+    ]
