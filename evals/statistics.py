@@ -169,7 +169,7 @@ def sign_flip(differences: Sequence[int]) -> float:
 
     >>> sign_flip([1] * 9 + [-1]) == mcnemar(9, 1)
     True
-    >>> sign_flip([5, -1, -1])
+    >>> sign_flip([5, 1, 1])
     0.25
     """
     often = Counter(abs(each) for each in differences if each)
