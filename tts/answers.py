@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
-from typing import Literal, get_args
+from typing import Annotated, Literal, TypeAlias, get_args
 
-from pydantic import GetJsonSchemaHandler, field_validator, model_validator
+from pydantic import AfterValidator, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -29,7 +29,19 @@ from tts.equivalence import equivalent
 from tts.frozen import Frozen
 from tts.program_blocks import last_program
 
-__all__ = ["AnswerFormat", "canonical", "equivalent"]
+__all__ = ["AnswerFormat", "Pattern", "canonical", "equivalent"]
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return pattern
+
+
+Pattern: TypeAlias = Annotated[str, AfterValidator(_compiles)]
+"""A setting that is a regular expression."""
 
 _MARKER = re.compile(
     r"(?i)\banswer\b[ \t*_]*(?:is\b[ \t*_]*(?P<late>:)?|[:=])|^####(?=[ \t])", re.M
@@ -75,7 +87,7 @@ class AnswerFormat(Frozen):
     """
 
     kind: Literal["auto", "number", "choice", "text", "program"] = "auto"
-    pattern: str | None = None
+    pattern: Pattern | None = None
     """A regular expression that replaces the rules of `kind`; that of `program` it makes finer."""
 
     @model_validator(mode="before")
@@ -89,15 +101,6 @@ class AnswerFormat(Frozen):
     ) -> JsonSchemaValue:
         kinds = list(get_args(cls.model_fields["kind"].annotation))
         return {"anyOf": [{"enum": kinds}, super().__get_pydantic_json_schema__(schema, handler)]}
-
-    @field_validator("pattern")
-    @classmethod
-    def _compiles(cls, pattern: str | None) -> str | None:
-        try:
-            re.compile(pattern or "")
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from error
-        return pattern
 
     def extract(self, text: str, *, complete: bool = True) -> str | None:
         r"""Return the answer in a completion's text, or None: an abstention.

@@ -6,8 +6,9 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
+from tts.answers import Pattern
 from tts.evals.checkers.base import Checker, CheckFailed
 from tts.evals.checkers.exact import blank
 from tts.evals.checkers.worker import Worker
@@ -26,7 +27,7 @@ class Regex(Checker, name="regex"):
     too long, as `(a+)+b` can, that process is killed and the check has failed.
     """
 
-    pattern: str | None = None
+    pattern: Pattern | None = None
     """The expression for all problems; None takes each problem's right answer as one."""
     within: Literal["answer", "text"] = "answer"
     """What is searched: the extracted answer, all of which must match, or the whole completion,
@@ -35,15 +36,6 @@ class Regex(Checker, name="regex"):
     """Whether upper and lower case are the same."""
     seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
     """How long one match may take."""
-
-    @field_validator("pattern")
-    @classmethod
-    def _compiles(cls, pattern: str | None) -> str | None:
-        try:
-            re.compile(pattern or "")
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from error
-        return pattern
 
     def misfit(self, example: Example) -> str | None:
         """Refuse a right answer that is no regular expression, where it is taken as one."""

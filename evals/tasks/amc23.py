@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tts.answers import AnswerFormat
 from tts.evals.checkers.base import Checker
 from tts.evals.checkers.numeric import Numeric
 from tts.evals.tasks.base import Example
-from tts.evals.tasks.drawn import identity
-from tts.evals.tasks.files import FileTask, Hub, number_in, text_of
-from tts.problem import Problem
+from tts.evals.tasks.competition import competition_problem
+from tts.evals.tasks.files import FileTask, Hub
 
 __all__ = ["AMC23"]
 
@@ -29,14 +27,5 @@ class AMC23(FileTask, name="amc23"):
         return Numeric()
 
     def read(self, row: dict[str, Any], number: int) -> Example:
-        """Return a line's problem.
-
-        Raises:
-            ConfigError: If a field is missing, or the answer is no number.
-        """
-        question = text_of(row, "question", "problem")
-        return Example(
-            id=text_of(row, "id") if "id" in row else identity(question),
-            problem=Problem(text=question, answer_format=AnswerFormat(kind="number")),
-            answer=number_in(text_of(row, "answer")),
-        )
+        """Return a line's problem; see `competition_problem`."""
+        return competition_problem(row)

@@ -27,6 +27,7 @@ from tts.cli import main
 from tts.errors import BackendUnavailable, BudgetExceeded, TTSError
 from tts.evals.executor import Executor, Local
 from tts.evals.harness import Harness
+from tts.evals.keeping import open_calls
 from tts.evals.own_folder import own_folder
 from tts.evals.ray_executor import RayExecutor
 from tts.evals.records import Cell, Row
@@ -202,7 +203,10 @@ def test_workers_elsewhere_leave_no_folder_even_if_they_are_killed(
     chosen = suite(tmp_path, deadly="7")
     rows, _, _ = solved(tmp_path, chosen, RayExecutor(1))
     assert {row.status for row in rows} == {"ok"}
-    assert not (tmp_path / "calls.sqlite").exists()
+    with open_calls(tmp_path / "calls.sqlite") as calls:
+        assert calls.store.stats().entries == 0
+        told = calls.bill.total().total_tokens
+    assert told == sum(row.usage.total_tokens - row.replayed_tokens for row in rows)
     assert (tmp_path / "killed0").exists()
     used = {line.split()[2] for line in (tmp_path / "calls").read_text().splitlines()}
     assert used == {str(len(before) + 1)}
