@@ -46,7 +46,7 @@ class Bill:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._unwritten = Spent()
-        self._unpriced = 0
+        self._unpriced, self._known = 0, Spent()
         self.failure: sqlite3.Error | None = None
 
     def book(self, meter: Meter, price: Price | None, draws: int = 1) -> None:
@@ -87,7 +87,7 @@ class Bill:
             *sums, usd, unpriced = self._connection.execute(asked).fetchone()
         except sqlite3.Error as error:
             self.failure = error
-            *sums, usd, unpriced = 0, 0, 0, 0.0, 1
+            return self._known  # never less than was told before
         priced = not unpriced and not self._unpriced
         written = Spent(
             calls=sums[0],
@@ -95,7 +95,8 @@ class Bill:
             completion_tokens=sums[2],
             cost_usd=usd if priced else None,
         )
-        return written.plus(self._unwritten)
+        self._known = written.plus(self._unwritten)
+        return self._known
 
     def close(self) -> None:
         """Write what is still unwritten, and close the file."""

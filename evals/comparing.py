@@ -153,21 +153,20 @@ def comparison(kind: str, rows: Sequence[Solved], pools: Pools) -> Comparison | 
         for seed, row in rows
         if (seed, row.example) in pools.places
     ]
-    ran = [pair for pair in pairs if pair.row.status != "failed"]
-    if not ran or pools.curves is None:
+    if pools.curves is None or all(pair.row.status == "failed" for pair in pairs):
         return _why_none(rows, pools)
-    known = np.array([_cost(pair.row, kind) for pair in ran], dtype=float)  # None: not a number
+    known = np.array([_cost(pair.row, kind) for pair in pairs], dtype=float)  # None: not a number
     baseline = pools.curves.of([pair.place for pair in pairs])
     costs = baseline.cost(kind)
     unpriced = int(np.isnan(known).sum() + np.isnan(costs[:, 0]).sum())
     if unpriced:
-        return f"a price is unknown in {unpriced} of {len(ran) + len(pairs)} runs of both sides"
+        return f"a price is unknown in {unpriced} of {2 * len(pairs)} runs of both sides"
     if not costs.any():
         return "the baseline costs nothing"
-    spent = iter(known)
-    mean = float(known.mean())  # what a run that failed would have cost, for all that is known
-    both = np.array([mean if pair.row.status == "failed" else next(spent) for pair in pairs])
-    return _told(kind, _ends(pairs, both, baseline, costs), pairs, len(rows), baseline)
+    failed = np.array([pair.row.status == "failed" for pair in pairs])
+    typical = known[~failed].mean()  # another try would cost as much at least
+    spent = np.where(failed, np.maximum(known, typical), known)
+    return _told(kind, _ends(pairs, spent, baseline, costs), pairs, len(rows), baseline)
 
 
 def _told(

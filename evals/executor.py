@@ -24,7 +24,7 @@ from tts.evals.suite import Entry, Suite
 from tts.evals.tasks.base import Example
 from tts.evals.tries import Spent, Tried
 from tts.layers import Stack, open_stacks
-from tts.solver import Solver
+from tts.preflight import check_pipeline
 from tts.tasks import first_error
 from tts.tool_calls import Turns
 
@@ -47,9 +47,14 @@ class Job:
     """Rows of those cells whose checker had failed: judged again, solved only if need be."""
 
     def and_killed(self) -> Job:
-        """Return the job after one more try of all its cells, which ended with its worker."""
-        tried = {key: self.tried.get(key, Tried()).and_killed() for key in self.cells}
-        return replace(self, tried=tried)
+        """Return the job after one more try, which ended with its worker.
+
+        Which cell was under way nobody can tell; the first one has it, so that it counts once.
+        """
+        first = self.cells[0]
+        return replace(
+            self, tried={**self.tried, first: self.tried.get(first, Tried()).and_killed()}
+        )
 
     def lost(self, key: str, error: str) -> Row:
         """Return the row of a cell that nobody could solve, with what its tries have paid."""
@@ -175,7 +180,8 @@ def _check(
 ) -> None:
     for entry in entries:
         try:
-            Solver(entry.pipeline, lineups[entry.cell.model])
+            tops = {name: stack.top for name, stack in lineups[entry.cell.model].items()}
+            check_pipeline(entry.pipeline, tops)  # no solver, which would take the models' bills
         except ConfigError as error:
             raise suite.mistake(error.message, *entry.place) from error
 

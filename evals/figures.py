@@ -24,7 +24,7 @@ class Comparison:
     """Rows of the strategy without a pair: the pool failed there, or lost too many samples."""
     failed: int
     """Pairs in which the strategy's run failed: `gain` and `baseline` hold whatever it would have
-    answered, at what the other runs have cost on average."""
+    answered, at what they have cost, or what the other runs have on average if that is more."""
     unjudged: int
     """Pairs in which an answer could not be judged: `gain` and `baseline` hold whatever it is, and
     `better` and `worse` count what is known, `difference` is the middle, and `p` is of the less
@@ -154,6 +154,8 @@ class Summary:
     """Runs that a budget ended."""
     stopped: dict[str, int]
     """Runs that a rule ended, by its name."""
+    why_failed: str | None = None
+    """The error that most of the failed runs have; None where none failed."""
     repeated: Repeated = field(default_factory=Repeated)
     """Of the runs that did not fail; costs hold what it tells."""
     curve: tuple[Point, ...] = ()
@@ -191,6 +193,7 @@ class Summary:
             "oracle": self.oracle,
             **self.means,
             "wall_seconds": self.wall_seconds,
+            "why_failed": self.why_failed,
             "timed": self.timed,
             "errors": self.failed + self.check_failures,
             "failures": failures,

@@ -6,7 +6,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from tts.backends.base import Backend, Meter
 from tts.backends.policy import Cache
-from tts.errors import BackendError
+from tts.errors import BackendError, ConfigError
 from tts.evals.bill import Bill, open_bill
 from tts.evals.tries import Spent
 from tts.layers import Layer
@@ -183,5 +183,14 @@ def open_calls(path: Path) -> Iterator[Calls]:
         ConfigError: If the file cannot be opened.
     """
     settings = _FOR_EVER.model_copy(update={"path": path})
-    with open_store(settings, survives_power=True) as store, open_bill(path) as bill:
+    with ExitStack() as opened:
+        try:
+            store = opened.enter_context(open_store(settings, survives_power=True))
+            bill = opened.enter_context(open_bill(path))
+        except ConfigError as error:
+            raise ConfigError(
+                f"finished calls cannot be kept here: {error.__cause__}; move the file away, and "
+                "its calls are paid for again, or give another folder",
+                path=str(path),
+            ) from error
         yield Calls(store, bill)

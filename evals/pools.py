@@ -151,6 +151,8 @@ def curves(pools: Sequence[Pool], seed: int = 0) -> Curves:
     unknown = []
     for pool in pools:
         shares, orders = vote_curve(pool.answers, pool.right, rng)
+        right = {pool.right} if isinstance(pool.right, str) else set(pool.right)
+        shares = _exact(shares, pool.answers, right)
         prompts, own = pool.tokens
         found["accuracy"].append(shares)
         found["total"].append(prompts + own)
@@ -159,12 +161,27 @@ def curves(pools: Sequence[Pool], seed: int = 0) -> Curves:
         found["votes"].append(_votes(pool.answers, pool.right))
         unknown.append(
             {
-                each: (vote_shares(pool.answers, each, orders), _votes(pool.answers, each))
+                each: (
+                    _exact(vote_shares(pool.answers, each, orders), pool.answers, {each}),
+                    _votes(pool.answers, each),
+                )
                 for each in pool.unjudged
             }
         )
     arrays = {name: np.array(rows) for name, rows in found.items()}
     return Curves(**arrays, unknown=unknown)
+
+
+def _exact(shares: Floats, answers: Sequence[str | None], right: Collection[str]) -> Floats:
+    """Return shares with those of one sample and of two as they are over all orders.
+
+    Of two that differ the first decides, and the other one where the first abstains.
+    """
+    m, hits = len(answers), sum(answer in right for answer in answers)
+    shares[0] = hits / m
+    if m > 1:
+        shares[1] = hits / m + answers.count(None) * hits / (m * (m - 1))
+    return shares
 
 
 def _dollars(pool: Pool) -> Floats:

@@ -14,6 +14,7 @@ from pydantic_core import PydanticSerializationError
 
 from tts.errors import ConfigError, TTSError
 from tts.evals.records import Cell, Row
+from tts.evals.remedies import remedy
 from tts.evals.tasks.base import Example
 from tts.evals.tries import Spent
 
@@ -35,16 +36,6 @@ _VERSION: Final = 0x74747305
 _PATIENCE: Final = 30.0
 _TEXTS: Final[dict[str, Any]] = {"trace": True, "text": True, "draws": {"__all__": {"text": True}}}
 """What stands in a column of its own, so that figures are read without it."""
-_REMEDIES: Final = {
-    sqlite3.SQLITE_FULL: "free the disk",
-    sqlite3.SQLITE_IOERR: "see that the disk works and has room",
-    sqlite3.SQLITE_BUSY: "close what holds the file",
-    sqlite3.SQLITE_LOCKED: "close what holds the file",
-    sqlite3.SQLITE_READONLY: "make the file and its folder writable",
-    sqlite3.SQLITE_PERM: "make the file readable",
-    sqlite3.SQLITE_CANTOPEN: "make the file readable and its folder writable, or copy the folder",
-    sqlite3.SQLITE_NOTADB: "it is no run store: give the folder of a bench",
-}
 _VALID: Final = """
     (NOT EXISTS (SELECT 1 FROM planned WHERE task = :task) OR EXISTS (
         SELECT 1 FROM planned AS p
@@ -63,7 +54,7 @@ WHERE cell = ? AND example = ? AND digest = ? AND open
 
 
 class StoreFailed(TTSError):
-    """The run store could not be written; what was written before is safe."""
+    """The run store could not be written, where what was written before is safe, or not be read."""
 
 
 class RunStore:
@@ -97,7 +88,7 @@ class RunStore:
                 raise ConfigError("nothing has been written here yet", path=str(path))
         except sqlite3.Error as error:
             raise ConfigError(
-                f"the run store cannot be opened: {error}; {_remedy(error)}", path=str(path)
+                f"the run store cannot be opened: {error}; {remedy(error)}", path=str(path)
             ) from error
         if found not in {None, _VERSION}:
             raise ConfigError(
@@ -145,7 +136,7 @@ class RunStore:
 
     def about(self) -> dict[str, Any]:
         """Return the facts about the run."""
-        found = self._connection.execute("SELECT key, value FROM about")
+        found = self._asked("SELECT key, value FROM about")
         return {key: json.loads(value) for key, value in found}
 
     def plan(
@@ -186,20 +177,31 @@ class RunStore:
                 raise
         except sqlite3.Error as error:
             raise StoreFailed(
-                f"the run store cannot be written: {error}; {_remedy(error)}, and go on with "
+                f"the run store cannot be written: {error}; {remedy(error)}, and go on with "
                 "--resume: results that were written before are safe"
             ) from error
 
+    def _asked(self, query: str, given: Any = ()) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query.
+
+        Raises:
+            StoreFailed: If the file cannot be read.
+        """
+        try:
+            yield from self._connection.execute(query, given)
+        except sqlite3.Error as error:
+            raise StoreFailed(f"the run store cannot be read: {error}; {remedy(error)}") from error
+
     def cells(self) -> list[Cell]:
         """Return the cells of the suite in their order."""
-        found = self._connection.execute("SELECT cell FROM cells ORDER BY place")
+        found = self._asked("SELECT cell FROM cells ORDER BY place")
         return [Cell.model_validate_json(text) for (text,) in found]
 
     def planned(self) -> dict[str, dict[str, str]]:
         """Return the digests of each task's problems by their ids, in the order of the plan."""
         found: dict[str, dict[str, str]] = {}
         asked = "SELECT task, example, digest FROM planned ORDER BY task, place"
-        for task, example, digest in self._connection.execute(asked):
+        for task, example, digest in self._asked(asked):
             found.setdefault(task, {})[example] = digest
         return found
 
@@ -229,26 +231,26 @@ class RunStore:
     def finished(self, cell: Cell) -> dict[str, str]:
         """Return the ids of a cell's solved examples, with the digest of what they said."""
         asked = "SELECT example, digest FROM rows WHERE cell = ? AND NOT open"
-        return dict(self._connection.execute(asked, (cell.key,)).fetchall())
+        return dict(self._asked(asked, (cell.key,)))
 
     def open_rows(self, cell: Cell) -> dict[tuple[str, str], Row]:
         """Return a cell's rows that failed or could not be judged, by id and digest."""
         asked = "SELECT row, texts FROM rows WHERE cell = ? AND open"
-        rows = [_whole(*found) for found in self._connection.execute(asked, (cell.key,))]
+        rows = [_whole(*found) for found in self._asked(asked, (cell.key,))]
         return {(row.example, row.digest): row for row in rows}
 
     def count(self) -> int:
         """Return the number of rows, those of cells that are no longer planned included."""
-        return int(self._connection.execute("SELECT count(*) FROM rows").fetchone()[0])
+        return int(next(self._asked("SELECT count(*) FROM rows"))[0])
 
     def count_open(self) -> int:
         """Return the number of rows that failed or could not be judged."""
-        return int(self._connection.execute("SELECT count(*) FROM rows WHERE open").fetchone()[0])
+        return int(next(self._asked("SELECT count(*) FROM rows WHERE open"))[0])
 
     def row(self, cell: str, example: str) -> Row | None:
         """Return the row of a problem in the cell of that key; None if it is not solved yet."""
         asked = "SELECT row, texts FROM rows WHERE cell = ? AND example = ?"
-        found = self._connection.execute(asked, (cell, example)).fetchone()
+        found = next(self._asked(asked, (cell, example)), None)
         return None if found is None else _whole(*found)
 
     def rows(self, cell: Cell, *, texts: bool = True) -> Iterator[Row]:
@@ -260,7 +262,7 @@ class RunStore:
         """
         columns = "row, texts" if texts else "row"
         asked = f"SELECT {columns} FROM rows WHERE cell = :cell AND {_VALID} ORDER BY example"
-        for found in self._connection.execute(asked, {"cell": cell.key, "task": cell.task}):
+        for found in self._asked(asked, {"cell": cell.key, "task": cell.task}):
             yield _whole(*found)
 
 
@@ -273,11 +275,6 @@ def _is_at_rest(path: Path) -> bool:
     """Return whether a file's log is empty: all that was written is in the file itself."""
     log = path.with_name(f"{path.name}-wal")
     return not log.exists() or not log.stat().st_size
-
-
-def _remedy(error: sqlite3.Error) -> str:
-    """Return what helps."""
-    return _REMEDIES.get(error.sqlite_errorcode & 0xFF, "see that it is a run store, and whole")
 
 
 def _dumped(row: Row) -> str:

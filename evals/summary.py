@@ -5,8 +5,8 @@ Seeds are repeats: a summary is of a task, models, a strategy and a budget, over
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from tts.evals.comparing import Pools, Solved, comparison
@@ -128,6 +128,7 @@ def _summary(group: _Group, pools: Pools) -> Summary:
         wall_seconds=_mean(timed),
         timed=len(timed),
         failed=len(rows) - len(ran),
+        why_failed=_most_common(row.error for row in rows if row.status == "failed"),
         check_failures=len(ran) - len(judged),
         unjudged_draws=sum(draw.right is None for row in ran for draw in row.draws),
         parse_failures=sum(row.parse_failures for row in ran),
@@ -137,6 +138,12 @@ def _summary(group: _Group, pools: Pools) -> Summary:
         repeated=_repeated(ran),
         curve=pools.points(),
     )
+
+
+def _most_common(errors: Iterable[str | None]) -> str | None:
+    """Return the error that is there most often; of several, the first."""
+    often = Counter(error for error in errors if error)
+    return max(often, key=often.__getitem__, default=None)
 
 
 def _repeated(rows: Sequence[Row]) -> Repeated:

@@ -43,6 +43,8 @@ def read_text(path: str | Path) -> str:
         raise ConfigError(f"not UTF-8 at byte {error.start}", path=str(path)) from error
     except OSError as error:
         raise ConfigError(f"cannot read: {error.strerror}", path=str(path)) from error
+    except ValueError as error:  # a name that no file can have
+        raise ConfigError(f"cannot read: {error}", path=repr(str(path))) from error
 
 
 def parse_yaml(text: str, path: str) -> tuple[Any, Marks]:

@@ -46,6 +46,7 @@ def contents(
     entries: Sequence[Entry],
     *,
     text_bytes: int = TEXT_BYTES,
+    questions: bool = True,
     replay_rules: bool = True,
     title: str | None = None,
 ) -> Contents:
@@ -54,6 +55,7 @@ def contents(
     Args:
         runs: The runs.
         entries: Their entries, in the order of the suite.
+        questions: Tell what problems say, and their right answers.
         text_bytes: Most bytes of details; 0 leaves all of them out. Each entry gets those of its
             first problems; the statistics are of all.
         replay_rules: Whether to replay stopping rules over the stored samples, which takes
@@ -61,15 +63,16 @@ def contents(
         title: What the page is called; None: as the runs are.
     """
     listed = _listed(entries)
-    problems, places = _problems(entries, listed)
+    problems, places = _problems(entries, listed, texts=questions)
     details, left_out = _details(runs, listed, text_bytes)
     pools = _pools(entries)
     told = [{**_told(entry), "is_pool": at in pools} for at, entry in enumerate(entries)]
     fronts = _fronts(told)
+    paths = [run.path.resolve() for run in runs]
     summary = {
         "title": title or ", ".join(dict.fromkeys(run.name for run in runs)),
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "runs": [_about(run) for run in runs],
+        "runs": [_about(run, is_new=paths[at] not in paths[:at]) for at, run in enumerate(runs)],
         "entries": told,
         "fronts": fronts,
         "rules": _rules(entries, pools) if replay_rules else [],
@@ -84,11 +87,11 @@ def contents(
     return Contents(summary, details)
 
 
-def _about(run: Run) -> dict[str, Any]:
+def _about(run: Run, *, is_new: bool) -> dict[str, Any]:
     """Return what a stranger may know of a run: no path of whose machine it was made on."""
     told = {"name": run.name, **{name: run.about.get(name) for name in ("version", "began")}}
     if "paid" in run.about:
-        paid = Spent.model_validate(run.about["paid"])
+        paid = Spent.model_validate(run.about["paid"]) if is_new else Spent()
         told["paid"] = {"tokens": paid.total_tokens, "usd": paid.cost_usd}
     return told
 
@@ -118,7 +121,7 @@ def _listed(entries: Sequence[Entry]) -> list[tuple[int, Entry, Result]]:
 
 
 def _problems(
-    entries: Sequence[Entry], listed: Sequence[tuple[int, Entry, Result]]
+    entries: Sequence[Entry], listed: Sequence[tuple[int, Entry, Result]], *, texts: bool
 ) -> tuple[list[dict[str, Any]], dict[tuple[str, str], int]]:
     """Return the problems by task and id, and where each is."""
     tasks = list(dict.fromkeys(entry.task for entry in entries))
@@ -128,9 +131,9 @@ def _problems(
         {
             "task": task,
             "id": example,
-            "text": rows[task, example].problem[:_LONGEST_PROBLEM],
-            "answer": rows[task, example].right_answer[:_LONGEST_ANSWER],
-            "extra": rows[task, example].extra,
+            "text": rows[task, example].problem[: _LONGEST_PROBLEM * texts],
+            "answer": rows[task, example].right_answer[: _LONGEST_ANSWER * texts],
+            "extra": rows[task, example].extra if texts else {},
         }
         for task, example in order
     ]
@@ -215,7 +218,9 @@ def _fronts(told: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _place(told: dict[str, Any], cost: str) -> measures.Place | None:
     spent, accuracy = told["costs"][cost], told["accuracy"]
-    return (spent[0], accuracy[0]) if spent and spent[0] > 0 and accuracy else None
+    if not (spent and spent[0] > 0 and accuracy and accuracy[0] > 0):
+        return None  # what solves nothing is the cheapest way to nothing
+    return spent[0], accuracy[0]
 
 
 def _pools(entries: Sequence[Entry]) -> set[int]:

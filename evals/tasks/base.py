@@ -7,7 +7,7 @@ import json
 from abc import abstractmethod
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from tts.evals.checkers.base import Checker
 from tts.frozen import Frozen
@@ -48,7 +48,7 @@ class Task(Component, group="tts.tasks", label="task"):
 
     split: Split = "test"
     """The half that problems are taken from."""
-    problems: PositiveInt | None = None
+    problems: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """How many of them, from the first; None is all there are, or 100 where there is no end."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of what is generated or shuffled; a split's problems are the same for the same seed."""

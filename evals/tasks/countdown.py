@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
+from functools import lru_cache
 from itertools import combinations
 from typing import Annotated, Final
 
@@ -98,6 +99,7 @@ def _joined(numbers: list[int], rng: random.Random) -> tuple[int, str] | None:
     return pool[0][0], pool[0][1].removeprefix("(").removesuffix(")")
 
 
+@lru_cache(maxsize=4096)
 def reached(numbers: tuple[int, ...], target: int) -> str | None:
     """Return an expression that uses each number once and has the target's value, or None.
 

@@ -151,7 +151,9 @@ def field_of(row: dict[str, Any], *names: str) -> Any:
         if row.get(name) is not None:
             return row[name]
     wanted = " or ".join(map(repr, names))
-    raise ConfigError(f"the field {wanted} is missing; there are {', '.join(row) or 'none'}")
+    raise ConfigError(
+        f"the field {wanted} is missing or null; there are {', '.join(row) or 'none'}"
+    )
 
 
 def text_of(row: dict[str, Any], *names: str) -> str:

@@ -38,6 +38,7 @@ KEYS = {
     "total_tokens", "critical_tokens", "critical_completion_tokens", "cost_usd", "wall_seconds",
     "errors", "failures", "budget_exhausted", "stopped_by", "repeated", "pass_at_k", "maj_at_k",
     "equal", "unequal", "timed", "critical_seconds", "same_as", "saving",
+    "why_failed",
 }  # fmt: skip
 
 
@@ -76,8 +77,7 @@ def test_plain_output_has_the_figures_and_what_they_do_not_say(tts: Tts, suite: 
     outcome = tts("bench", suite, "--equal", "critical", "--out", "here")
     for words in (
         "graphs 1 facts on small", "accuracy [95%]", "against plain votes at equal critical tokens",
-        "no proof of equality: 3 problems show true gains of 100 points or more "
-        "with a chance of 80% in p (Holm), if nothing else differs", "kept in here",
+        "too few: with fewer than 6 problems no difference can have p < 0.05", "kept in here",
         "p (Holm)",
         "2 comparisons: if nothing differed, about 0.1 would have p < 0.05, and that any has p "
         "(Holm) < 0.05 would have a chance of about 0.05: fewer where few problems differ, but up ",
@@ -212,7 +212,7 @@ def test_a_wrong_field_of_a_task_is_told_once_and_leaves_no_folder(tts: Tts, sui
     suite.write_text(SUITE.replace("{use: graphs, level: 1, problems: 3}", task))
     outcome = tts("bench", suite)
     assert outcome.err == (
-        "tts: mine.jsonl:1: the field 'answer' is missing; there are question, right "
+        "tts: mine.jsonl:1: the field 'answer' is missing or null; there are question, right "
         "(lines 1, 2, 3, 4, 5 and 4 more)\n"
     )
     assert not Path("runs").exists()
@@ -293,13 +293,15 @@ def test_remarks_tell_fewer_pairs_and_problems_of_every_comparison(tts: Tts, sui
         found = summarise(store)
     assert not any("on fewer runs" in line or "failed" in line for line in remarks(found))
     (one,) = found[1].equal
-    less = replace(one, pairs=2, problems=2, left_out=1, failed=1)
-    found[1] = replace(found[1], equal=(less,))
+    less = replace(one, pairs=8, problems=8, left_out=1, failed=1, detectable=0.9)
+    (two,) = found[2].equal
+    found[1] = replace(found[1], failed=1, equal=(less,))
+    found[2] = replace(found[2], equal=(replace(two, problems=9, detectable=0.8),))
     lines = remarks(found)
-    told = "compared on fewer runs than there are: vote 2 of 3 (total tokens); the baseline's "
+    told = "compared on fewer runs than there are: vote 8 of 9 (total tokens); the baseline's "
     assert any(line.startswith(told) for line in lines)
     assert any(line.startswith("runs that failed: up to 1 in a comparison") for line in lines)
-    assert any("2 to 3 problems show true gains" in line for line in lines)
+    assert any("8 to 9 problems show true gains of 80 to 90 points" in line for line in lines)
     none = remarks([replace(found[1], equal=(), unequal={"total": "the baseline costs nothing"})])
     assert "no comparison at equal total tokens for vote: the baseline costs nothing" in none
 

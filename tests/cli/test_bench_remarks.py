@@ -158,8 +158,8 @@ def test_the_same_rows_under_another_budget_are_compared_once() -> None:
     ]
     told = remarks(twice)
     assert (
-        "budget 4k changed nothing for mine: answers, verdicts and costs are those without a "
-        "budget on every problem; their comparisons count once."
+        "budget 4k changed nothing on t on m for mine: answers, verdicts and costs are those "
+        "without a budget on every problem; their comparisons count once."
     ) in told
     assert any(line.startswith("1 comparison: ") for line in told)
 
@@ -167,10 +167,15 @@ def test_the_same_rows_under_another_budget_are_compared_once() -> None:
 def test_what_a_stopping_rule_has_saved_is_told() -> None:
     saving = Saving("full", "none", 20, 600, 1000)
     assert (
-        "stopping rules against the same strategy with stop: never: mine spent 600 tokens where "
-        "full spent 1,000, 40% less (20 runs, t on m)."
-    ) in remarks([summary(saving=saving)])
+        "tokens that stopping rules have saved of full (50 a run) on t on m: mine 40%, other 40%."
+    ) in remarks([summary(saving=saving), summary("other", saving=saving)])
     assert not any("stopping rules" in line for line in remarks([summary()]))
+
+
+def test_what_runs_failed_of_is_told() -> None:
+    told = remarks([summary(failed=3, why_failed="the server\nis down"), summary("other")])
+    (line,) = [line for line in told if line.startswith("failed: ")]
+    assert line == "failed: 3 of mine on t on m, most often: the server is down"
 
 
 def test_runs_that_are_not_equally_many_are_told() -> None:

@@ -68,6 +68,15 @@ def test_several_processes_write_one_bill_and_none_waits_for_another(tmp_path: P
         assert (first.failure, second.failure) == (None, None)
 
 
+def test_a_sum_that_can_no_longer_be_read_is_the_last_that_was(tmp_path: Path) -> None:
+    with open_bill(tmp_path / "calls.sqlite") as bill:
+        bill.add(Spent(calls=3, prompt_tokens=5))
+        before = bill.total()
+        sqlite3.connect(tmp_path / "calls.sqlite").execute("DROP TABLE bill")
+        assert bill.total() == before  # who tells what has come since would tell all of it again
+        assert bill.failure is not None
+
+
 def test_a_file_that_fails_is_told_and_costs_no_call(tmp_path: Path) -> None:
     with open_bill(tmp_path / "calls.sqlite") as bill:
         sqlite3.connect(tmp_path / "calls.sqlite").execute("DROP TABLE bill")

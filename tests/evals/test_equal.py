@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -137,6 +139,19 @@ def test_the_first_samples_of_a_pool_cost_their_part_of_it(
     assert some.usd[0, -1] == pytest.approx(every.usd[0, n - 1])
     assert some.votes[0].tolist() == every.votes[0, :n].tolist()
     assert some.total[0, -1] == sum(costs[:n]) + (7, 7, 14, 14)[n - 1] + 12 * n / 4
+
+
+@given(POOLS)
+def test_one_sample_and_two_are_counted_over_all_orders(
+    drawn: list[tuple[str | None, int]],
+) -> None:
+    """Checked by all orders; so a vote of one sample is right as often as any of one is."""
+    found = curves([pool(drawn)]).accuracy[0]
+    hits = [answer == "1" for answer, _ in drawn]
+    assert found[0] == pytest.approx(np.mean(hits))
+    pairs = list(itertools.permutations((answer for answer, _ in drawn), 2))
+    first = [one if one is not None else two for one, two in pairs]
+    assert found[1] == pytest.approx(np.mean([answer == "1" for answer in first]))
 
 
 def test_what_an_unjudged_answer_would_add_is_known_for_each() -> None:

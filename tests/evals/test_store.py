@@ -155,6 +155,23 @@ def test_a_store_in_a_folder_that_cannot_be_written_is_read(
         RunStore(tmp_path / "run.sqlite", read_only=True)
 
 
+def test_a_store_that_is_damaged_within_is_told_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "run.sqlite"
+    with RunStore(path) as store:
+        store.plan(CELLS)
+        for number in range(400):
+            store.add(row(CELLS[0], str(number)))
+    whole = bytearray(path.read_bytes())
+    for page in range(6 * 4096, len(whole) - 4096, 4096):
+        whole[page : page + 64] = b"\xff" * 64
+    path.write_bytes(whole)
+    with (
+        RunStore(path, read_only=True) as damaged,
+        pytest.raises(StoreFailed, match=r"cannot be read: .* malformed; the file is damaged"),
+    ):
+        list(damaged.rows(CELLS[0]))
+
+
 def test_what_was_paid_is_kept_with_the_row(tmp_path: Path) -> None:
     paid = Spent(calls=2, prompt_tokens=5, cost_usd=None)
     with RunStore(tmp_path / "run.sqlite") as store:

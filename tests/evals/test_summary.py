@@ -120,6 +120,19 @@ def test_a_run_that_failed_counts_as_right_and_as_wrong_at_the_cost_of_the_other
     assert one.difference == pytest.approx(sum(end.difference for end in ends) / 2)
 
 
+def test_a_run_that_failed_late_is_as_dear_as_it_was(tmp_path: Path) -> None:
+    """Or failing after a hundred calls would be as cheap as never having begun."""
+    names = [str(n) for n in range(10)]
+    rows = [pool(each) for each in names]
+    ran = [row(MINE.key, each, tokens=10) for each in names[:8]]
+    late = [failed_run(each, tokens=70) for each in names[8:]]
+    (one,) = summaries(tmp_path, [*rows, *ran, *late])["mine"].equal
+    assert one.samples == pytest.approx((8 * 10 + 2 * 70) / 10 / 10)
+    early = [failed_run(each, tokens=1) for each in names[8:]]
+    (one,) = summaries(tmp_path / "early", [*rows, *ran, *early])["mine"].equal
+    assert one.samples == 1.0  # another try would cost as much as others do
+
+
 def test_where_few_calls_were_lost_all_pools_are_cut_to_one_size(tmp_path: Path) -> None:
     whole = (("1", True), ("2", False)) * 10
     rows = [pool("a", *whole), pool("b", *whole[:18]), pool("c", *whole[:17])]

@@ -15,6 +15,8 @@ __all__ = ["marks", "remarks"]
 
 _FEW: Final = "too few"
 _SPLIT: Final = "signs differ"
+_REASONS: Final = 5
+"""Most strategies of which it is said why runs failed."""
 _LEAST: Final = 6
 """Problems without which no exact test has p < 0.05."""
 
@@ -41,14 +43,15 @@ def _off(one: Comparison) -> str:
 
 def remarks(summaries: Sequence[Summary]) -> list[str]:
     """Return the lines under the tables of a bench."""
-    lines = ["", *told_apart(summaries), *_unjudged(summaries), *_repeated(summaries)]
+    lines = ["", *told_apart(summaries), *_why_failed(summaries), *_unjudged(summaries)]
+    lines += [*_repeated(summaries), *_seeds(summaries)]
     lines += [*_other_problems(summaries), *_timed(summaries), *_lost_calls(summaries)]
     lines += [*_ended(summaries), *_same(summaries), *_savings(summaries)]
     lines += _without_comparison(summaries)
     every = [one for each in summaries if each.same_as is None for one in each.equal]
     if not every:
         return lines if len(lines) > 1 else []
-    lines += [*_fewer_pairs(summaries), _alarms(len(every)), _GAINS, _reach(every)]
+    lines += [*_fewer_pairs(summaries), _alarms(len(every)), _GAINS, *_reach(every)]
     return lines + _marked(every)
 
 
@@ -66,11 +69,14 @@ def _marked(every: Sequence[Comparison]) -> list[str]:
             "each, which p is against; or the other way round. Neither is a result here."
         )
     notes = {one.note for one in every}
-    if "capped" in notes:
+    capped = {one.kind for one in every if one.note == "capped"}
+    if capped:
+        fairer = (
+            "; a larger baseline: {samples: ...} would be fairer" if capped - {"critical"} else ""
+        )
         lines.append(
             "capped: the strategy costs so much more than the whole pool, which is the comparison "
-            "then; at equal total tokens or dollars, a larger baseline: {samples: ...} would be "
-            "fairer."
+            f"then{fairer}."
         )
     if "dearer" in notes:
         lines.append("dearer: the strategy costs so much less than the one sample it is beside.")
@@ -145,23 +151,28 @@ def _other_problems(summaries: Sequence[Summary]) -> list[str]:
             lines.append(
                 f"runs differ on {plain(task)} on {plain(model)}: {told}. Accuracies and costs "
                 "there are of different problems, while each gain is on problems that both sides "
-                "have solved; --resume without --limit, or with a higher one, solves the rest."
+                "have solved; --resume solves the rest, with no --limit or a higher one."
             )
     return lines
 
 
 def _same(summaries: Sequence[Summary]) -> list[str]:
     """Say which budgets changed nothing; the same rows are no second test."""
-    whose: dict[tuple[str, str], list[str]] = {}
+    whose: dict[tuple[str, str, str], list[str]] = {}
     for each in summaries:
         if each.same_as is not None:
-            whose.setdefault((each.budget, each.same_as), []).append(plain(each.strategy))
+            place = (each.budget, each.same_as, _where(each))
+            whose.setdefault(place, []).append(plain(each.strategy))
     once = "; their comparisons count once" if any(each.equal for each in summaries) else ""
     return [
-        f"budget {plain(budget)} changed nothing for {', '.join(dict.fromkeys(names))}: answers, "
+        f"budget {plain(budget)} changed nothing on {where} for {', '.join(names)}: answers, "
         f"verdicts and costs are those {_under(first)} on every problem{once}."
-        for (budget, first), names in whose.items()
+        for (budget, first, where), names in whose.items()
     ]
+
+
+def _where(each: Summary) -> str:
+    return f"{plain(each.task)} on {plain(each.model)}"
 
 
 def _under(budget: str) -> str:
@@ -170,19 +181,19 @@ def _under(budget: str) -> str:
 
 def _savings(summaries: Sequence[Summary]) -> list[str]:
     """Say what stopping rules have saved, where the suite has the same strategy without one."""
-    told = []
+    told: dict[tuple[str, str], list[str]] = {}
     for each in summaries:
         saved = each.saving
         if saved is not None and saved.full_tokens and each.same_as is None:
             share = 1.0 - saved.tokens / saved.full_tokens
-            told.append(
-                f"{label(each.strategy, each.budget)} spent {saved.tokens:,} tokens where "
-                f"{label(saved.full, saved.budget)} spent {saved.full_tokens:,}, {share:.0%} less "
-                f"({saved.pairs} runs, {plain(each.task)} on {plain(each.model)})"
+            full = f"{label(saved.full, saved.budget)} ({saved.full_tokens / saved.pairs:,.0f}"
+            told.setdefault((_where(each), full), []).append(
+                f"{label(each.strategy, each.budget)} {share:.0%}"
             )
     return [
-        f"stopping rules against the same strategy with stop: never: {'; '.join(told)}."
-    ] * bool(told)
+        f"tokens that stopping rules have saved of {full} a run) on {where}: {', '.join(rules)}."
+        for (where, full), rules in told.items()
+    ]
 
 
 _GAINS: Final = (
@@ -212,15 +223,18 @@ def _without_comparison(summaries: Sequence[Summary]) -> list[str]:
             whose.setdefault((kind, why), []).append(label(each.strategy, each.budget))
     return [
         f"no comparison at equal {KINDS[kind]} for {', '.join(dict.fromkeys(names))}: {why}"
-        + (_PRICES if kind == "usd" else "")
+        + (_PRICES if kind == "usd" and "runs of the strategy" not in why else "")
         for (kind, why), names in whose.items()
     ]
 
 
-def _reach(every: Sequence[Comparison]) -> str:
-    """Say what so few problems can show."""
+def _reach(comparisons: Sequence[Comparison]) -> list[str]:
+    """Say what so few problems can show; of those that can show nothing a mark says so."""
+    every = [one for one in comparisons if not _is_small(one)]
+    if not every:
+        return []
     high, low = (round(100 * pick(one.detectable for one in every)) for pick in (max, min))
-    points = f"{low}" if low == high else f"{high} to {low}"
+    points = f"{low}" if low == high else f"{low} to {high}"
     few, problems = (pick(one.problems for one in every) for pick in (min, max))
     span = f"{problems}" if few == problems else f"{few} to {problems}"
     some = "1 problem shows" if problems == 1 else f"{span} problems show"
@@ -229,9 +243,24 @@ def _reach(every: Sequence[Comparison]) -> str:
     shown = f"{some} true gains of {points} points or more {seen}."
     small = sum(not one.is_result for one in every)
     if not small:
-        return shown
+        return [shown]
     held = f"{small} gains have intervals that hold" if small > 1 else "1 gain's interval holds"
-    return f"{held} 0, which is no proof of equality: {shown}"
+    return [f"{held} 0, which is no proof of equality: {shown}"]
+
+
+def _why_failed(summaries: Sequence[Summary]) -> list[str]:
+    """Say what runs failed of, most often."""
+    return [
+        f"failed: {each.failed} of {label(each.strategy, each.budget)} on {_where(each)}, most "
+        f"often: {plain(each.why_failed)}"
+        for each in summaries
+        if each.why_failed is not None
+    ][:_REASONS]
+
+
+def _seeds(summaries: Sequence[Summary]) -> list[str]:
+    seeds = max((each.seeds for each in summaries), default=1)
+    return [f"n: runs, of each problem one for each of {seeds} seeds."] if seeds > 1 else []
 
 
 def _lost_calls(summaries: Sequence[Summary]) -> list[str]:
@@ -258,7 +287,7 @@ def _ended(summaries: Sequence[Summary]) -> list[str]:
     return [
         f"budget {plain(name)} ended {ended[name]} of {count} runs."
         for name, count in runs.items()
-        if name != "none"
+        if name != "none" and ended[name]
     ]
 
 

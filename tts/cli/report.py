@@ -43,6 +43,30 @@ def report(
 
     if out is None and plot is None and export is None:
         out = Path("report.html")
+    _check(out, text_limit)
+    loaded, entries = load(runs)
+    if export is not None:
+        typer.echo(f"{write_table(loaded, entries, export)} results written to {export}")
+    if out is None and plot is None:
+        return
+    kept = int(text_limit * 1e6) if out is not None else 0
+    found = contents(
+        loaded,
+        entries,
+        text_bytes=kept,
+        questions=kept > 0,
+        replay_rules=out is not None,
+        title=title,
+    )
+    if plot is not None:
+        draw(found.summary, plot)
+        typer.echo(f"charts drawn to {plot}")
+    if out is not None:
+        write(out, page(found))
+        _tell(out, found.summary["left_out"]["details"])
+
+
+def _check(out: Path | None, text_limit: float) -> None:
     if not 0.0 <= text_limit < math.inf:
         raise ConfigError(f"--text-limit is a number of megabytes from 0, got {text_limit:g}")
     if out is not None and out.suffix != ".html":
@@ -50,21 +74,11 @@ def report(
             f"--out writes a page: {out} must end in .html; tables are written by --export "
             "(.csv, .json, .parquet), charts by --plot (.png, .svg, .pdf)"
         )
-    loaded, entries = load(runs)
-    if export is not None:
-        typer.echo(f"{write_table(loaded, entries, export)} results written to {export}")
-    if out is None and plot is None:
-        return
-    kept = int(text_limit * 1e6) if out is not None else 0
-    found = contents(loaded, entries, text_bytes=kept, replay_rules=out is not None, title=title)
-    if plot is not None:
-        draw(found.summary, plot)
-        typer.echo(f"charts drawn to {plot}")
-    if out is not None:
-        write(out, page(found))
-        left = found.summary["left_out"]["details"]
-        less = f"; texts of {left} results left out (--text-limit)" if left else ""
-        typer.echo(f"report written to {out}{less}")
+
+
+def _tell(out: Path, left: int) -> None:
+    less = f"; texts of {left} results left out (--text-limit)" if left else ""
+    typer.echo(f"report written to {out}{less}")
 
 
 def view(

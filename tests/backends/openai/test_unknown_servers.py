@@ -15,6 +15,10 @@ from tts.backends import Cache
 from tts.backends.openai import OpenAI
 from tts.backends.wire.over_httpx import HttpxTransport
 from tts.errors import BackendUnavailable
+from tts.evals.harness import Harness
+from tts.evals.store import RunStore
+from tts.evals.suite import Suite
+from tts.evals.tries import Spent
 from tts.layers import Record
 from tts.layers.store import open_store
 from tts.solver import Solver, open_solver
@@ -90,6 +94,24 @@ async def test_the_first_run_pays_for_the_look(port: int) -> None:
     assert first.usage.critical_tokens == second.usage.critical_tokens
     probes = [record for record in records if record["event"] == "probe"]
     assert [(probe["model"], probe["prompt_tokens"]) for probe in probes] == [("m", 9)]
+
+
+async def test_a_bench_pays_for_the_look_too(port: int, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{port}/fine/v1"
+    asked = Suite.model_validate(
+        {
+            "tasks": [{"use": "graphs", "level": 1, "problems": 1}],
+            "models": {"m": {"backend": "openai", "base_url": url, "model": "m"}},
+            "strategies": {"one": {"use": "self_consistency", "samples": 1}},
+        }
+    )
+    harness = Harness(asked, tmp_path / "calls.sqlite")
+    with RunStore(tmp_path / "run.sqlite") as store:
+        store.plan(harness.cells, harness.examples)
+        await harness.run(store)
+        (row,) = store.rows(harness.cells[0])
+        assert Spent.model_validate(store.about()["paid"]) == Spent.of(row.usage)
+    assert row.usage.calls == 2
 
 
 async def test_what_was_found_is_kept_with_the_cache_so_that_no_server_is_needed(

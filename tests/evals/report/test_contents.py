@@ -114,6 +114,15 @@ def test_a_page_tells_nothing_of_the_machine_it_was_made_on(found: Contents) -> 
     assert [set(each) for each in found.summary["runs"]] == [{"name", "version", "began"}]
 
 
+def test_questions_may_be_left_out_and_the_same_run_has_paid_once(loaded: Loaded) -> None:
+    runs, entries = loaded
+    about = {**runs[0].about, "paid": Spent(calls=3, prompt_tokens=4).model_dump()}
+    knows = replace(runs[0], about=about)
+    told = contents([knows, knows], entries, questions=False, replay_rules=False).summary
+    assert {(each["text"], each["answer"]) for each in told["problems"]} == {("", "")}
+    assert [each["paid"]["tokens"] for each in told["runs"]] == [4, 0]
+
+
 def test_what_runs_have_paid_is_told_where_they_know_it(loaded: Loaded) -> None:
     runs, entries = loaded
     paid = Spent(calls=3, prompt_tokens=4, completion_tokens=5, cost_usd=None)

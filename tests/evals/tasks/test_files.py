@@ -40,7 +40,9 @@ def test_develop_without_a_share_is_refused(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_line_without_its_fields_is_named(name: str, tmp_path: Path) -> None:
     path = written(tmp_path, [*LINES[name][:2], {"other": 1}])
-    with pytest.raises(ConfigError, match=r"lines\.jsonl:3: the field .* is missing; there are o"):
+    with pytest.raises(
+        ConfigError, match=r"lines\.jsonl:3: the field .* is missing or null; there are o"
+    ):
         task_of(name, path).examples()
 
 

@@ -39,6 +39,21 @@ def test_fence_within_a_docstring_ends_nothing() -> None:
     assert PROGRAM.extract(f"```python\n{code}\n```") == code
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"1. Draft:\n   ```python\n   def f(x):\n       return 0\n```\n2. Final:\n{BLOCK}\n",
+        "  ```python\n  def f(x):\n      return x\n```",
+        f"````python\n{CODE}\n````",
+        f"````\n```\n````\n{BLOCK}",
+        f"~~~python\n{CODE}\n~~~",
+        f"```python\n{CODE}\n  ```",
+    ],
+)
+def test_fences_close_as_markdown_says(text: str) -> None:
+    assert PROGRAM.extract(text) == CODE
+
+
 @pytest.mark.parametrize("text", [CODE, f"```python\n{CODE}", "```bash\nls\n```", "```\n1\n```\n"])
 def test_no_whole_block_with_a_function_is_an_abstention(text: str) -> None:
     assert PROGRAM.extract(text) is None
@@ -48,6 +63,8 @@ def test_long_texts_are_soon_read() -> None:
     """With a look to the end from each fence, this would take hours."""
     assert PROGRAM.extract("```python\n" * 10**5 + "x\n" * 10**5) is None
     assert PROGRAM.extract(" ```\n```\n" * 10**5) is None
+    steps = "".join(f"{' ' * (n % 300)}```\n" for n in range(10**5))
+    assert PROGRAM.extract(steps + "~~~x\n" * 10**5) is None
     assert PROGRAM.extract(f"{BLOCK}\n" * 10**4) == CODE
 
 
