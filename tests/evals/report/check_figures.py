@@ -151,7 +151,7 @@ def test_what_figures_leave_out_stands_beside_them(
     shown = browser.new_context(java_script_enabled=False).new_page()
     shown.goto(path.as_uri())
     plain = shown.locator("noscript tr", has_text="pdr").first.inner_text()
-    assert "2 left out, 1 not judged" in plain
+    assert "2 left out, 1 failed, 1 not judged" in plain
     assert "1 failed, 1 not judged, 3 candidates not judged" in plain
     shown.context.close()
 
