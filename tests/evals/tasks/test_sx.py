@@ -86,7 +86,7 @@ def test_mean_steps_are_near_the_published_and_no_guess_is_good(
 
 
 def programs_of(split: str, **more: Any) -> list[str]:
-    settings = {"split": split, "problems": 150, **more}
+    settings = {"split": split, "problems": 80, **more}
     return [_parts(each.problem.text)[0] for each in SX.model_validate(settings).examples()]
 
 
