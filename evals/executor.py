@@ -17,6 +17,7 @@ from typing import Protocol
 import anyio
 
 from tts.errors import ConfigError
+from tts.evals.bill import Bill
 from tts.evals.keeping import Calls, open_calls
 from tts.evals.records import Row
 from tts.evals.solving import judge_again, solve_example
@@ -49,9 +50,10 @@ class Job:
     def and_killed(self) -> Job:
         """Return the job after one more try, which ended with its worker.
 
-        Which cell was under way nobody can tell; the first one has it, so that it counts once.
+        Which cell was under way nobody can tell; the first one that is solved has it, so that it
+        counts once.
         """
-        first = self.cells[0]
+        first = next((key for key in self.cells if key not in self.unjudged), self.cells[0])
         return replace(
             self, tried={**self.tried, first: self.tried.get(first, Tried()).and_killed()}
         )
@@ -146,8 +148,7 @@ class Worker:
     @property
     def troubles(self) -> list[str]:
         """What went wrong without costing a row."""
-        failure = self._calls.failure
-        return [] if failure is None else [f"the kept calls are incomplete: {failure}"]
+        return self._calls.troubles
 
 
 @asynccontextmanager
@@ -160,14 +161,27 @@ async def open_worker(suite: Suite, calls: Path) -> AsyncIterator[Worker]:
     """
     with open_calls(calls) as kept:
         async with AsyncExitStack() as opened:
-            lineups = {}
-            for name, lineup in suite.models.items():
-                at = partial(_mistake, suite, name)
-                opening = open_stacks(lineup.models, lineup.concurrency, at)
-                lineups[name] = await opened.enter_async_context(opening)
+            lineups: dict[str, Mapping[str, Stack]] = {}
+            try:
+                for name, lineup in suite.models.items():
+                    at = partial(_mistake, suite, name)
+                    opening = open_stacks(lineup.models, lineup.concurrency, at)
+                    lineups[name] = await opened.enter_async_context(opening)
+            finally:  # whatever comes now, this was paid
+                _book_looks(suite, lineups, kept.bill)
             _check(suite, suite.entries(), lineups)
             _check_prices(suite, lineups)
             yield Worker(suite, lineups, kept)
+
+
+def _book_looks(suite: Suite, lineups: Mapping[str, Mapping[str, Stack]], bill: Bill) -> None:
+    """Write down what finding out about unknown servers has cost: no problem pays for it."""
+    for lineup, settings in suite.models.items():
+        for name, model in settings.models.items():
+            meter, stack = model.take_bill(), lineups.get(lineup, {}).get(name)
+            if meter is not None:
+                price = model.expected().price if stack is None else stack.top.price
+                bill.book(meter, price, meter.attempts)
 
 
 def _mistake(suite: Suite, lineup: str, message: str, model: str) -> ConfigError:
@@ -181,7 +195,7 @@ def _check(
     for entry in entries:
         try:
             tops = {name: stack.top for name, stack in lineups[entry.cell.model].items()}
-            check_pipeline(entry.pipeline, tops)  # no solver, which would take the models' bills
+            check_pipeline(entry.pipeline, tops)
         except ConfigError as error:
             raise suite.mistake(error.message, *entry.place) from error
 

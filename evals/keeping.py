@@ -19,6 +19,7 @@ from tts.backends.base import Backend, Meter
 from tts.backends.policy import Cache
 from tts.errors import BackendError, ConfigError
 from tts.evals.bill import Bill, open_bill
+from tts.evals.remedies import remedy
 from tts.evals.tries import Spent
 from tts.layers import Layer
 from tts.layers.store import Store, open_store
@@ -44,20 +45,25 @@ class Calls:
     _is_told: bool = False
 
     @property
-    def failure(self) -> sqlite3.Error | None:
-        """Why some of it could not be written; None if all was."""
-        return self.store.failure or self.bill.failure
+    def troubles(self) -> list[str]:
+        """What could not be written, and why; empty if all was."""
+        told = {
+            "the kept calls are incomplete": self.store.failure,
+            "what was paid in all is more than is told": self.bill.failure,
+        }
+        return [f"{what}: {failure}" for what, failure in told.items() if failure is not None]
 
     def put(self, key: bytes, call: bytes) -> None:
         """Keep a finished call; a file that fails is told of at once, and costs no call."""
         self.store.put(key, call)
-        failure = self.failure
+        failure = self.store.failure
         if failure is not None and not self._is_told:
             self._is_told = True
             _LOG.warning(
-                "finished calls cannot be kept (%s): free the disk; what is interrupted now has "
-                "to pay again for the calls of problems without a result",
+                "finished calls cannot be kept (%s): %s; what is interrupted now has to pay again "
+                "for the calls of problems without a result",
                 failure,
+                remedy(failure),
             )
 
 
@@ -186,11 +192,18 @@ def open_calls(path: Path) -> Iterator[Calls]:
     with ExitStack() as opened:
         try:
             store = opened.enter_context(open_store(settings, survives_power=True))
-            bill = opened.enter_context(open_bill(path))
+            bill = opened.enter_context(open_bill(store.connection))
         except ConfigError as error:
-            raise ConfigError(
-                f"finished calls cannot be kept here: {error.__cause__}; move the file away, and "
-                "its calls are paid for again, or give another folder",
-                path=str(path),
-            ) from error
+            told = f"finished calls cannot be kept here: {error.__cause__}; {_remedy(error)}"
+            raise ConfigError(f"{told}, or give another folder", path=str(path)) from error
         yield Calls(store, bill)
+
+
+def _remedy(error: ConfigError) -> str:
+    """Return what helps where the file cannot be opened, and loses the least."""
+    match error.__cause__:
+        case sqlite3.OperationalError(sqlite_errorcode=_) as cause:
+            return remedy(cause)
+        case sqlite3.Error():
+            return "move the file away, and its calls are paid for again"
+    return "make the folder writable"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Final, Literal
 
-from tts.backends.base import Meter, Price
+from tts.backends.base import Price
 from tts.errors import AuthenticationError, TTSError
 from tts.evals.checkers.base import Checker, CheckFailed
 from tts.evals.keeping import Calls, Kept
@@ -71,10 +71,7 @@ async def solve_example(
     records: list[Record] = []
     seed = problem_seed(entry.cell.seed, entry.cell.task, example.id)
     trace = Trace(records.append, texts=keep == "texts")
-    try:
-        solution, error = await _solved(solver, example, seed, trace)
-    finally:
-        _book_probes(records, stacks, calls)
+    solution, error = await _solved(solver, example, seed, trace)
     row = await _row(entry, example, solution, keep, records)
     update = {**_replayed(kept.values()), "price": _price(entry, stacks)}
     if error is not None:
@@ -115,15 +112,6 @@ async def judge_again(entry: Entry, example: Example, row: Row) -> Row | None:
     told = {"right": right, "check_failure": failure, "draws": tuple(draws)}
     judged = row.model_copy(update=told)
     return judged if judged.is_open else judged.model_copy(update={"tried": None})
-
-
-def _book_probes(records: Iterable[Record], stacks: Mapping[str, Stack], calls: Calls) -> None:
-    """Write down what finding out about unknown servers has cost: no call of the problem's."""
-    prices = {stack.top.name: stack.top.price for stack in stacks.values()}
-    for record in records:
-        if record["event"] == "probe":
-            meter = Meter(record["prompt_tokens"], record["completion_tokens"], started=True)
-            calls.bill.book(meter, prices[record["model"]], record["attempts"])
 
 
 def _accounted(row: Row, kept: Collection[Kept], tried: Tried) -> Row:
