@@ -18,10 +18,11 @@ import anyio
 
 from tts.errors import ConfigError
 from tts.evals.bill import Bill
+from tts.evals.entry import Entry
 from tts.evals.keeping import Calls, open_calls
 from tts.evals.records import Row
 from tts.evals.solving import judge_again, solve_example
-from tts.evals.suite import Entry, Suite
+from tts.evals.suite import Suite
 from tts.evals.tasks.base import Example
 from tts.evals.tries import Spent, Tried
 from tts.layers import Stack, open_stacks
@@ -110,7 +111,7 @@ class Worker:
         self, suite: Suite, lineups: Mapping[str, Mapping[str, Stack]], calls: Calls
     ) -> None:
         self._suite, self._lineups, self._calls = suite, lineups, calls
-        self._entries = {entry.cell.key: entry for entry in suite.entries()}
+        self._entries = {entry.key: entry for entry in suite.entries()}
         self._turns = Turns()  # each problem has a solver of its own; a tool's limit is for all
 
     async def solve(self, job: Job, on_row: Callable[[Row], None]) -> None:

@@ -12,11 +12,12 @@ from pydantic import ValidationError
 
 from tts.errors import ConfigError
 from tts.evals.bill import Bill
+from tts.evals.entry import Entry
 from tts.evals.executor import Executor, Job, Local
 from tts.evals.keeping import open_calls
 from tts.evals.records import Cell, Row
 from tts.evals.store import RunStore, StoreFailed
-from tts.evals.suite import Entry, Suite
+from tts.evals.suite import Suite
 from tts.evals.tasks.base import Example
 from tts.evals.tries import Spent
 from tts.mistakes import describe
@@ -71,7 +72,7 @@ class Harness:
         for group in groups.values():
             examples = self.examples[group[0].task.title][: self.limit]
             self._work.append((sorted(group, key=lambda entry: -entry.detail), examples))
-            self.planned |= {entry.cell.key: len(examples) for entry in group}
+            self.planned |= {entry.key: len(examples) for entry in group}
 
     def jobs(self, store: RunStore) -> list[Job]:
         """Return what a store does not hold yet."""
@@ -80,9 +81,9 @@ class Harness:
         jobs = []
         for entries, examples in self._work:
             for example in examples:
-                keys = (entry.cell.key for entry in entries)
-                missing = tuple(k for k in keys if done[k].get(example.id) != example.digest)
-                place = (example.id, example.digest)
+                digest = example.digest
+                missing = tuple(e.key for e in entries if done[e.key].get(example.id) != digest)
+                place = (example.id, digest)
                 old = {key: tried[key][place] for key in missing if place in tried[key]}
                 if missing:
                     again = {key: row.tried for key, row in old.items() if row.tried is not None}

@@ -12,9 +12,9 @@ from typing import Any, Final, Literal
 from tts.backends.base import Price
 from tts.errors import AuthenticationError, TTSError
 from tts.evals.checkers.base import Checker, CheckFailed
+from tts.evals.entry import Entry
 from tts.evals.keeping import Calls, Kept
 from tts.evals.records import Draw, Row
-from tts.evals.suite import Entry
 from tts.evals.tasks.base import Example
 from tts.evals.tries import Spent, Tried
 from tts.layers import Record, Stack, Trace
@@ -85,7 +85,7 @@ def _keeping(
     entry: Entry, stacks: Mapping[str, Stack], calls: Calls, *, share: bool
 ) -> dict[str, Kept]:
     """Return the models with what keeps their calls, for this cell or for all that ask the same."""
-    apart = {} if share else {"cell": entry.cell.key}
+    apart = {} if share else {"cell": entry.key}
     return {
         name: Kept(stack.top, calls, {**entry.pipeline.models[name].identity(), **apart})
         for name, stack in stacks.items()
@@ -164,7 +164,7 @@ async def _row(
         told = {"key": ballot and ballot[0], "delay_tokens": delays.get(drawn[at].ticket, 0)}
         draws[at] = draws[at].model_copy(update=told)
     return Row(
-        cell=entry.cell.key,
+        cell=entry.key,
         example=example.id,
         digest=example.digest,
         problem=str(example.problem),

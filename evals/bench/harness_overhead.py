@@ -7,7 +7,8 @@ harness: with every call kept, each row judged, traced and written to the disk. 
 the harness's; measured with 1 and with 9 samples it parts into what a problem costs (`problem_ms`:
 one row) and what each of its calls costs (`call_us`: keeping it, its trace, its candidate).
 `replayed`: all calls are answered by those kept, as after `--resume`. What a run costs once is left
-out. Medians over repeats; garbage collection included.
+out. Medians over repeats; garbage collection included. `loop_ms` is what a million additions took
+in between, least and most: where these are apart, so are the figures, and machines differ by it.
 """
 
 from __future__ import annotations
@@ -90,11 +91,22 @@ def added(problems: int, samples: int, keep: str) -> tuple[float, float]:
     return first, again
 
 
-def measure(problems: int, repeats: int, keep: str) -> dict[str, float]:
+def loop_seconds() -> float:
+    """Add a million numbers: how fast the machine is at the moment."""
+    began, total = time.process_time(), 0
+    for number in range(1_000_000):
+        total += number
+    return time.process_time() - began
+
+
+def measure(problems: int, repeats: int, keep: str, loops: list[float]) -> dict[str, float]:
     """Part what is added into a problem's share and a call's."""
     found: dict[int, list[float]] = {}
     for samples in SIZES:
-        pairs = [added(problems, samples, keep) for _ in range(repeats)]
+        pairs = []
+        for _ in range(repeats):
+            loops.append(loop_seconds())
+            pairs.append(added(problems, samples, keep))
         found[samples] = [statistics.median(each) for each in zip(*pairs, strict=True)]
     figures: dict[str, float] = {}
     for place, name in enumerate(("", "_replayed")):
@@ -115,8 +127,10 @@ def main() -> None:
     for count in (FEW, problems, problems + FEW):
         Graphs(level=4, problems=count).examples()  # drawn once, and remembered
     figures: dict[str, Any] = {"problems": problems}
+    loops: list[float] = []
     for keep in ("texts", "trace", "answers"):
-        figures[keep] = measure(problems, repeats, keep)
+        figures[keep] = measure(problems, repeats, keep, loops)
+    figures["loop_ms"] = [round(1e3 * each(loops), 1) for each in (min, max)]
     if options.json:
         print(json.dumps(figures))
         return
@@ -124,6 +138,8 @@ def main() -> None:
     for keep in ("texts", "trace", "answers"):
         told = ", ".join(f"{name} {value}" for name, value in figures[keep].items())
         print(f"  {keep:8} {told}")
+    least, most = figures["loop_ms"]
+    print(f"  a million additions took {least} to {most} ms")
 
 
 if __name__ == "__main__":
