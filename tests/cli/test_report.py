@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,17 @@ def test_a_run_that_is_none_is_told(tts: Tts, tmp_path: Path) -> None:
         code, _, err = tts(*words)
         assert code == 2
         assert "no run.sqlite in this folder" in err
+
+
+def test_a_store_that_cannot_be_read_is_told_in_one_line(tts: Tts, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(fill(tmp_path / "run.sqlite", problems=1))) as store:
+        store.execute("DROP TABLE rows")
+    for words in (["report", tmp_path, "--out", tmp_path / "r.html"], ["view", tmp_path]):
+        code, _, err = tts(*words)
+        assert code == 1
+        assert err.count("\n") == 1
+        assert "the run store cannot be read: no such table" in err
+        assert "internal" not in err
 
 
 def test_a_taken_port_is_told(tts: Tts, run: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tts.errors import ConfigError
+from tts.errors import ConfigError, TTSError
 from tts.output_files import write
 
 __all__ = ["report", "view"]
@@ -100,5 +100,5 @@ def view(
 
     try:
         anyio.run(serving)
-    except* ConfigError as group:
+    except* TTSError as group:
         raise group.exceptions[0] from None
