@@ -20,7 +20,7 @@ from tts.resampling import pass_at_k
 __all__ = ["FREE", "UNPRICED", "Pools", "Solved", "comparison"]
 
 UNPRICED: Final = "a price is unknown"
-"""Why there is no comparison at equal dollars begins so where the prices of models would mend it."""
+"""Why there is no comparison at equal dollars begins so where models' prices would mend it."""
 FREE: Final = "the baseline costs nothing"
 """Likewise."""
 Solved: TypeAlias = tuple[int, Row]

@@ -156,6 +156,8 @@ class Summary:
     """Runs that a rule ended, by its name."""
     why_failed: str | None = None
     """The error that most of the failed runs have; None where none failed."""
+    failed_otherwise: int = 0
+    """Failed runs that have another error."""
     repeated: Repeated = field(default_factory=Repeated)
     """Of the runs that did not fail; costs hold what it tells."""
     curve: tuple[Point, ...] = ()

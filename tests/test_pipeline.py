@@ -93,6 +93,14 @@ def test_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         load(tmp_path, b"a:\xff")
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"), [("a\0b.yaml", r"'a\\x00b\.yaml'"), ("a\udc80\ud800", "'a")]
+)
+def test_a_name_that_no_file_can_have_is_a_mistake(name: str, shown: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{shown}.*: cannot read: "):
+        Pipeline.load(name)
+
+
 def test_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read: No such file"):
         Pipeline.load(tmp_path / "missing.yaml")

@@ -145,9 +145,7 @@ def test_what_a_failed_run_paid_in_vain_comes_on_top_of_another_try(
     paid = Spent(calls=3, prompt_tokens=30, cost_usd=30e-6)
     kept = Spent(calls=1, prompt_tokens=8, cost_usd=8e-6)
     tried = Tried(tries=1, paid=paid, made={"digest": kept})
-    failed = [
-        failed_run(each, tokens=30).model_copy(update={"tried": tried}) for each in names[8:]
-    ]
+    failed = [failed_run(each, tokens=30).model_copy(update={"tried": tried}) for each in names[8:]]
     (before,) = summaries(tmp_path, [*pools, *ran, *failed], (BASE, MINE), kind)["mine"].equal
     earlier = tried.settled(["digest"])
     again = [row(MINE.key, each, tokens=10, earlier=earlier) for each in names[8:]]
