@@ -32,7 +32,10 @@ def report(
     ] = None,
     text_limit: Annotated[
         float,
-        typer.Option(help="Megabytes of candidates, prompts and traces that the page may hold."),
+        typer.Option(
+            help="Megabytes of candidates, prompts and traces that the page may hold. 0: no "
+            "text of problems or models, so no questions, answers, errors or prompts either."
+        ),
     ] = 8.0,
     title: Annotated[str | None, typer.Option(help="What the page is called.")] = None,
 ) -> None:

@@ -150,7 +150,7 @@ const drawers = {
         `${chosen().length} of ${count(data.entries.length, "entry", "entries")}`)));
   },
   notes() {
-    const { details: without, results, text_bytes: bytes } = data.left_out;
+    const { details: without, results, texts, text_bytes: bytes } = data.left_out;
     const sum = (kind) => data.entries.reduce((all, each) => all + each.counts[kind], 0);
     const all = [
       sum("failed") > 0 && `${count(sum("failed"), "run")} failed with an error: no accuracy counts them, and gains hold whatever they would have answered.`,
@@ -159,7 +159,8 @@ const drawers = {
         + "“oracle” takes them for not right, intervals of votes hold whatever they are, and stopping rules are not "
         + "replayed on their problems.",
       results > 0 && `${count(results, "result")} count in the statistics and are not listed below.`,
-      !LIVE && without > 0 && `Candidates and traces of ${count(without, "listed result")} were left out: `
+      texts && "This page holds no text of problems or models: no question, answer, error, prompt or trace. The run store has all.",
+      !LIVE && !texts && without > 0 && `Candidates and traces of ${count(without, "listed result")} were left out: `
         + `this page keeps at most ${short(bytes / 1e6)} MB of them. The run store has all.`].filter(Boolean);
     show(parts.notes, el("div", { class: "prose notes" }, el("p", null,
       "Accuracy is the share of problems solved; intervals are at 95%, over problems. Total tokens "
