@@ -16,6 +16,8 @@ function prepare(summary) {
   summary.byProblem = summary.problems.map(() => []);
   for (const each of summary.results) summary.byProblem[each.problem].push(each);
   for (const list of summary.byProblem) list.sort((a, b) => a.entry - b.entry || a.seed - b.seed);
+  const budgets = [...new Set(["none", ...summary.entries.map((each) => each.budget)])];
+  for (const each of summary.entries) each.ring = budgets.indexOf(each.budget);
   const families = [...new Set(summary.entries.map((each) => each.strategy))];
   summary.colours = new Map(families.map((name, n) => [name, n]));
   const rules = [...new Set(summary.rules.flatMap((each) => each.points.map((p) => p.rule)))];
@@ -77,7 +79,8 @@ function hide(which, name, part) {
 function frontLegend(facet, members) {
   const hollow = new Set(members.filter((each) => each.baseline).map((each) => each.strategy));
   return legend([...new Set(members.map((each) => each.strategy))], data.colours, { hidden: state.hidden,
-    hollow, key: facet, toggle: (name) => hide("hidden", name, "fronts"),
+    hollow, key: facet, rings: [...new Map(members.filter((each) => each.ring > 0)
+      .map((each) => [each.ring, `under the budget ${each.budget}`]))], toggle: (name) => hide("hidden", name, "fronts"),
     lines: [[["front"], "the front"], [["whisker"], "95% intervals"],
       ...(hollow.size ? [[[`line thin s${data.colours.get([...hollow][0]) % 8}`], "fewer samples of the baseline"]] : [])] });
 }

@@ -88,7 +88,7 @@ const FRONTS = { total: "total", critical: "critical", seconds: "seconds", usd: 
 function entryName(entry, colours, choose) {
   return el("div", { class: "named" },
     svg("svg", { class: "sign", viewBox: "0 0 14 14", "aria-hidden": "true" },
-      mark(colours.get(entry.strategy), 7, 7, 4.5, entry.baseline)),
+      mark(colours.get(entry.strategy), 7, 7, entry.ring ? 4 : 4.5, entry.baseline, entry.ring)),
     el("div", null, el("button", { type: "button", class: "bare", "data-key": `entry:${entry.number}`,
       title: "Its settings, and its problems", on: { click: () => choose(entry) } }, entry.label), " ",
     entry.baseline && el("span", { class: "tag" }, "baseline"),

@@ -74,6 +74,26 @@ def test_a_page_without_texts_says_so_and_its_problems_open(
     tab.page.context.close()
 
 
+def test_each_budget_has_a_ring_of_its_own(
+    browser: Any, loaded: tuple[list[Run], list[Entry]], tmp_path: Path
+) -> None:
+    runs, entries = loaded
+    for at, budget in ((1, "4k"), (2, "9k")):
+        under = replace(entries[at].summary, budget=budget)
+        entries = [*entries[:at], replace(entries[at], summary=under), *entries[at + 1 :]]
+    path = tmp_path / "budgets.html"
+    path.write_bytes(page(contents(runs, entries, text_bytes=0, replay_rules=False)))
+    tab = opened(browser, path)
+    drawn = tab.page.locator('[data-section="fronts"] .plot').first.locator("circle.ring")
+    assert [each.get_attribute("stroke-dasharray") for each in drawn.all()] == [None, "3 1.6"]
+    legend = tab.page.locator('[data-section="fronts"] .legend').first.inner_text()
+    assert "under the budget 4k" in legend
+    assert "under the budget 9k" in legend
+    assert tab.number('[data-section="table"] tbody circle.ring') == 2
+    assert (tab.complaints, tab.requests) == ([], [])
+    tab.page.context.close()
+
+
 def test_who_is_not_compared_is_named_with_the_reason(
     browser: Any, loaded: tuple[list[Run], list[Entry]], tmp_path: Path
 ) -> None:
