@@ -82,12 +82,16 @@ class Live:
         if (name or request.host) not in own and not (
             _is_open(self.host) and _is_own(name or request.host)
         ):
-            raise web.HTTPForbidden(text="this server answers to its own address only\n")
+            told = "this server answers to its own address only\n"
+            raise web.HTTPForbidden(text=told, headers=_HEADERS)
         answer: web.StreamResponse
         try:
             answer = await handler(request)
         except (ConfigError, StoreFailed) as error:  # it has gone, is another one's, or is damaged
             answer = web.Response(status=503, text=f"{error}\n")
+        except web.HTTPException as refused:
+            refused.headers.update(_HEADERS)
+            raise
         answer.headers.update(_HEADERS)
         return answer
 

@@ -84,6 +84,7 @@ def test_details_that_are_not_there_are_refused(store: Path, query: str, status:
             served(store) as (address, session),
             session.get(f"{address}detail.json?{query}") as answer,
         ):
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
             return answer.status
 
     assert anyio.run(ask) == status
@@ -123,6 +124,7 @@ def test_a_foreign_name_of_this_server_reads_nothing(store: Path) -> None:
             served(store) as (address, session),
             session.get(address, headers={"Host": host}) as answer,
         ):
+            assert answer.headers["X-Frame-Options"] == "DENY"
             return answer.status
 
     assert anyio.run(ask, "evil.example:80") == 403
