@@ -13,7 +13,7 @@ _PYTHON: Final = re.compile(r"\{?\.?(?:python|py)[\d.]*(?![\w-])", re.IGNORECASE
 _DEFINES: Final = re.compile(r"[ \t]*(?:(?:async +)?def +\w+ *[(\[]|class +\w+ *[(\[:])")
 _TOKEN: Final = re.compile(
     r"#[^\n]*"
-    r"|(?P<quotes>\"\"\"|''')(?:[^\\\"']+|\\.|(?!(?P=quotes))[\"'])*(?:(?P=quotes)|(?P<never>\Z))"
+    r"|(?P<quotes>\"\"\"|''')(?:[^\\\"']++|\\.?|(?!(?P=quotes))[\"'])*+(?:(?P=quotes)|(?P<never>\Z))"
     r"|\"(?:[^\\\"\n]|\\.)*\"?|'(?:[^\\'\n]|\\.)*'?",
     re.DOTALL,
 )
