@@ -7,7 +7,6 @@ import pytest
 from tts.evals.bench.soak import MUST_BE_ZERO, soak
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2])
 def test_runs_under_random_faults_and_cancellation_leave_nothing_wrong(seed: int) -> None:
     figures = soak(500, seed)
