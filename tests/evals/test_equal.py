@@ -234,6 +234,7 @@ def test_mcnemar_keeps_its_level_between_two_sizes() -> None:
     assert alarms["rounded"] > 60
 
 
+@pytest.mark.long
 def test_a_strategy_that_is_the_baseline_gains_nothing() -> None:
     """100 times 200 problems: 95% of the intervals should hold 0, and fewer than 86 would by chance
     1 time in 7,000.
@@ -294,6 +295,7 @@ def test_where_all_cost_the_same_the_interval_is_that_of_the_gains() -> None:
     assert (found.gain.low, found.gain.high) == pytest.approx((plain.low, plain.high))
 
 
+@pytest.mark.long
 def test_the_noise_of_costs_is_in_the_interval() -> None:
     """Costs that vary from problem to problem, and a baseline that gets better with every sample.
 
