@@ -171,6 +171,7 @@ def test_tools_are_called_by_names_that_a_plan_can_write(tmp_path: Path) -> None
     assert anyio.run(main) == ["a_b", "_2fa", "get_x", "_join", "add", "x_1", "_y"]
 
 
+@pytest.mark.long
 def test_two_servers_may_have_tools_of_one_name(tmp_path: Path) -> None:
     async def both(**settings: object) -> list[str]:
         boxes = [program(tmp_path, only=["plus"]), odd(tmp_path, only=["plus"], **settings)]
