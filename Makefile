@@ -6,6 +6,8 @@ LLAMA_SERVER ?= .live/llama-server
 LLAMA_MODEL ?= .live/model.gguf
 BUNDLED_MODEL ?= main
 PARALLEL ?= -n auto --dist worksteal
+# Tests start hundreds of processes, each of which would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run test check format lint types layers coverage train-test transformers-test oracle-test plot-test browser-test ray-test inspect-test otel-test reasoning-test test-live test-live-small bench bench-demo clean
 
