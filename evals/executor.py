@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 import anyio
@@ -19,7 +18,7 @@ import anyio
 from tts.errors import ConfigError
 from tts.evals.bill import Bill
 from tts.evals.entry import Entry
-from tts.evals.keeping import Calls, open_calls
+from tts.evals.keeping import Calls
 from tts.evals.records import Row
 from tts.evals.solving import judge_again, solve_example
 from tts.evals.suite import Suite
@@ -81,14 +80,14 @@ class Executor(Protocol):
     """Solves jobs somewhere."""
 
     async def run(
-        self, suite: Suite, jobs: Sequence[Job], calls: Path, on_row: Callable[[Row], None]
+        self, suite: Suite, jobs: Sequence[Job], calls: Calls, on_row: Callable[[Row], None]
     ) -> list[str]:
         """Solve all jobs; return what went wrong without costing a row.
 
         Args:
             suite: Says how; it can be pickled.
             jobs: The work.
-            calls: File of the finished calls; workers on other machines have their own.
+            calls: The finished calls; workers on other machines have a file of their own.
             on_row: Called in this event loop with each row, once it is complete.
 
         Raises:
@@ -153,26 +152,25 @@ class Worker:
 
 
 @asynccontextmanager
-async def open_worker(suite: Suite, calls: Path) -> AsyncIterator[Worker]:
-    """Open a suite's models and its kept calls.
+async def open_worker(suite: Suite, calls: Calls) -> AsyncIterator[Worker]:
+    """Open a suite's models.
 
     Raises:
-        ConfigError: If a model or the file cannot be opened, or a model lacks what a strategy
-            needs of it: before the first call is paid for.
+        ConfigError: If a model cannot be opened, or lacks what a strategy needs of it: before the
+            first call is paid for, but for a look at an unknown server.
     """
-    with open_calls(calls) as kept:
-        async with AsyncExitStack() as opened:
-            lineups: dict[str, Mapping[str, Stack]] = {}
-            try:
-                for name, lineup in suite.models.items():
-                    at = partial(_mistake, suite, name)
-                    opening = open_stacks(lineup.models, lineup.concurrency, at)
-                    lineups[name] = await opened.enter_async_context(opening)
-            finally:  # whatever comes now, this was paid
-                _book_looks(suite, lineups, kept.bill)
-            _check(suite, suite.entries(), lineups)
-            _check_prices(suite, lineups)
-            yield Worker(suite, lineups, kept)
+    async with AsyncExitStack() as opened:
+        lineups: dict[str, Mapping[str, Stack]] = {}
+        try:
+            for name, lineup in suite.models.items():
+                at = partial(_mistake, suite, name)
+                opening = open_stacks(lineup.models, lineup.concurrency, at)
+                lineups[name] = await opened.enter_async_context(opening)
+        finally:  # whatever comes now, this was paid
+            _book_looks(suite, lineups, calls.bill)
+        _check(suite, suite.entries(), lineups)
+        _check_prices(suite, lineups)
+        yield Worker(suite, lineups, calls)
 
 
 def _book_looks(suite: Suite, lineups: Mapping[str, Mapping[str, Stack]], bill: Bill) -> None:
@@ -224,7 +222,7 @@ class Local:
     """Solves jobs in this process, as many at once as the suite's `concurrency` says."""
 
     async def run(
-        self, suite: Suite, jobs: Sequence[Job], calls: Path, on_row: Callable[[Row], None]
+        self, suite: Suite, jobs: Sequence[Job], calls: Calls, on_row: Callable[[Row], None]
     ) -> list[str]:
         """Solve all jobs; see `Executor`."""
         slots = anyio.Semaphore(suite.concurrency)

@@ -33,6 +33,7 @@ _NO_MATTER: Final = {
     "role", "span", "ticket", "timeout", "priority", "logprobs", "top_logprobs",
 }  # fmt: skip
 _COUNTS: Final = ("prompt_tokens", "completion_tokens", "cached_tokens", "attempts", "hedged")
+_OF_ANOTHER_SHAPE: Final = sqlite3.SQLITE_ERROR
 _FOR_EVER: Final = Cache(max_megabytes=1e9, max_days=10_000)
 
 
@@ -40,6 +41,7 @@ _FOR_EVER: Final = Cache(max_megabytes=1e9, max_days=10_000)
 class Calls:
     """The file of a bench's finished calls, and of what all its calls have cost."""
 
+    path: Path
     store: Store
     bill: Bill
     _is_told: bool = False
@@ -60,10 +62,11 @@ class Calls:
         if failure is not None and not self._is_told:
             self._is_told = True
             _LOG.warning(
-                "finished calls cannot be kept (%s): %s; what is interrupted now has to pay again "
-                "for the calls of problems without a result",
+                "%s: finished calls cannot be kept (%s): %s; what is interrupted now has to pay "
+                "again for the calls of problems without a result",
+                self.path,
                 failure,
-                remedy(failure),
+                _remedy(failure),
             )
 
 
@@ -194,16 +197,18 @@ def open_calls(path: Path) -> Iterator[Calls]:
             store = opened.enter_context(open_store(settings, survives_power=True))
             bill = opened.enter_context(open_bill(store.connection))
         except ConfigError as error:
-            told = f"finished calls cannot be kept here: {error.__cause__}; {_remedy(error)}"
+            told = (
+                f"finished calls cannot be kept here: {error.__cause__}; {_remedy(error.__cause__)}"
+            )
             raise ConfigError(f"{told}, or give another folder", path=str(path)) from error
-        yield Calls(store, bill)
+        yield Calls(path, store, bill)
 
 
-def _remedy(error: ConfigError) -> str:
-    """Return what helps where the file cannot be opened, and loses the least."""
-    match error.__cause__:
-        case sqlite3.OperationalError(sqlite_errorcode=_) as cause:
-            return remedy(cause)
+def _remedy(error: BaseException | None) -> str:
+    """Return what helps where the file cannot be opened or written, and loses the least."""
+    match error:
+        case sqlite3.OperationalError(sqlite_errorcode=code) if code != _OF_ANOTHER_SHAPE:
+            return remedy(error)
         case sqlite3.Error():
             return "move the file away, and its calls are paid for again"
     return "make the folder writable"

@@ -8,7 +8,7 @@ from typing import Final
 __all__ = ["DAMAGED", "remedy"]
 
 DAMAGED: Final = (
-    "the file is damaged: take a copy of it, or save what can be read by "
+    "the file is damaged: go back to an older copy, or save what can be read by "
     "`sqlite3 run.sqlite .recover`"
 )
 _REMEDIES: Final = {

@@ -12,9 +12,10 @@ from typing import Any, Final, Self, TypeVar
 
 from pydantic_core import PydanticSerializationError
 
-from tts.errors import ConfigError, TTSError
+from tts.errors import TTSError
 from tts.evals.records import Cell, Row
 from tts.evals.remedies import DAMAGED, remedy
+from tts.evals.store_file import open_store_file
 from tts.evals.tasks.base import Example
 from tts.evals.tries import Spent
 
@@ -22,22 +23,7 @@ __all__ = ["RunStore", "StoreFailed"]
 
 _T = TypeVar("_T")
 
-_LAYOUT: Final = """
-CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE cells (key TEXT PRIMARY KEY, place INTEGER NOT NULL, cell TEXT NOT NULL);
-CREATE TABLE planned (
-    task TEXT NOT NULL, example TEXT NOT NULL, digest TEXT NOT NULL, place INTEGER NOT NULL,
-    PRIMARY KEY (task, example)
-) WITHOUT ROWID;
-CREATE TABLE rows (
-    cell TEXT NOT NULL, example TEXT NOT NULL, digest TEXT NOT NULL, open INTEGER NOT NULL,
-    row TEXT NOT NULL, texts TEXT NOT NULL, PRIMARY KEY (cell, example)
-);
-"""
-_VERSION: Final = 0x74747305
 _PATIENCE: Final = 30.0
-_LONGEST: Final = 200
-"""Characters that are told of why something cannot be read."""
 _TEXTS: Final[dict[str, Any]] = {"trace": True, "text": True, "draws": {"__all__": {"text": True}}}
 """What stands in a column of its own, so that figures are read without it."""
 _VALID: Final = """
@@ -74,20 +60,7 @@ class RunStore:
     """
 
     def __init__(self, path: Path, *, read_only: bool = False, patience: float = _PATIENCE) -> None:
-        if read_only and not path.exists():
-            raise ConfigError("no run store here", path=str(path))
-        try:
-            try:
-                self._connection = _opened(path, "?mode=ro" if read_only else "", patience)
-            except sqlite3.OperationalError:
-                if not read_only or not _is_at_rest(path):
-                    raise
-                # In a folder that cannot be written, a file with a log is read as it stands.
-                self._connection = _opened(path, "?immutable=1", patience)
-        except sqlite3.Error as error:
-            raise ConfigError(
-                f"the run store cannot be opened: {error}; {remedy(error)}", path=str(path)
-            ) from error
+        self._connection = open_store_file(path, read_only=read_only, patience=patience)
 
     def __enter__(self) -> Self:
         return self
@@ -167,12 +140,11 @@ class RunStore:
         """
         try:
             for found in self._connection.execute(query, given):
-                yield make(*found)
+                yield _made(make, found)
+        except sqlite3.ProgrammingError:  # it was closed
+            raise
         except sqlite3.Error as error:
             raise StoreFailed(f"the run store cannot be read: {error}; {remedy(error)}") from error
-        except ValueError as error:  # no JSON, no row
-            told = " ".join(str(error).split())[:_LONGEST]
-            raise StoreFailed(f"the run store cannot be read: {told}; {DAMAGED}") from error
 
     def cells(self) -> list[Cell]:
         """Return the cells of the suite in their order."""
@@ -246,37 +218,12 @@ class RunStore:
         yield from self._asked(_whole, asked, {"cell": cell.key, "task": cell.task})
 
 
-def _opened(path: Path, how: str, patience: float) -> sqlite3.Connection:
-    """Return a connection to a run store; laid out, if the file is new and may be written."""
-    uri = path.resolve().as_uri() + how
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=patience)
+def _made(make: Callable[..., _T], found: Sequence[Any]) -> _T:
     try:
-        (found,) = connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if not tables and how:
-            raise ConfigError("nothing has been written here yet", path=str(path))
-        if tables and found != _VERSION:
-            raise ConfigError(
-                "not a run store, or one of another version of tts: read it with the version that "
-                "wrote it, or give another folder",
-                path=str(path),
-            )
-        if not tables:
-            connection.execute("PRAGMA journal_mode=WAL")
-            layout = f"BEGIN; {_LAYOUT} PRAGMA user_version = {_VERSION}; COMMIT;"
-            connection.executescript(layout)
-        if not how:
-            connection.execute("PRAGMA synchronous=FULL")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _is_at_rest(path: Path) -> bool:
-    """Return whether a file's log is empty: all that was written is in the file itself."""
-    log = path.with_name(f"{path.name}-wal")
-    return not log.exists() or not log.stat().st_size
+        return make(*found)
+    except (ValueError, TypeError, KeyError) as error:  # no JSON, or of another shape
+        message = "it holds a text that nobody can make anything of"
+        raise StoreFailed(f"the run store cannot be read: {message}; {DAMAGED}") from error
 
 
 def _alone(*found: Any) -> Any:

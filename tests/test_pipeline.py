@@ -107,22 +107,24 @@ def test_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         load(tmp_path, b"a:\xff")
 
 
-def test_a_prompt_that_never_shows_the_problem_is_refused(tmp_path: Path) -> None:
+def test_a_prompt_that_is_the_same_for_every_problem_is_refused(tmp_path: Path) -> None:
     """Else it asks every problem alike, pays for all of them, and is wrong on all."""
     prompts = "prompts: {{solve: 'Solve it: {}'}}\n"
     with pytest.raises(ConfigError) as raised:
         load(tmp_path, MODELS + "strategy: best_of_n\n" + prompts.format("{problem}"))
     assert (raised.value.line, raised.value.column) == (4, 11)
     assert str(raised.value).endswith(
-        "prompts.solve: the problem is never shown: write {{ problem }} where it is to stand"
+        "prompts.solve: it is the same for every problem: write {{ problem }} where that belongs"
     )
     for shown in ("{{ problem }}", "{{ problem | upper }}", "{% if problem %}it{% endif %}"):
         load(tmp_path, MODELS + "strategy: best_of_n\n" + prompts.format(shown))
+    alone = "strategy: universal_self_consistency\nprompts: {select: 'Which? {{ solutions }}'}\n"
+    load(tmp_path, MODELS + alone)  # the problem is left out on purpose
 
 
 def test_a_prompt_of_a_part_must_show_the_problem_too(tmp_path: Path) -> None:
     strategy = "strategy: {use: outline, path: self_consistency}\n"
-    with pytest.raises(ConfigError, match="the problem is never shown"):
+    with pytest.raises(ConfigError, match="the same for every problem"):
         load(tmp_path, MODELS + strategy + "prompts: {solve: Solve it.}\n")
 
 

@@ -65,14 +65,14 @@ class Pipeline(Frozen):
 
     @model_validator(mode="after")
     def _prompts_show_the_problem(self) -> Self:
-        """Refuse a prompt that asks every problem alike, where the strategy's own does not."""
+        """Refuse a prompt that is the same for every problem, where the strategy's own is not."""
         asking = [self.strategy, *self.strategy.parts()]
         strategies = [part for part in asking if isinstance(part, Strategy)]
         for role, text in self.prompts.items():
             own = [found for each in strategies if (found := each.prompts().find(role)) is not None]
             shown = own and all("problem" in variables(found) for found in own)
-            if shown and "problem" not in variables(text):
-                message = "the problem is never shown: write {{ problem }} where it is to stand"
+            if shown and not variables(text):
+                message = "it is the same for every problem: write {{ problem }} where that belongs"
                 raise mistake(Pipeline, ("prompts", role), message, text)
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -12,8 +13,14 @@ __all__ = ["LEFT_OUT", "textless_result", "textless_settings"]
 
 LEFT_OUT: Final = "[left out]"
 """Stands where a text was."""
-_LONGEST: Final = 80
-"""Characters of a word: names of models are long."""
+_WORD: Final = re.compile(r"[\w./:@+-]{0,80}", re.ASCII)
+_TEXTS: Final = frozenset(
+    {"prompts", "instruction", "pattern", "table", "description", "nudges"}
+    | {"base_url", "proxy", "extra", "headers"}
+)
+"""Settings that are texts of whatever words, or tell of a house: servers, and who asks them."""
+_ENDS: Final = "stop"
+"""Texts that end a completion, where it is a list; else it is a stopping rule."""
 
 
 def textless_result(row: Row) -> dict[str, Any]:
@@ -22,30 +29,26 @@ def textless_result(row: Row) -> dict[str, Any]:
 
 
 def textless_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings without prompts, and without any text of more than one word.
+    """Return settings without prompts and their like, and without any text that is no plain word.
 
-    Instructions, prompts and what tools look up are texts of a user's problems; names of
-    components and models are single words.
+    Names of components and models are plain words; a sentence needs no blanks in every language.
 
-    >>> textless_settings({"prompts": {"solve": "Solve"}, "task": {"use": "x", "how": "Be brief."}})
-    {'prompts': {'solve': '[left out]'}, 'task': {'use': 'x', 'how': '[left out]'}}
+    >>> textless_settings({"prompts": {"solve": "Solve"}, "task": {"use": "x", "how": "简短回答"}})
+    {'prompts': '[left out]', 'task': {'use': 'x', 'how': '[left out]'}}
     """
-    found = {name: _textless(value) for name, value in settings.items()}
-    if "prompts" in found:
-        found["prompts"] = dict.fromkeys(settings["prompts"], LEFT_OUT)
-    return found
+    return {name: _textless(value, name) for name, value in settings.items()}
 
 
-def _textless(value: Any) -> Any:
+def _textless(value: Any, name: str = "") -> Any:
+    if name in _TEXTS and value:
+        return LEFT_OUT
     if isinstance(value, str):
-        return value if _is_word(value) else LEFT_OUT
+        return value if _WORD.fullmatch(value) else LEFT_OUT
     if isinstance(value, Mapping):
-        named = all(_is_word(str(key)) for key in value)
-        return {key: _textless(each) for key, each in value.items()} if named else LEFT_OUT
+        named = all(_WORD.fullmatch(str(key)) for key in value)
+        return {key: _textless(each, key) for key, each in value.items()} if named else LEFT_OUT
     if isinstance(value, list | tuple):
+        if name == _ENDS:
+            return [LEFT_OUT] * len(value)
         return [_textless(each) for each in value]
     return value
-
-
-def _is_word(text: str) -> bool:
-    return len(text) <= _LONGEST and len(text.split()) <= 1

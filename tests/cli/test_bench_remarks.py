@@ -193,11 +193,11 @@ def test_a_long_error_is_cut_and_other_errors_are_counted() -> None:
     (line,) = [line for line in remarks([long]) if line.startswith("failed: ")]
     assert line == (
         f"failed: 3 of mine on t on m, most often: {'x' * 200}... (2800 more characters, in "
-        "--json); 1 of something else"
+        "--json); 1 with other messages"
     )
     many = remarks([replace(long, strategy=str(n)) for n in range(7)])
     assert len([line for line in many if line.startswith("failed: ")]) == 5
-    assert "failed, too: runs of 2 more (why_failed in --json)" in many
+    assert "failed, too: runs of 2 more entries, as why_failed of --json tells" in many
 
 
 def test_the_most_common_error_is_told_with_the_number_of_others(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_the_most_common_error_is_told_with_the_number_of_others(tmp_path: Path)
         row(MINE.key, str(n), None, status="failed", error=error)
         for n, error in enumerate(("a", "b", "b", "c"))
     ]
-    assert ("failed: 4 of mine on t on m, most often: b; 2 of something else") in told(
+    assert ("failed: 4 of mine on t on m, most often: b; 2 with other messages") in told(
         tmp_path, *failed
     )
 

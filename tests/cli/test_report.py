@@ -55,7 +55,7 @@ SECRET = {
     place: f"SECRET-{place}-7391"
     for place in (
         "question", "right", "extra", "answer", "wrong", "error", "text", "candidate", "trace",
-        "check", "prompt", "instruction", "table", "nudge", "guarantee",
+        "check", "prompt", "instruction", "table", "nudge", "guarantee", "pattern", "end",
     )
 }  # fmt: skip
 """What nobody outside may read, by the place where it stands."""
@@ -66,11 +66,17 @@ def fill_with_secrets(folder: Path) -> Path:
     cell = Cell(
         task="graphs", model="small", strategy="mine", is_baseline=True,
         settings={
-            "task": {"use": "jsonl", "instruction": f"Say: {SECRET['instruction']}"},
-            "models": {"m": {"backend": "reference", "model": "vendor/model-7b"}},
+            "task": {
+                "use": "jsonl", "instruction": SECRET["instruction"],
+                "check": {"use": "regex", "pattern": SECRET["pattern"]},
+            },
+            "models": {
+                "m": {"backend": "reference", "model": "vendor/model-7b"},
+                "n": {"sampling": {"stop": [SECRET["end"]]}},
+            },
             "strategy": {
                 "use": "self_consistency", "nudges": [f"Wait, {SECRET['nudge']}"],
-                "tools": [{"table": {f"the {SECRET['table']}": "of"}}],
+                "tools": [{"table": {SECRET["table"]: "1"}}], "stop": "never",
             },
             "prompts": {"solve": SECRET["prompt"]},
         },
@@ -128,8 +134,9 @@ def test_a_page_without_texts_still_tells_how_runs_ended(tmp_path: Path) -> None
     for name in ("status", "right", "costs", "calls", "samples", "stopped"):
         assert [e[name] for e in told["results"]] == [e[name] for e in whole["results"]]
     (entry,), (same,) = told["entries"], whole["entries"]
-    assert entry["settings"]["prompts"] == {"solve": LEFT_OUT}
+    assert entry["settings"]["prompts"] == LEFT_OUT
     assert entry["settings"]["strategy"]["tools"] == [{"table": LEFT_OUT}]
+    assert entry["settings"]["strategy"]["stop"] == "never"
     assert {**entry, "settings": 0} == {**same, "settings": 0}
 
 

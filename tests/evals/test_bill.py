@@ -138,6 +138,11 @@ def test_what_helps_is_told_and_kept_calls_are_not_given_up_in_vain(tmp_path: Pa
             patch.setattr(bill_module, "_PATIENCE_MS", 0)
             with open_calls(path):
                 pass
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("DROP TABLE bill")
+        other.execute("CREATE TABLE bill (something)")
+    with pytest.raises(ConfigError, match="move the file away"), open_calls(path):
+        pass
     path.write_text("no database at all, but text of some length" * 20)
     with pytest.raises(ConfigError, match="move the file away"), open_calls(path):
         pass
@@ -146,6 +151,46 @@ def test_what_helps_is_told_and_kept_calls_are_not_given_up_in_vain(tmp_path: Pa
         open_calls(path / "within" / "calls.sqlite"),
     ):
         pass
+
+
+def test_what_a_bench_has_paid_is_told_though_the_file_fails_midway(tmp_path: Path) -> None:
+    asked = 0
+
+    def answer(request: Request) -> str:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            drop(tmp_path / "calls.sqlite")
+        return "a b c"
+
+    harness = Harness(suite(ScriptedBackend(answer)), tmp_path / "calls.sqlite")
+
+    async def main() -> list[str]:
+        with RunStore(tmp_path / "run.sqlite") as store, harness.paying(store) as bill:
+            store.plan(harness.cells, harness.examples)
+            troubles = await harness.run(store)
+            assert Spent.model_validate(store.about()["paid"]) == bill.total()
+            return troubles if bill.total().calls == asked > 3 else []
+
+    assert "what was paid in all is more than is told" in virtual_run(main)[0]
+
+
+def test_an_interrupt_while_calls_are_kept_takes_nothing_from_the_bill(tmp_path: Path) -> None:
+    one = Spent(calls=1, prompt_tokens=2)
+    with open_calls(tmp_path / "calls.sqlite") as calls:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(calls.store, "_sweep", interrupt)
+            calls.put(b"a", b"call")
+        calls.bill.add(one)
+        calls.put(b"b", b"call")
+        assert calls.troubles == []
+    with open_calls(tmp_path / "calls.sqlite") as again:
+        assert again.bill.total() == one
+        assert (again.store.get(b"a"), again.store.get(b"b")) == (b"call", b"call")
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def test_answers_failures_and_what_was_cancelled_are_on_the_bill_and_kept_answers_are_not(

@@ -19,6 +19,7 @@ from tts import ConfigError
 from tts.cli import main
 from tts.evals.bill import open_bill
 from tts.evals.executor import Job
+from tts.evals.keeping import open_calls
 from tts.evals.ray_executor import RayExecutor, _Fleet
 from tts.evals.ray_worker import WorkerFailed
 from tts.evals.records import Row
@@ -305,8 +306,11 @@ def test_without_the_extra_the_user_is_told_what_to_install(
     monkeypatch.setitem(sys.modules, "ray", None)
     executor = RayExecutor()
     jobs = [Job(example, ("one",)) for example in Sums(problems=1).examples()]
-    with pytest.raises(ConfigError, match=r"pip install 'tts-orchestrator\[ray\]'"):
-        anyio.run(executor.run, suite(backend()), jobs, tmp_path, lambda row: None)
+    with (
+        open_calls(tmp_path / "calls.sqlite") as calls,
+        pytest.raises(ConfigError, match=r"pip install 'tts-orchestrator\[ray\]'"),
+    ):
+        anyio.run(executor.run, suite(backend()), jobs, calls, lambda row: None)
 
 
 def test_workers_without_ray_are_refused(

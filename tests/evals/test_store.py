@@ -10,7 +10,7 @@ import pytest
 
 from tests.evals.sums import row as judged
 from tts import ConfigError
-from tts.evals import store as store_module
+from tts.evals import store_file
 from tts.evals.records import Cell, Draw, Row
 from tts.evals.store import RunStore, StoreFailed
 from tts.evals.tries import Spent
@@ -143,14 +143,14 @@ def test_a_store_in_a_folder_that_cannot_be_written_is_read(
 ) -> None:
     with RunStore(tmp_path / "run.sqlite") as store:
         store.add(row(CELLS[0], "a"))
-    opened = store_module._opened
+    opened = store_file._opened
 
     def connect(path: Path, how: str, patience: float) -> sqlite3.Connection:
         if how == "?mode=ro":  # what SQLite does where it can make no index of the log
             return opened(path.parent / "missing" / "run.sqlite", how, patience)
         return opened(path, how, patience)
 
-    monkeypatch.setattr(store_module, "_opened", connect)
+    monkeypatch.setattr(store_file, "_opened", connect)
     with RunStore(tmp_path / "run.sqlite", read_only=True) as again:
         assert again.count() == 1
     (tmp_path / "run.sqlite-wal").write_bytes(b"not written back")
@@ -175,17 +175,13 @@ def test_a_store_that_is_damaged_within_is_told_in_one_line(tmp_path: Path) -> N
         list(damaged.rows(CELLS[0]))
 
 
-@pytest.mark.parametrize(
-    "text", ["cast(x'7bff7d' as text)", "'{broken'", "'{}'"], ids=["no UTF-8", "no JSON", "no row"]
-)
+@pytest.mark.parametrize("text", ["cast(x'7bff7d' as text)", "'{broken'", "'{}'", "'null'"])
 def test_a_damaged_text_is_told_in_one_line(tmp_path: Path, text: str) -> None:
     with RunStore(tmp_path / "run.sqlite") as store:
         store.plan(CELLS)
-        store.tell({"suite": {}})
         store.add(row(CELLS[0], "a"))
     with closing(sqlite3.connect(tmp_path / "run.sqlite")) as connection:
-        for column in ("row = {} WHERE example = 'a'", "open = 1"):
-            connection.execute(f"UPDATE rows SET {column.format(text)}")
+        connection.execute(f"UPDATE rows SET row = {text}, texts = {text}, open = 1")
         connection.execute(f"UPDATE cells SET cell = {text}")
         connection.commit()
     with RunStore(tmp_path / "run.sqlite", read_only=True) as damaged:
@@ -195,9 +191,30 @@ def test_a_damaged_text_is_told_in_one_line(tmp_path: Path, text: str) -> None:
             lambda: damaged.open_rows(CELLS[0]),
             damaged.cells,
         ):
-            with pytest.raises(StoreFailed, match=r"read: .*; .*(store|damaged)") as told:
+            with pytest.raises(StoreFailed, match=r"cannot be read: .*; the file is damaged") as e:
                 read()
-            assert "\n" not in str(told.value)
+            assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("texts", ["'{}'", "'[]'", "'null'"])
+def test_texts_of_another_shape_are_damage(tmp_path: Path, texts: str) -> None:
+    with RunStore(tmp_path / "run.sqlite") as store:
+        store.add(row(CELLS[0], "a"))
+    with closing(sqlite3.connect(tmp_path / "run.sqlite")) as connection:
+        connection.execute(f"UPDATE rows SET texts = {texts}")
+        connection.commit()
+    with (
+        RunStore(tmp_path / "run.sqlite", read_only=True) as damaged,
+        pytest.raises(StoreFailed, match="the file is damaged"),
+    ):
+        damaged.row(CELLS[0].key, "a")
+
+
+def test_what_is_no_fault_of_the_file_is_not_told_as_one(tmp_path: Path) -> None:
+    with RunStore(tmp_path / "run.sqlite") as store, pytest.raises(UnicodeEncodeError):
+        store.row("cell", "\ud800")
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        store.count()
 
 
 def test_a_store_that_is_refused_is_closed(tmp_path: Path) -> None:

@@ -19,17 +19,19 @@ _LONGEST: Final = 200
 
 
 def why_failed(summaries: Sequence[Summary]) -> list[str]:
-    """Say what runs failed of, most often, and how many of something else."""
+    """Say what runs failed of, most often, and how many with other messages."""
     failed = [each for each in summaries if each.why_failed is not None]
     lines = [
         f"failed: {each.failed} of {label(each.strategy, each.budget)} on {where(each)}, most "
         f"often: {_cut(plain(each.why_failed or ''))}"
-        + (f"; {each.failed_otherwise} of something else" if each.failed_otherwise else "")
+        + (f"; {each.failed_otherwise} with other messages" if each.failed_otherwise else "")
         for each in failed[:_REASONS]
     ]
     more = len(failed) - _REASONS
     return (
-        [*lines, f"failed, too: runs of {more} more (why_failed in --json)"] if more > 0 else lines
+        [*lines, f"failed, too: runs of {more} more entries, as why_failed of --json tells"]
+        if more > 0
+        else lines
     )
 
 
@@ -96,5 +98,6 @@ def lost_calls(summaries: Sequence[Summary]) -> list[str]:
         return []
     return [
         f"calls that failed for good: {told} (a shared call counts for each). Votes there are of "
-        "fewer samples, and --resume does not ask for them again."
+        "fewer samples, and --resume does not ask for them again: a new --out does, and for "
+        "nothing else if calls.sqlite is copied into it first."
     ]

@@ -168,7 +168,7 @@ class Store:
                 )
                 self._sweep()
                 self.connection.execute("COMMIT")
-            except sqlite3.Error:
+            except BaseException:
                 self.connection.rollback()
                 raise
             self._unwritten.clear()
