@@ -170,10 +170,10 @@ def _alarms(comparisons: int) -> str:
     """Say how many differences chance alone would show."""
     some = f"{comparisons} comparison{'s' if comparisons > 1 else ''}"
     return (
-        f"{some}: if nothing differed, about {LEVEL * comparisons:g} would have p < {LEVEL:g}, and "
-        f"that any has p (Holm) < {LEVEL:g} would have a chance of about {LEVEL:g}: fewer where "
-        "few problems differ, but up to twice as many where costs vary a lot between problems, or "
-        "where few problems that are won make up for many that are lost."
+        f"{some}: if nothing differed, about {LEVEL * comparisons:g} would have p < {LEVEL:g} by "
+        f"chance, and in {LEVEL:.0%} of such benches any would have p (Holm) < {LEVEL:g}. Both are "
+        "less where few problems differ, and up to twice that where costs vary a lot between "
+        "problems, or where few problems that are won make up for many that are lost."
     )
 
 
@@ -234,16 +234,20 @@ _PRICES: Final = (
 
 def _fewer_pairs(summaries: Sequence[Summary]) -> list[str]:
     """Say which comparisons are of fewer runs than there are."""
-    told = [
-        f"{label(each.strategy, each.budget)} {one.pairs} of {one.pairs + one.left_out} "
-        f"({KINDS[one.kind]})"
-        for each in summaries
-        for one in each.equal
-        if one.left_out
-    ]
+    told: dict[str, list[str]] = {}
+    for each in summaries:
+        kinds: dict[str, list[str]] = {}
+        for one in each.equal:
+            if one.left_out:
+                some = f"{one.pairs} of {one.pairs + one.left_out}"
+                kinds.setdefault(some, []).append(KINDS[one.kind])
+        for some, at in kinds.items():
+            only = "" if len(at) == len(each.equal) else f" (at equal {', '.join(at)})"
+            told.setdefault(some, []).append(label(each.strategy, each.budget) + only)
     if not told:
         return []
+    runs = "; ".join(f"{some} of {', '.join(names)}" for some, names in told.items())
     return [
-        f"compared on fewer runs than there are: {', '.join(told)}; the baseline's samples of the "
-        "rest are missing, or too many of them are."
+        f"compared on fewer runs than there are: {runs}. The others have no pool of the baseline's "
+        "samples beside them: it is not drawn yet, or lost more than a tenth of its calls."
     ]
