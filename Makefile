@@ -120,7 +120,7 @@ clean:  ## Remove everything that was made.
 	@touch $@
 
 .venv/dev: .venv/test
-	$(BIN)/pip install -q --disable-pip-version-check --group dev
+	$(BIN)/pip install -q --disable-pip-version-check --no-compile --group dev
 	@touch $@
 
 # Both extras in one go, and without compiling all of torch: Python compiles what is imported.

@@ -230,6 +230,7 @@ def test_tools_of_a_server_that_listens(tmp_path: Path) -> None:
     assert anyio.run(main) == 7
 
 
+@pytest.mark.long
 def test_only_some_tools_of_a_program(tmp_path: Path) -> None:
     async def names(toolbox: MCP) -> list[str]:
         async with open_tools([toolbox]) as tools:

@@ -131,6 +131,7 @@ def test_the_users_own_file_is_in_the_cache_folder(
     assert store_path(Cache(path=Path("~/x"))) == tmp_path / "x"
 
 
+@pytest.mark.long
 def test_several_processes_share_a_file(path: Path) -> None:
     code = f"""
 import sys

@@ -94,6 +94,7 @@ def test_no_scores_move_the_rate_beyond_the_bound(
         assert abs(bucket.takeovers / bucket.decisions - RATE) <= bucket.bound + 1e-12
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["rising", "falling", "equal"])
 def test_levels_that_adapt_hold_the_rate_where_every_score_beats_the_last(kind: str) -> None:
     sign = {"rising": 1.0, "falling": -1.0, "equal": 0.0}[kind]
