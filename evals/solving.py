@@ -55,7 +55,7 @@ async def solve_example(
     Args:
         entry: The cell.
         example: The problem.
-        stacks: The open models, by their names in the pipeline.
+        stacks: The open models, by their names in the pipeline, which passed `check_pipeline`.
         calls: Where finished calls are kept.
         turns: Shared with other problems, so that each tool's limit holds for all together.
         keep: What the row holds beside its result.
@@ -67,7 +67,7 @@ async def solve_example(
     """
     kept = _keeping(entry, stacks, calls, share=share)
     tops = {name: replace(stack, top=kept[name]) for name, stack in stacks.items()}
-    solver = Solver(entry.pipeline, tops, turns=turns)
+    solver = Solver(entry.pipeline, tops, turns=turns, is_checked=True)
     records: list[Record] = []
     seed = problem_seed(entry.cell.seed, entry.cell.task, example.id)
     trace = Trace(records.append, texts=keep == "texts")
@@ -78,7 +78,7 @@ async def solve_example(
         update |= {"status": "failed", "error": error, "right": None, "usage": _spent(records)}
     if keep != "answers":
         update["trace"] = tuple(records)
-    return _accounted(row.model_copy(update=update), kept.values(), tried or Tried())
+    return _accounted(row.model_copy(update=update), kept.values(), tried)
 
 
 def _keeping(
@@ -114,8 +114,11 @@ async def judge_again(entry: Entry, example: Example, row: Row) -> Row | None:
     return judged if judged.is_open else judged.model_copy(update={"tried": None})
 
 
-def _accounted(row: Row, kept: Collection[Kept], tried: Tried) -> Row:
+def _accounted(row: Row, kept: Collection[Kept], tried: Tried | None) -> Row:
     """Return a row with what earlier tries have lost; an open one, with what the next must know."""
+    if tried is None and not row.is_open:
+        return row
+    tried = tried or Tried()
     replays = {key: spent for each in kept for key, spent in each.replays.items()}
     update: dict[str, Any] = {"earlier": tried.settled(replays)}
     if row.is_open:

@@ -37,6 +37,9 @@ SET digest = excluded.digest, open = excluded.open, row = excluded.row, texts = 
 WHERE rows.digest <> excluded.digest OR rows.open AND (
     excluded.row ->> 'status' <> 'failed' OR rows.row ->> 'status' = 'failed')
 """
+_TELL: Final = """
+INSERT INTO about VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value
+"""
 _TRIED: Final = """
 UPDATE rows SET row = json_set(row, '$.tried', json(?))
 WHERE cell = ? AND example = ? AND digest = ? AND open
@@ -84,7 +87,7 @@ class RunStore:
 
     def _tell(self, about: Mapping[str, Any]) -> None:
         pairs = [(key, json.dumps(value)) for key, value in about.items()]
-        self._connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", pairs)
+        self._connection.executemany(_TELL, pairs)
 
     def about(self) -> dict[str, Any]:
         """Return the facts about the run."""

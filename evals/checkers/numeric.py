@@ -59,6 +59,8 @@ class Numeric(Checker, name="numeric"):
             return False
         if given == right:
             return True
+        if not (self.relative or self.absolute or self.percent):
+            return False
         allowed = max(Fraction(self.relative) * abs(right), Fraction(self.absolute))
         read = [given]
         if self.percent and _in_percent(answer) and not _in_percent(example.answer):
