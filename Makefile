@@ -1,4 +1,4 @@
-# `make check` is what CI runs. Every target installs what it needs into .venv.
+# CI runs `make test` and `make check`. Every target installs what it needs into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 PROBLEM := pipelines/quickstart.txt
@@ -6,6 +6,8 @@ LLAMA_SERVER ?= .live/llama-server
 LLAMA_MODEL ?= .live/model.gguf
 BUNDLED_MODEL ?= main
 PARALLEL ?= -n auto --dist worksteal
+# Tests start hundreds of processes, each of which would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run test check format lint types layers coverage train-test transformers-test oracle-test plot-test browser-test ray-test inspect-test otel-test reasoning-test test-live test-live-small bench bench-demo clean
 
@@ -22,7 +24,7 @@ run: .venv/run  ## Solve a problem on the bundled model, with 1 sample and with 
 test: .venv/test  ## Run the tests.
 	$(BIN)/pytest -q $(PARALLEL)
 
-check: lint types layers coverage train-test transformers-test  ## All that CI checks: format, lint, types, layers, coverage, docs, training.
+check: lint types layers coverage train-test transformers-test  ## All that CI checks beside `make test`: format, lint, types, layers, coverage, docs, training.
 
 format: .venv/dev  ## Format and fix what can be fixed.
 	$(BIN)/ruff format .
@@ -38,13 +40,13 @@ types: .venv/dev  ## Check types.
 layers: .venv/dev  ## Check that nothing imports upwards.
 	$(BIN)/lint-imports
 
-coverage: .venv/dev  ## Run the tests and the docs' code with branch coverage.
-	$(BIN)/pytest -q $(PARALLEL) --cov --cov-report=term:skip-covered --cov-fail-under=90
+coverage: .venv/dev  ## Run the tests and the docs' code, but long trials, with branch coverage.
+	$(BIN)/pytest -q $(PARALLEL) -m 'not long' --cov --cov-report=term:skip-covered --cov-fail-under=90
 
-train-test: .venv/train  ## Run the tests of the training recipe, which need PyTorch.
+train-test: .venv/torch  ## Run the tests of the training recipe, which need PyTorch.
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/backends/reference/training/check_train.py
 
-transformers-test: .venv/transformers  ## Run the tests of the backend transformers, which need torch.
+transformers-test: .venv/torch  ## Run the tests of the backend transformers, which need torch.
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/backends/transformers/check_transformers.py
 
 ray-test: .venv/ray  ## Run a bench on two Ray workers, and kill one.
@@ -68,7 +70,7 @@ plot-test: .venv/plot  ## Draw plots and write Parquet, which need extras.
 browser-test: .venv/browser  ## Try the report in a headless Chromium (CHROMIUM=path, by default the system's).
 	$(BIN)/pytest -q -o addopts=--import-mode=importlib tests/evals/report/check_browser.py tests/evals/report/check_figures.py
 
-test-live: .venv/transformers $(LLAMA_SERVER)  ## Try the bundled model in llama.cpp (built once) and transformers.
+test-live: .venv/torch $(LLAMA_SERVER)  ## Try the bundled model in llama.cpp (built once) and transformers.
 	LLAMA_SERVER=$(LLAMA_SERVER) BUNDLED_MODEL=$(BUNDLED_MODEL) \
 		$(BIN)/pytest -v -o addopts=--import-mode=importlib \
 		tests/live/check_reference_llama.py tests/live/check_reference_transformers.py
@@ -118,15 +120,12 @@ clean:  ## Remove everything that was made.
 	@touch $@
 
 .venv/dev: .venv/test
-	$(BIN)/pip install -q --disable-pip-version-check --group dev
+	$(BIN)/pip install -q --disable-pip-version-check --no-compile --group dev
 	@touch $@
 
-.venv/train: .venv/test
-	$(BIN)/pip install -q --disable-pip-version-check -e ".[train]"
-	@touch $@
-
-.venv/transformers: .venv/test
-	$(BIN)/pip install -q --disable-pip-version-check -e ".[transformers]"
+# Both extras in one go, and without compiling all of torch: Python compiles what is imported.
+.venv/torch: .venv/test
+	$(BIN)/pip install -q --disable-pip-version-check --no-compile -e ".[train,transformers]"
 	@touch $@
 
 .venv/oracle: .venv/test

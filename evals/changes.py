@@ -75,9 +75,13 @@ def _place(cell: Cell) -> tuple[object, ...]:
 
 
 def _whose(cells: Sequence[Cell], every: Sequence[Cell]) -> str:
-    """Name the strategies that a change meets."""
-    names = list(dict.fromkeys(cell.strategy for cell in cells))
-    return "all" if len(names) == len({cell.strategy for cell in every}) else ", ".join(names)
+    """Name what a change meets, along each axis on which it does not meet all."""
+    met = []
+    for axis in ("task", "model", "strategy"):
+        names = list(dict.fromkeys(getattr(cell, axis) for cell in cells))
+        if len(names) < len({getattr(cell, axis) for cell in every}):
+            met.append(", ".join(names))
+    return " on ".join(reversed(met)) or "all"
 
 
 def _settings(old: object, new: object, path: str = "") -> Iterator[str]:

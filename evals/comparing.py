@@ -14,10 +14,15 @@ from tts.evals.figures import Comparison, Point
 from tts.evals.pools import Curves, Floats, Pool, curves
 from tts.evals.records import Cell, Row
 from tts.evals.statistics import Interval, bootstrap, detectable, sign_flip
+from tts.evals.tries import Spent
 from tts.resampling import pass_at_k
 
-__all__ = ["Pools", "Solved", "comparison"]
+__all__ = ["FREE", "UNPRICED", "Pools", "Solved", "comparison"]
 
+UNPRICED: Final = "a price is unknown"
+"""Why there is no comparison at equal dollars begins so where models' prices would mend it."""
+FREE: Final = "the baseline costs nothing"
+"""Likewise."""
 Solved: TypeAlias = tuple[int, Row]
 """A row, and the seed it was made with."""
 _ENOUGH: Final = 0.9
@@ -34,8 +39,8 @@ class Pools:
     curves: Curves | None
     right: tuple[int, ...] = ()
     """Right samples of each."""
-    lost: int = 0
-    """Problems whose pool failed, or lost many more samples than others."""
+    lost: frozenset[tuple[int, str]] = frozenset()
+    """Seeds and problems whose pool failed, or lost many more samples than others."""
 
     @classmethod
     def of(cls, cell: Cell, every: Sequence[Solved]) -> Self:
@@ -50,12 +55,12 @@ class Pools:
             return cls({}, None)  # they, or how many there are, depend on what others say
         size = next((each for each in sizes if each >= _ENOUGH * sizes[-1]), 0)
         whole = [(seed, row) for seed, row in rows if len(row.draws) >= size]
-        lost = len(every) - len(whole)
         if size < 2:
-            return cls({}, None, lost=lost)
+            return cls({}, None, lost=frozenset((seed, row.example) for seed, row in every))
         pools = [_pool(row, is_vote=cell.is_vote).first(size) for _, row in whole]
         places = {(seed, row.example): at for at, (seed, row) in enumerate(whole)}
         hits = tuple(sum(bool(draw.right) for draw in row.draws[:size]) for _, row in whole)
+        lost = frozenset((seed, row.example) for seed, row in every) - places.keys()
         return cls(places, curves(pools), hits, lost)
 
     def points(self) -> tuple[Point, ...]:
@@ -154,18 +159,16 @@ def comparison(kind: str, rows: Sequence[Solved], pools: Pools) -> Comparison | 
         if (seed, row.example) in pools.places
     ]
     if pools.curves is None or all(pair.row.status == "failed" for pair in pairs):
-        return _why_none(rows, pools)
+        return _why_none(rows, bool(pairs), pools)
     known = np.array([_cost(pair.row, kind) for pair in pairs], dtype=float)  # None: not a number
     baseline = pools.curves.of([pair.place for pair in pairs])
     costs = baseline.cost(kind)
     unpriced = int(np.isnan(known).sum() + np.isnan(costs[:, 0]).sum())
     if unpriced:
-        return f"a price is unknown in {unpriced} of {2 * len(pairs)} runs of both sides"
+        return f"{UNPRICED} in {unpriced} of {2 * len(pairs)} runs of both sides"
     if not costs.any():
-        return "the baseline costs nothing"
-    failed = np.array([pair.row.status == "failed" for pair in pairs])
-    typical = known[~failed].mean()  # another try would cost as much at least
-    spent = np.where(failed, np.maximum(known, typical), known)
+        return FREE
+    spent = _spent(pairs, known, kind)
     return _told(kind, _ends(pairs, spent, baseline, costs), pairs, len(rows), baseline)
 
 
@@ -265,13 +268,40 @@ def _end(
     return _End(compared, dict(sums), Counter(problems))
 
 
-def _why_none(rows: Sequence[Solved], pools: Pools) -> str | None:
-    """Say why no pair is known; None if there only is none yet."""
-    if rows and all(row.status == "failed" for _, row in rows):
+def _why_none(rows: Sequence[Solved], is_paired: bool, pools: Pools) -> str | None:
+    """Say why no pair is known; None if the strategy has not run yet."""
+    if not rows:
+        return None
+    if all(row.status == "failed" for _, row in rows):
         return "all runs of the strategy failed"
-    if pools.lost and not pools.places:
-        return f"no pool of samples is whole: {pools.lost} failed or lost calls"
-    return None
+    if is_paired:
+        return "all its runs failed on the problems that have a whole pool of samples"
+    lost = sum((seed, row.example) in pools.lost for seed, row in rows)
+    if lost:
+        return f"no pool of samples is whole: {lost} of {len(rows)} failed or lost calls"
+    return "the baseline has not drawn the samples of its problems"
+
+
+def _spent(pairs: Sequence[_Pair], known: Floats, kind: str) -> Floats:
+    """Return what runs have cost; those that failed, at least as much as if the next try succeeds.
+
+    It would cost what others do, beside what was in vain so far.
+    """
+    failed = np.array([pair.row.status == "failed" for pair in pairs])
+    typical, vain = known[~failed].mean(), np.array([_in_vain(pair.row, kind) for pair in pairs])
+    spent: Floats = np.where(failed, np.maximum(known, vain + typical), known)
+    return spent
+
+
+def _in_vain(row: Row, kind: str) -> float:
+    """Return what no other try of a failed run can use: its finished calls answer the next one.
+
+    Critical tokens begin anew with each try.
+    """
+    if row.tried is None or kind == "critical":
+        return 0.0
+    lost = row.tried.paid.less(Spent.sum(row.tried.made.values()))
+    return float(lost.total_tokens) if kind == "total" else lost.cost_usd or 0.0
 
 
 def _cost(row: Row, kind: str) -> float | None:

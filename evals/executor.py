@@ -11,16 +11,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 import anyio
 
 from tts.errors import ConfigError
-from tts.evals.keeping import Calls, open_calls
+from tts.evals.bill import Bill
+from tts.evals.entry import Entry
+from tts.evals.keeping import Calls
 from tts.evals.records import Row
 from tts.evals.solving import judge_again, solve_example
-from tts.evals.suite import Entry, Suite
+from tts.evals.suite import Suite
 from tts.evals.tasks.base import Example
 from tts.evals.tries import Spent, Tried
 from tts.layers import Stack, open_stacks
@@ -49,9 +50,10 @@ class Job:
     def and_killed(self) -> Job:
         """Return the job after one more try, which ended with its worker.
 
-        Which cell was under way nobody can tell; the first one has it, so that it counts once.
+        Which cell was under way nobody can tell; the first one that is solved has it, so that it
+        counts once.
         """
-        first = self.cells[0]
+        first = next((key for key in self.cells if key not in self.unjudged), self.cells[0])
         return replace(
             self, tried={**self.tried, first: self.tried.get(first, Tried()).and_killed()}
         )
@@ -78,14 +80,14 @@ class Executor(Protocol):
     """Solves jobs somewhere."""
 
     async def run(
-        self, suite: Suite, jobs: Sequence[Job], calls: Path, on_row: Callable[[Row], None]
+        self, suite: Suite, jobs: Sequence[Job], calls: Calls, on_row: Callable[[Row], None]
     ) -> list[str]:
         """Solve all jobs; return what went wrong without costing a row.
 
         Args:
             suite: Says how; it can be pickled.
             jobs: The work.
-            calls: File of the finished calls; workers on other machines have their own.
+            calls: The finished calls; workers on other machines have a file of their own.
             on_row: Called in this event loop with each row, once it is complete.
 
         Raises:
@@ -108,7 +110,7 @@ class Worker:
         self, suite: Suite, lineups: Mapping[str, Mapping[str, Stack]], calls: Calls
     ) -> None:
         self._suite, self._lineups, self._calls = suite, lineups, calls
-        self._entries = {entry.cell.key: entry for entry in suite.entries()}
+        self._entries = {entry.key: entry for entry in suite.entries()}
         self._turns = Turns()  # each problem has a solver of its own; a tool's limit is for all
 
     async def solve(self, job: Job, on_row: Callable[[Row], None]) -> None:
@@ -146,28 +148,39 @@ class Worker:
     @property
     def troubles(self) -> list[str]:
         """What went wrong without costing a row."""
-        failure = self._calls.failure
-        return [] if failure is None else [f"the kept calls are incomplete: {failure}"]
+        return self._calls.troubles
 
 
 @asynccontextmanager
-async def open_worker(suite: Suite, calls: Path) -> AsyncIterator[Worker]:
-    """Open a suite's models and its kept calls.
+async def open_worker(suite: Suite, calls: Calls) -> AsyncIterator[Worker]:
+    """Open a suite's models.
 
     Raises:
-        ConfigError: If a model or the file cannot be opened, or a model lacks what a strategy
-            needs of it: before the first call is paid for.
+        ConfigError: If a model cannot be opened, or lacks what a strategy needs of it: before the
+            first call is paid for, but for a look at an unknown server.
     """
-    with open_calls(calls) as kept:
-        async with AsyncExitStack() as opened:
-            lineups = {}
+    async with AsyncExitStack() as opened:
+        lineups: dict[str, Mapping[str, Stack]] = {}
+        try:
             for name, lineup in suite.models.items():
                 at = partial(_mistake, suite, name)
                 opening = open_stacks(lineup.models, lineup.concurrency, at)
                 lineups[name] = await opened.enter_async_context(opening)
-            _check(suite, suite.entries(), lineups)
-            _check_prices(suite, lineups)
-            yield Worker(suite, lineups, kept)
+        finally:  # whatever comes now, this was paid
+            _book_looks(suite, lineups, calls.bill)
+        _check(suite, suite.entries(), lineups)
+        _check_prices(suite, lineups)
+        yield Worker(suite, lineups, calls)
+
+
+def _book_looks(suite: Suite, lineups: Mapping[str, Mapping[str, Stack]], bill: Bill) -> None:
+    """Write down what finding out about unknown servers has cost: no problem pays for it."""
+    for lineup, settings in suite.models.items():
+        for name, model in settings.models.items():
+            meter, stack = model.take_bill(), lineups.get(lineup, {}).get(name)
+            if meter is not None:
+                price = model.expected().price if stack is None else stack.top.price
+                bill.book(meter, price, meter.attempts)
 
 
 def _mistake(suite: Suite, lineup: str, message: str, model: str) -> ConfigError:
@@ -181,7 +194,7 @@ def _check(
     for entry in entries:
         try:
             tops = {name: stack.top for name, stack in lineups[entry.cell.model].items()}
-            check_pipeline(entry.pipeline, tops)  # no solver, which would take the models' bills
+            check_pipeline(entry.pipeline, tops)
         except ConfigError as error:
             raise suite.mistake(error.message, *entry.place) from error
 
@@ -209,7 +222,7 @@ class Local:
     """Solves jobs in this process, as many at once as the suite's `concurrency` says."""
 
     async def run(
-        self, suite: Suite, jobs: Sequence[Job], calls: Path, on_row: Callable[[Row], None]
+        self, suite: Suite, jobs: Sequence[Job], calls: Calls, on_row: Callable[[Row], None]
     ) -> list[str]:
         """Solve all jobs; see `Executor`."""
         slots = anyio.Semaphore(suite.concurrency)

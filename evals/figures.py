@@ -24,7 +24,7 @@ class Comparison:
     """Rows of the strategy without a pair: the pool failed there, or lost too many samples."""
     failed: int
     """Pairs in which the strategy's run failed: `gain` and `baseline` hold whatever it would have
-    answered, at what they have cost, or what the other runs have on average if that is more."""
+    answered, at what it has cost, or would cost if the next try succeeded, where that is more."""
     unjudged: int
     """Pairs in which an answer could not be judged: `gain` and `baseline` hold whatever it is, and
     `better` and `worse` count what is known, `difference` is the middle, and `p` is of the less
@@ -156,6 +156,8 @@ class Summary:
     """Runs that a rule ended, by its name."""
     why_failed: str | None = None
     """The error that most of the failed runs have; None where none failed."""
+    failed_otherwise: int = 0
+    """Failed runs that have another error."""
     repeated: Repeated = field(default_factory=Repeated)
     """Of the runs that did not fail; costs hold what it tells."""
     curve: tuple[Point, ...] = ()

@@ -12,11 +12,12 @@ from pydantic import ValidationError
 
 from tts.errors import ConfigError
 from tts.evals.bill import Bill
+from tts.evals.entry import Entry
 from tts.evals.executor import Executor, Job, Local
-from tts.evals.keeping import open_calls
+from tts.evals.keeping import Calls, open_calls
 from tts.evals.records import Cell, Row
 from tts.evals.store import RunStore, StoreFailed
-from tts.evals.suite import Entry, Suite
+from tts.evals.suite import Suite
 from tts.evals.tasks.base import Example
 from tts.evals.tries import Spent
 from tts.mistakes import describe
@@ -53,6 +54,7 @@ class Harness:
     planned: dict[str, int] = field(init=False)
     examples: dict[str, tuple[Example, ...]] = field(init=False)
     _work: list[tuple[Sequence[Entry], tuple[Example, ...]]] = field(init=False)
+    _kept: Calls | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         entries = self.suite.entries()
@@ -71,7 +73,7 @@ class Harness:
         for group in groups.values():
             examples = self.examples[group[0].task.title][: self.limit]
             self._work.append((sorted(group, key=lambda entry: -entry.detail), examples))
-            self.planned |= {entry.cell.key: len(examples) for entry in group}
+            self.planned |= {entry.key: len(examples) for entry in group}
 
     def jobs(self, store: RunStore) -> list[Job]:
         """Return what a store does not hold yet."""
@@ -80,9 +82,9 @@ class Harness:
         jobs = []
         for entries, examples in self._work:
             for example in examples:
-                keys = (entry.cell.key for entry in entries)
-                missing = tuple(k for k in keys if done[k].get(example.id) != example.digest)
-                place = (example.id, example.digest)
+                digest = example.digest
+                missing = tuple(e.key for e in entries if done[e.key].get(example.id) != digest)
+                place = (example.id, digest)
                 old = {key: tried[key][place] for key in missing if place in tried[key]}
                 if missing:
                     again = {key: row.tried for key, row in old.items() if row.tried is not None}
@@ -97,9 +99,22 @@ class Harness:
         Raises:
             ConfigError: If the file of calls cannot be opened.
         """
+        with self._opened(store) as calls:
+            yield calls.bill
+
+    @contextmanager
+    def _opened(self, store: RunStore) -> Iterator[Calls]:
+        """Open the kept calls, once at a time: who tells what was paid must know of all of it."""
+        if self._kept is not None:
+            yield self._kept
+            return
         with open_calls(self.calls) as calls:
             calls.bill.raise_to(Spent.model_validate(store.about().get("paid", {})))
-            yield calls.bill
+            self._kept = calls
+            try:
+                yield calls
+            finally:
+                self._kept = None
 
     async def run(self, store: RunStore) -> list[str]:
         """Solve what is missing; return what went wrong without costing a row.
@@ -114,7 +129,8 @@ class Harness:
             ConfigError: If a model cannot be opened, or lacks what a strategy needs.
         """
         cells = {cell.key: cell for cell in self.cells}
-        with self.paying(store) as bill:
+        with self._opened(store) as calls:
+            bill = calls.bill
 
             def keep(row: Row) -> None:
                 store.add(row, bill.total())
@@ -122,7 +138,7 @@ class Harness:
                     self.on_row(cells[row.cell], row)
 
             try:
-                troubles = await self.executor.run(self.suite, self.jobs(store), self.calls, keep)
+                troubles = await self.executor.run(self.suite, self.jobs(store), calls, keep)
             except BaseException:  # problems without a row have paid for calls too
                 with suppress(StoreFailed):
                     store.tell({"paid": bill.total().model_dump()})

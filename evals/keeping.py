@@ -19,6 +19,7 @@ from tts.backends.base import Backend, Meter
 from tts.backends.policy import Cache
 from tts.errors import BackendError, ConfigError
 from tts.evals.bill import Bill, open_bill
+from tts.evals.remedies import remedy
 from tts.evals.tries import Spent
 from tts.layers import Layer
 from tts.layers.store import Store, open_store
@@ -32,6 +33,7 @@ _NO_MATTER: Final = {
     "role", "span", "ticket", "timeout", "priority", "logprobs", "top_logprobs",
 }  # fmt: skip
 _COUNTS: Final = ("prompt_tokens", "completion_tokens", "cached_tokens", "attempts", "hedged")
+_OF_ANOTHER_SHAPE: Final = sqlite3.SQLITE_ERROR
 _FOR_EVER: Final = Cache(max_megabytes=1e9, max_days=10_000)
 
 
@@ -39,25 +41,32 @@ _FOR_EVER: Final = Cache(max_megabytes=1e9, max_days=10_000)
 class Calls:
     """The file of a bench's finished calls, and of what all its calls have cost."""
 
+    path: Path
     store: Store
     bill: Bill
     _is_told: bool = False
 
     @property
-    def failure(self) -> sqlite3.Error | None:
-        """Why some of it could not be written; None if all was."""
-        return self.store.failure or self.bill.failure
+    def troubles(self) -> list[str]:
+        """What could not be written, and why; empty if all was."""
+        told = {
+            "the kept calls are incomplete": self.store.failure,
+            "what was paid in all is more than is told": self.bill.failure,
+        }
+        return [f"{what}: {failure}" for what, failure in told.items() if failure is not None]
 
     def put(self, key: bytes, call: bytes) -> None:
         """Keep a finished call; a file that fails is told of at once, and costs no call."""
         self.store.put(key, call)
-        failure = self.failure
+        failure = self.store.failure
         if failure is not None and not self._is_told:
             self._is_told = True
             _LOG.warning(
-                "finished calls cannot be kept (%s): free the disk; what is interrupted now has "
-                "to pay again for the calls of problems without a result",
+                "%s: finished calls cannot be kept (%s): %s; what is interrupted now has to pay "
+                "again for the calls of problems without a result",
+                self.path,
                 failure,
+                _remedy(failure),
             )
 
 
@@ -186,11 +195,20 @@ def open_calls(path: Path) -> Iterator[Calls]:
     with ExitStack() as opened:
         try:
             store = opened.enter_context(open_store(settings, survives_power=True))
-            bill = opened.enter_context(open_bill(path))
+            bill = opened.enter_context(open_bill(store.connection))
         except ConfigError as error:
-            raise ConfigError(
-                f"finished calls cannot be kept here: {error.__cause__}; move the file away, and "
-                "its calls are paid for again, or give another folder",
-                path=str(path),
-            ) from error
-        yield Calls(store, bill)
+            told = (
+                f"finished calls cannot be kept here: {error.__cause__}; {_remedy(error.__cause__)}"
+            )
+            raise ConfigError(f"{told}, or give another folder", path=str(path)) from error
+        yield Calls(path, store, bill)
+
+
+def _remedy(error: BaseException | None) -> str:
+    """Return what helps where the file cannot be opened or written, and loses the least."""
+    match error:
+        case sqlite3.OperationalError(sqlite_errorcode=code) if code != _OF_ANOTHER_SHAPE:
+            return remedy(error)
+        case sqlite3.Error():
+            return "move the file away, and its calls are paid for again"
+    return "make the folder writable"

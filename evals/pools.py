@@ -2,21 +2,21 @@
 
 For each problem a pool of m samples is stored: answers and costs. Self-consistency with N samples
 is the plain vote over N of them, drawn without replacement, ties to the first: its accuracy on a
-problem is the mean over 64 random orders of the pool, and so is its critical cost, the dearest of
-the N with the failed attempts before it. Its total cost is the prompts of as many requests as the
-first N took, and N times the pool's mean of the other tokens; its cost in dollars, the same at the
-model's price, where the first N's prompt tokens from a prefix cache are as cheap as they were. A
-server that draws several samples in one request charges the prompt once, for whoever asks it so.
-What a pool paid beside its samples, failed attempts and tries in vain, is borne by all of its m
-samples alike: so all of them cost what drawing them has cost.
+problem is the mean over 64 random orders of the pool, of one and of two samples over all orders.
+Its critical cost is that of the dearest of the N, with the failed attempts before it, on average
+over all sets of N. Its total cost is the prompts of as many requests as the first N took, and N
+times the pool's mean of the other tokens; its cost in dollars, the same at the model's price, where
+the first N's prompt tokens from a prefix cache are as cheap as they were. A server that draws
+several samples in one request charges the prompt once, for whoever asks it so. What a pool paid
+beside its samples, failed attempts and tries in vain, is borne by all of its m samples alike: so
+all of them cost what drawing them has cost.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from tts.resampling import vote_curve, vote_shares
 __all__ = ["Curves", "Floats", "Pool", "curves"]
 
 Floats: TypeAlias = NDArray[np.float64]
+_CURVES: Final = ("accuracy", "total", "critical", "usd", "votes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +57,22 @@ class Pool:
     """Tokens of failed attempts before each, which it had to wait for."""
 
     def first(self, n: int) -> Pool:
-        """Return the pool of the first N samples, at their part of what all of them cost."""
+        """Return the pool of the first N samples, N from 1, at their part of what all cost."""
         m = len(self.costs)
         if n == m:
             return self
-        share = _dollars(self)[n - 1]
-        return replace(
+        some = replace(
             self,
             answers=self.answers[:n],
             costs=self.costs[:n],
-            usd=None if np.isnan(share) else float(share),
             prompts=self.prompts[:n],
             beside=(self.beside[0] * n / m, self.beside[1] * n / m),
             cached=self.cached[:n],
             delays=self.delays[:n],
         )
+        every = _worth(self)[-1]
+        share = _worth(some)[-1] / every if every else 1.0
+        return replace(some, usd=None if self.usd is None else float(self.usd * share))
 
     @property
     def charged(self) -> Floats:
@@ -145,9 +147,9 @@ class Curves:
 
 
 def curves(pools: Sequence[Pool], seed: int = 0) -> Curves:
-    """Return the curves of problems whose pools are equally large."""
-    rng = np.random.default_rng(seed)
-    found: dict[str, list[Floats]] = defaultdict(list)
+    """Return the curves of problems whose pools are equally large; without samples, empty ones."""
+    rng, m = np.random.default_rng(seed), len(pools[0].costs) if pools else 0
+    found: dict[str, list[Floats]] = {name: [] for name in _CURVES}
     unknown = []
     for pool in pools:
         shares, orders = vote_curve(pool.answers, pool.right, rng)
@@ -156,7 +158,7 @@ def curves(pools: Sequence[Pool], seed: int = 0) -> Curves:
         prompts, own = pool.tokens
         found["accuracy"].append(shares)
         found["total"].append(prompts + own)
-        found["critical"].append(np.maximum.accumulate(pool.waits[orders], axis=1).mean(0))
+        found["critical"].append(_longest(pool.waits))
         found["usd"].append(_dollars(pool))
         found["votes"].append(_votes(pool.answers, pool.right))
         unknown.append(
@@ -168,7 +170,7 @@ def curves(pools: Sequence[Pool], seed: int = 0) -> Curves:
                 for each in pool.unjudged
             }
         )
-    arrays = {name: np.array(rows) for name, rows in found.items()}
+    arrays = {name: np.array(rows, float).reshape(len(pools), m) for name, rows in found.items()}
     return Curves(**arrays, unknown=unknown)
 
 
@@ -178,22 +180,42 @@ def _exact(shares: Floats, answers: Sequence[str | None], right: Collection[str]
     Of two that differ the first decides, and the other one where the first abstains.
     """
     m, hits = len(answers), sum(answer in right for answer in answers)
-    shares[0] = hits / m
+    if m > 0:
+        shares[0] = hits / m
     if m > 1:
         shares[1] = hits / m + answers.count(None) * hits / (m * (m - 1))
     return shares
 
 
+def _longest(waits: Floats) -> Floats:
+    """Return the mean, over all sets of N = 1..m values, of the largest; shapes (m,).
+
+    In order of size, it is the smallest and each step above it, times the chance that not all N
+    are below the step.
+    """
+    m, ordered = len(waits), np.sort(waits)
+    drawn, below = np.arange(m)[:, None], np.arange(1, m)
+    all_below = np.cumprod(np.maximum(below - drawn, 0) / (m - drawn), axis=0)
+    found: Floats = ordered[:1] + ((1.0 - all_below) * np.diff(ordered)).sum(1)
+    return found
+
+
 def _dollars(pool: Pool) -> Floats:
     """Return the dollars of the first N samples, as shares of what all of them cost."""
-    prompts, own = pool.tokens
+    worth = _worth(pool)
     if pool.usd is None:
-        return np.full(len(own), np.nan)
+        return np.full(len(worth), np.nan)
+    return pool.usd * (worth / worth[-1] if worth.any() else np.ones(len(worth)))
+
+
+def _worth(pool: Pool) -> Floats:
+    """Return what N = 1..m samples cost at the model's price, but for its unit; shape (m,)."""
+    prompts, own = pool.tokens
     price = pool.price or Price(input=1.0, output=1.0)
     less = 0.0 if price.cached_input is None else price.input - price.cached_input
     cached = np.cumsum(pool.cached or (0,) * len(own), dtype=float)
-    worth = prompts * price.input - cached * less + own * price.output
-    return pool.usd * (worth / worth[-1] if worth[-1] else np.ones(len(own)))
+    worth: Floats = prompts * price.input - cached * less + own * price.output
+    return worth
 
 
 def _votes(answers: Sequence[str | None], right: str | Collection[str]) -> Floats:

@@ -15,7 +15,7 @@ import anyio
 from tts.errors import ConfigError, TTSError
 from tts.evals.bill import Bill
 from tts.evals.executor import Job
-from tts.evals.keeping import open_calls
+from tts.evals.keeping import Calls
 from tts.evals.ray_cluster import ray_cluster
 from tts.evals.ray_worker import Leaves, RayWorker, WorkerFailed
 from tts.evals.records import Row
@@ -84,7 +84,7 @@ class RayExecutor:
         self.leaves: Leaves = tuple(leaves)
 
     async def run(
-        self, suite: Suite, jobs: Sequence[Job], calls: Path, on_row: Callable[[Row], None]
+        self, suite: Suite, jobs: Sequence[Job], calls: Calls, on_row: Callable[[Row], None]
     ) -> list[str]:
         """Solve all jobs; see `Executor`.
 
@@ -102,12 +102,12 @@ class RayExecutor:
             there = int(ray.cluster_resources().get("CPU", 1))
             wanted = there if self.workers is None else self.workers
             workers = max(1, min(wanted, len(jobs), most_workers(suite)))
-            with open_calls(calls) as kept, first_error():
-                fleet = _Fleet(ray, jobs, on_row, kept.bill)
+            fleet = _Fleet(ray, jobs, on_row, calls.bill)
+            with first_error():
                 async with anyio.create_task_group() as tasks:
                     for worker in range(workers):
                         share = share_of(suite, worker, workers)
-                        tasks.start_soon(fleet.tend, worker, share, calls, self.leaves)
+                        tasks.start_soon(fleet.tend, worker, share, calls.path, self.leaves)
             return fleet.troubles()
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import pickle
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from traceback import format_exception
 from typing import Any, Final, TypeAlias
@@ -20,6 +20,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from tts.errors import ConfigError, TTSError
 from tts.evals.executor import Job, Worker, open_worker
+from tts.evals.keeping import open_calls
 from tts.evals.own_folder import own_folder
 from tts.evals.records import Row
 from tts.evals.suite import Suite
@@ -54,7 +55,7 @@ class RayWorker:
         self._worker: Worker | None = None
         self._solving = set[CancelScope]()
         self._closing: Event | None = None  # set once nothing is being solved
-        self._is_far, self._told_paid = False, Spent()
+        self._is_far, self._told_paid, self._all_paid = False, Spent(), Spent()
         self._where = "a Ray worker"
 
     def place(self, number: int) -> tuple[str, str]:
@@ -81,7 +82,7 @@ class RayWorker:
                 calls = self._folder.enter_context(own_folder()) / calls.name
             with self._leave():
                 self._portal = self._opened.enter_context(start_blocking_portal())
-                worker = self._portal.wrap_async_context_manager(open_worker(share, calls))
+                worker = self._portal.wrap_async_context_manager(self._working(share, calls))
                 self._worker = self._opened.enter_context(worker)
         except Exception as error:
             self._opened.close()
@@ -116,12 +117,24 @@ class RayWorker:
                 self._portal.call(self._end_solving)
                 told, paid = self._worker.troubles, self._paid()
                 self._worker = None
+            elif self._is_far:
+                paid = self._all_paid.less(self._told_paid)
+                self._told_paid = self._all_paid
             self._opened.close()
         except Exception as error:
             return self._told(error)
         finally:
             self._folder.close()
         return told, paid
+
+    @asynccontextmanager
+    async def _working(self, share: Suite, path: Path) -> AsyncIterator[Worker]:
+        with open_calls(path) as calls:
+            try:
+                async with open_worker(share, calls) as worker:
+                    yield worker
+            finally:  # a look at a server is paid for, even if nothing else can be opened
+                self._all_paid = calls.bill.total()
 
     async def _solve(self, worker: Worker, job: Job, rows: list[Row]) -> None:
         """Solve a job, unless or until the worker is closed; runs in the loop, as all below."""

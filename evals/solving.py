@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Final, Literal
 
-from tts.backends.base import Meter, Price
+from tts.backends.base import Price
 from tts.errors import AuthenticationError, TTSError
 from tts.evals.checkers.base import Checker, CheckFailed
+from tts.evals.entry import Entry
 from tts.evals.keeping import Calls, Kept
 from tts.evals.records import Draw, Row
-from tts.evals.suite import Entry
 from tts.evals.tasks.base import Example
 from tts.evals.tries import Spent, Tried
 from tts.layers import Record, Stack, Trace
@@ -55,7 +55,7 @@ async def solve_example(
     Args:
         entry: The cell.
         example: The problem.
-        stacks: The open models, by their names in the pipeline.
+        stacks: The open models, by their names in the pipeline, which passed `check_pipeline`.
         calls: Where finished calls are kept.
         turns: Shared with other problems, so that each tool's limit holds for all together.
         keep: What the row holds beside its result.
@@ -67,28 +67,25 @@ async def solve_example(
     """
     kept = _keeping(entry, stacks, calls, share=share)
     tops = {name: replace(stack, top=kept[name]) for name, stack in stacks.items()}
-    solver = Solver(entry.pipeline, tops, turns=turns)
+    solver = Solver(entry.pipeline, tops, turns=turns, is_checked=True)
     records: list[Record] = []
     seed = problem_seed(entry.cell.seed, entry.cell.task, example.id)
     trace = Trace(records.append, texts=keep == "texts")
-    try:
-        solution, error = await _solved(solver, example, seed, trace)
-    finally:
-        _book_probes(records, stacks, calls)
+    solution, error = await _solved(solver, example, seed, trace)
     row = await _row(entry, example, solution, keep, records)
     update = {**_replayed(kept.values()), "price": _price(entry, stacks)}
     if error is not None:
         update |= {"status": "failed", "error": error, "right": None, "usage": _spent(records)}
     if keep != "answers":
         update["trace"] = tuple(records)
-    return _accounted(row.model_copy(update=update), kept.values(), tried or Tried())
+    return _accounted(row.model_copy(update=update), kept.values(), tried)
 
 
 def _keeping(
     entry: Entry, stacks: Mapping[str, Stack], calls: Calls, *, share: bool
 ) -> dict[str, Kept]:
     """Return the models with what keeps their calls, for this cell or for all that ask the same."""
-    apart = {} if share else {"cell": entry.cell.key}
+    apart = {} if share else {"cell": entry.key}
     return {
         name: Kept(stack.top, calls, {**entry.pipeline.models[name].identity(), **apart})
         for name, stack in stacks.items()
@@ -117,17 +114,11 @@ async def judge_again(entry: Entry, example: Example, row: Row) -> Row | None:
     return judged if judged.is_open else judged.model_copy(update={"tried": None})
 
 
-def _book_probes(records: Iterable[Record], stacks: Mapping[str, Stack], calls: Calls) -> None:
-    """Write down what finding out about unknown servers has cost: no call of the problem's."""
-    prices = {stack.top.name: stack.top.price for stack in stacks.values()}
-    for record in records:
-        if record["event"] == "probe":
-            meter = Meter(record["prompt_tokens"], record["completion_tokens"], started=True)
-            calls.bill.book(meter, prices[record["model"]], record["attempts"])
-
-
-def _accounted(row: Row, kept: Collection[Kept], tried: Tried) -> Row:
+def _accounted(row: Row, kept: Collection[Kept], tried: Tried | None) -> Row:
     """Return a row with what earlier tries have lost; an open one, with what the next must know."""
+    if tried is None and not row.is_open:
+        return row
+    tried = tried or Tried()
     replays = {key: spent for each in kept for key, spent in each.replays.items()}
     update: dict[str, Any] = {"earlier": tried.settled(replays)}
     if row.is_open:
@@ -176,7 +167,7 @@ async def _row(
         told = {"key": ballot and ballot[0], "delay_tokens": delays.get(drawn[at].ticket, 0)}
         draws[at] = draws[at].model_copy(update=told)
     return Row(
-        cell=entry.cell.key,
+        cell=entry.key,
         example=example.id,
         digest=example.digest,
         problem=str(example.problem),

@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from pydantic_core import PydanticSerializationError
 
-from tts.errors import ConfigError, TTSError
+from tts.errors import TTSError
 from tts.evals.records import Cell, Row
-from tts.evals.remedies import remedy
+from tts.evals.remedies import DAMAGED, remedy
+from tts.evals.store_file import open_store_file
 from tts.evals.tasks.base import Example
 from tts.evals.tries import Spent
 
 __all__ = ["RunStore", "StoreFailed"]
 
-_LAYOUT: Final = """
-CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE cells (key TEXT PRIMARY KEY, place INTEGER NOT NULL, cell TEXT NOT NULL);
-CREATE TABLE planned (
-    task TEXT NOT NULL, example TEXT NOT NULL, digest TEXT NOT NULL, place INTEGER NOT NULL,
-    PRIMARY KEY (task, example)
-) WITHOUT ROWID;
-CREATE TABLE rows (
-    cell TEXT NOT NULL, example TEXT NOT NULL, digest TEXT NOT NULL, open INTEGER NOT NULL,
-    row TEXT NOT NULL, texts TEXT NOT NULL, PRIMARY KEY (cell, example)
-);
-"""
-_VERSION: Final = 0x74747305
+_T = TypeVar("_T")
+
 _PATIENCE: Final = 30.0
 _TEXTS: Final[dict[str, Any]] = {"trace": True, "text": True, "draws": {"__all__": {"text": True}}}
 """What stands in a column of its own, so that figures are read without it."""
@@ -46,6 +36,9 @@ INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (cell, example) DO UPDATE
 SET digest = excluded.digest, open = excluded.open, row = excluded.row, texts = excluded.texts
 WHERE rows.digest <> excluded.digest OR rows.open AND (
     excluded.row ->> 'status' <> 'failed' OR rows.row ->> 'status' = 'failed')
+"""
+_TELL: Final = """
+INSERT INTO about VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value
 """
 _TRIED: Final = """
 UPDATE rows SET row = json_set(row, '$.tried', json(?))
@@ -70,45 +63,7 @@ class RunStore:
     """
 
     def __init__(self, path: Path, *, read_only: bool = False, patience: float = _PATIENCE) -> None:
-        if read_only and not path.exists():
-            raise ConfigError("no run store here", path=str(path))
-        try:
-            try:
-                self._connection = _connect(path, "?mode=ro" if read_only else "", patience)
-                found = self._version()
-            except sqlite3.OperationalError:
-                if not read_only or not _is_at_rest(path):
-                    raise
-                # In a folder that cannot be written, a file with a log is read as it stands.
-                self._connection = _connect(path, "?immutable=1", patience)
-                found = self._version()
-            if not read_only:
-                self._prepare(is_new=found is None)
-            elif found is None:
-                raise ConfigError("nothing has been written here yet", path=str(path))
-        except sqlite3.Error as error:
-            raise ConfigError(
-                f"the run store cannot be opened: {error}; {remedy(error)}", path=str(path)
-            ) from error
-        if found not in {None, _VERSION}:
-            raise ConfigError(
-                "not a run store, or one of another version of tts: read it with the version that "
-                "wrote it, or give another folder",
-                path=str(path),
-            )
-
-    def _version(self) -> int | None:
-        """Return the number of the layout; None of a file in which nothing is yet."""
-        (found,) = self._connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        return int(found) if tables else None
-
-    def _prepare(self, *, is_new: bool) -> None:
-        if is_new:
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            layout = f"BEGIN; {_LAYOUT} PRAGMA user_version = {_VERSION}; COMMIT;"
-            self._connection.executescript(layout)
-        self._connection.execute("PRAGMA synchronous=FULL")
+        self._connection = open_store_file(path, read_only=read_only, patience=patience)
 
     def __enter__(self) -> Self:
         return self
@@ -132,12 +87,11 @@ class RunStore:
 
     def _tell(self, about: Mapping[str, Any]) -> None:
         pairs = [(key, json.dumps(value)) for key, value in about.items()]
-        self._connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", pairs)
+        self._connection.executemany(_TELL, pairs)
 
     def about(self) -> dict[str, Any]:
         """Return the facts about the run."""
-        found = self._asked("SELECT key, value FROM about")
-        return {key: json.loads(value) for key, value in found}
+        return dict(self._asked(_fact, "SELECT key, value FROM about"))
 
     def plan(
         self, cells: Sequence[Cell], examples: Mapping[str, Sequence[Example]] | None = None
@@ -181,27 +135,30 @@ class RunStore:
                 "--resume: results that were written before are safe"
             ) from error
 
-    def _asked(self, query: str, given: Any = ()) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of a query.
+    def _asked(self, make: Callable[..., _T], query: str, given: Any = ()) -> Iterator[_T]:
+        """Yield what is made of each row of a query.
 
         Raises:
-            StoreFailed: If the file cannot be read.
+            StoreFailed: If the file cannot be read, or holds what nobody can make anything of.
         """
         try:
-            yield from self._connection.execute(query, given)
+            for found in self._connection.execute(query, given):
+                yield _made(make, found)
+        except sqlite3.ProgrammingError:  # it was closed
+            raise
         except sqlite3.Error as error:
             raise StoreFailed(f"the run store cannot be read: {error}; {remedy(error)}") from error
 
     def cells(self) -> list[Cell]:
         """Return the cells of the suite in their order."""
-        found = self._asked("SELECT cell FROM cells ORDER BY place")
-        return [Cell.model_validate_json(text) for (text,) in found]
+        asked = "SELECT cell FROM cells ORDER BY place"
+        return list(self._asked(Cell.model_validate_json, asked))
 
     def planned(self) -> dict[str, dict[str, str]]:
         """Return the digests of each task's problems by their ids, in the order of the plan."""
         found: dict[str, dict[str, str]] = {}
         asked = "SELECT task, example, digest FROM planned ORDER BY task, place"
-        for task, example, digest in self._asked(asked):
+        for task, example, digest in self._asked(_alone, asked):
             found.setdefault(task, {})[example] = digest
         return found
 
@@ -231,27 +188,26 @@ class RunStore:
     def finished(self, cell: Cell) -> dict[str, str]:
         """Return the ids of a cell's solved examples, with the digest of what they said."""
         asked = "SELECT example, digest FROM rows WHERE cell = ? AND NOT open"
-        return dict(self._asked(asked, (cell.key,)))
+        return dict(self._asked(_alone, asked, (cell.key,)))
 
     def open_rows(self, cell: Cell) -> dict[tuple[str, str], Row]:
         """Return a cell's rows that failed or could not be judged, by id and digest."""
         asked = "SELECT row, texts FROM rows WHERE cell = ? AND open"
-        rows = [_whole(*found) for found in self._asked(asked, (cell.key,))]
+        rows = self._asked(_whole, asked, (cell.key,))
         return {(row.example, row.digest): row for row in rows}
 
     def count(self) -> int:
         """Return the number of rows, those of cells that are no longer planned included."""
-        return int(next(self._asked("SELECT count(*) FROM rows"))[0])
+        return next(self._asked(int, "SELECT count(*) FROM rows"))
 
     def count_open(self) -> int:
         """Return the number of rows that failed or could not be judged."""
-        return int(next(self._asked("SELECT count(*) FROM rows WHERE open"))[0])
+        return next(self._asked(int, "SELECT count(*) FROM rows WHERE open"))
 
     def row(self, cell: str, example: str) -> Row | None:
         """Return the row of a problem in the cell of that key; None if it is not solved yet."""
         asked = "SELECT row, texts FROM rows WHERE cell = ? AND example = ?"
-        found = next(self._asked(asked, (cell, example)), None)
-        return None if found is None else _whole(*found)
+        return next(self._asked(_whole, asked, (cell, example)), None)
 
     def rows(self, cell: Cell, *, texts: bool = True) -> Iterator[Row]:
         """Yield a cell's rows by example id.
@@ -262,19 +218,23 @@ class RunStore:
         """
         columns = "row, texts" if texts else "row"
         asked = f"SELECT {columns} FROM rows WHERE cell = :cell AND {_VALID} ORDER BY example"
-        for found in self._asked(asked, {"cell": cell.key, "task": cell.task}):
-            yield _whole(*found)
+        yield from self._asked(_whole, asked, {"cell": cell.key, "task": cell.task})
 
 
-def _connect(path: Path, how: str, patience: float) -> sqlite3.Connection:
-    uri = path.resolve().as_uri() + how
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=patience)
+def _made(make: Callable[..., _T], found: Sequence[Any]) -> _T:
+    try:
+        return make(*found)
+    except (ValueError, TypeError, KeyError) as error:  # no JSON, or of another shape
+        message = "it holds a text that nobody can make anything of"
+        raise StoreFailed(f"the run store cannot be read: {message}; {DAMAGED}") from error
 
 
-def _is_at_rest(path: Path) -> bool:
-    """Return whether a file's log is empty: all that was written is in the file itself."""
-    log = path.with_name(f"{path.name}-wal")
-    return not log.exists() or not log.stat().st_size
+def _alone(*found: Any) -> Any:
+    return found
+
+
+def _fact(key: str, value: str) -> tuple[str, Any]:
+    return key, json.loads(value)
 
 
 def _dumped(row: Row) -> str:
@@ -291,6 +251,8 @@ def _dumped(row: Row) -> str:
 
 def _encoded(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
+    if text.isascii():
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
@@ -25,6 +24,7 @@ from pydantic_core import CoreSchema, core_schema
 from tts.backends.base import Provider
 from tts.errors import ConfigError
 from tts.evals.deciding import deciding
+from tts.evals.entry import Entry
 from tts.evals.records import Cell
 from tts.evals.tasks.base import Example, Task
 from tts.frozen import Frozen
@@ -33,10 +33,9 @@ from tts.mistakes import describe, first_mistake
 from tts.pipeline import Pipeline
 from tts.registry import mistake, nearest
 from tts.strategy import Strategy
-from tts.votes import Vote
 from tts.yaml_files import Location, Marks, located, parse_yaml, read_text
 
-__all__ = ["BASELINE", "EQUALS", "Baseline", "Entry", "Equal", "Lineup", "Suite"]
+__all__ = ["BASELINE", "EQUALS", "Baseline", "Equal", "Lineup", "Suite"]
 
 BASELINE: Final = "baseline"
 """The label of the self-consistency that the strategies are compared with."""
@@ -99,25 +98,6 @@ class Baseline(Frozen):
         """Self-consistency that draws the whole pool."""
         settings = {"use": "self_consistency", "samples": self.samples, "stop": "never"}
         return Strategy.parse(settings)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A cell of the grid with what it takes to fill it."""
-
-    cell: Cell
-    task: Task
-    pipeline: Pipeline
-    place: Location
-    """Of its strategy in the suite."""
-
-    @property
-    def detail(self) -> int:
-        """What it reads of each token; who reads most draws first, and others share its samples."""
-        strategy = self.pipeline.strategy
-        if any(isinstance(part, Vote) and part.alternatives() for part in strategy.parts()):
-            return 2
-        return int(any("logprobs" in abilities for abilities in strategy.needs().values()))
 
 
 def _several(value: object) -> object:

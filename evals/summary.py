@@ -108,6 +108,7 @@ def _summary(group: _Group, pools: Pools) -> Summary:
     judged = [row for row in ran if row.right is not None]
     values = [float(bool(row.right)) for row in judged]
     timed = [row.usage.wall_seconds for row in ran if not row.replayed_calls]
+    why = _most_common(row.error for row in rows if row.status == "failed")
     stops = defaultdict[str, int](int)
     for row in ran:
         if row.stopped_by is not None:
@@ -128,7 +129,8 @@ def _summary(group: _Group, pools: Pools) -> Summary:
         wall_seconds=_mean(timed),
         timed=len(timed),
         failed=len(rows) - len(ran),
-        why_failed=_most_common(row.error for row in rows if row.status == "failed"),
+        why_failed=why,
+        failed_otherwise=sum(row.status == "failed" and row.error != why for row in rows),
         check_failures=len(ran) - len(judged),
         unjudged_draws=sum(draw.right is None for row in ran for draw in row.draws),
         parse_failures=sum(row.parse_failures for row in ran),

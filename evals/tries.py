@@ -61,6 +61,8 @@ class Spent(Frozen):
 
     def less(self, part: Spent) -> Spent:
         """Return what is left without a part of it; nothing is ever less than 0."""
+        if part == self:
+            return Spent()  # at no cost, even if the price is unknown
         mine, other = self.cost_usd, part.cost_usd
         usd = None if mine is None or other is None else max(0.0, round(mine - other, _DIGITS))
         return Spent(

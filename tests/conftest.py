@@ -11,7 +11,13 @@ from hypothesis import settings
 
 # On top of Hypothesis' own choice of profile (repeatable in CI): short, and never timed.
 settings.register_profile("house", settings(), deadline=None, max_examples=40)
-settings.load_profile("house")
+settings.register_profile("coverage", settings.get_profile("house"), max_examples=10)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # `make test` has tried all examples; which lines are reached, a few of them show.
+    is_measured = bool(config.getoption("cov_source", default=None))
+    settings.load_profile("coverage" if is_measured else "house")
 
 
 @pytest.fixture

@@ -353,6 +353,7 @@ def test_spaces_that_part_numbers_are_kept(one: str) -> None:
 LONG = 100_000
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("text", "found"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anyio
+import pytest
 from anyio import get_running_tasks
 
 from tests.contracts.roles import actor, seeded_latency
@@ -13,6 +14,7 @@ from tts.solver import open_solver
 from tts.testing import virtual_run
 
 
+@pytest.mark.long
 def test_a_thousand_cancelled_runs_leave_no_task_permit_or_reservation() -> None:
     backend = actor(seeded_latency(0.1))
     pipeline = Pipeline(

@@ -30,6 +30,7 @@ def name(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", having("python"), ids=name)
 def test_python_blocks_run_in_order(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     namespace: dict[str, object] = {"__name__": page.stem}
@@ -53,6 +54,7 @@ def test_yaml_blocks_are_pipelines_or_suites(
             assert Pipeline.load(path).models
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", having("console"), ids=name)
 def test_commands_succeed(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

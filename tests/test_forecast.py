@@ -34,6 +34,7 @@ def test_a_plan_finds_the_truth() -> None:
     assert plan.fitted == pytest.approx(plan.measured, abs=0.02)
 
 
+@pytest.mark.long
 def test_problems_that_differ_want_a_mixture() -> None:
     rates = np.random.default_rng(3).beta(0.5, 1.0, 400)
     single, mixture = (make_plan(drawn(rates, 32), mode=mode) for mode in ("single", "beta"))
@@ -100,6 +101,7 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
         read_results(write(tmp_path / "r.jsonl"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["single", "beta", "two_state"])
 def test_command_prints_the_plan(
     mode: Mode, tmp_path: Path, capsys: pytest.CaptureFixture[str]

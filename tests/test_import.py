@@ -13,6 +13,7 @@ def printed(code: str) -> str:
     return run.stdout.strip()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("module", ["asyncio", "numpy", "rich", "safetensors", "typer"])
 def test_importing_the_library_leaves_out(module: str) -> None:
     assert printed(f"import sys, tts; print({module!r} in sys.modules)") == "False"

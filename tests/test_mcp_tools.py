@@ -171,6 +171,7 @@ def test_tools_are_called_by_names_that_a_plan_can_write(tmp_path: Path) -> None
     assert anyio.run(main) == ["a_b", "_2fa", "get_x", "_join", "add", "x_1", "_y"]
 
 
+@pytest.mark.long
 def test_two_servers_may_have_tools_of_one_name(tmp_path: Path) -> None:
     async def both(**settings: object) -> list[str]:
         boxes = [program(tmp_path, only=["plus"]), odd(tmp_path, only=["plus"], **settings)]
@@ -181,10 +182,24 @@ def test_two_servers_may_have_tools_of_one_name(tmp_path: Path) -> None:
     assert anyio.run(lambda: both(prefix="odd.")) == ["plus", "odd.plus"]
     with pytest.raises(ConfigError, match="two tools are called 'plus': rename one"):
         anyio.run(both)
-    with pytest.raises(ConfigError, match=r"'a b' cannot be a tool's name.*`renamed`"):
-        anyio.run(lambda: both(renamed={"plus": "a b"}))
-    with pytest.raises(ConfigError, match="has no tool 'minus'"):
-        anyio.run(lambda: both(renamed={"minus": "m"}))
+
+
+@pytest.mark.parametrize(
+    ("renamed", "said"),
+    [
+        ({"plus": "a b"}, r"'a b' cannot be a tool's name.*`renamed`"),
+        ({"minus": "m"}, "has no tool 'minus'"),
+    ],
+)
+def test_a_name_that_cannot_be_or_is_not_there_is_refused(
+    renamed: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with open_tools([odd(tmp_path, only=["plus"], renamed=renamed)]):
+            pass
+
+    with pytest.raises(ConfigError, match=said):
+        anyio.run(main)
 
 
 def test_tools_of_a_server_that_listens(tmp_path: Path) -> None:
@@ -215,6 +230,7 @@ def test_tools_of_a_server_that_listens(tmp_path: Path) -> None:
     assert anyio.run(main) == 7
 
 
+@pytest.mark.long
 def test_only_some_tools_of_a_program(tmp_path: Path) -> None:
     async def names(toolbox: MCP) -> list[str]:
         async with open_tools([toolbox]) as tools:

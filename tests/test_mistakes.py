@@ -41,6 +41,11 @@ def told(kind: type[Suite | Pipeline], text: str, folder: Path) -> str:
     [
         ("seeds: [0, 1]", "seeds:", "8:1: seeds: give a list, not nothing"),
         ("seeds: [0, 1]", "seeds: [-1]", "8:9: seeds.0: give at least 0, not -1"),
+        (
+            "problems: 3",
+            "problems: 1000001",
+            "2:29: tasks.0.problems: give at most 1,000,000, not 1000001",
+        ),
         ("seeds: [0, 1]", "seeds: [a]", "8:9: seeds.0: give a whole number, not 'a'"),
         ("{none: {}}", "{}", "7:1: budgets: it is empty: give at least one"),
         (

@@ -1,14 +1,28 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from tests.contracts.roles import actor, play
-from tts import Capabilities, ConfigError, Pipeline, Price, Strategy, Verifier, solve_sync
+from tts import (
+    Capabilities,
+    ConfigError,
+    Pipeline,
+    Price,
+    Problem,
+    Run,
+    Solution,
+    Strategy,
+    Verifier,
+    solve_sync,
+)  # fmt: skip
 from tts.backends import EnvironmentName, Given
+from tts.backends.base import Provider
 from tts.frozen import Frozen
+from tts.prompts import Prompts
 from tts.solver import open_solver
 from tts.testing import ScriptedBackend, virtual_run
 
@@ -91,6 +105,55 @@ def test_mistake_is_located(
 def test_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not UTF-8 at byte 2"):
         load(tmp_path, b"a:\xff")
+
+
+def test_a_prompt_that_is_the_same_for_every_problem_is_refused(tmp_path: Path) -> None:
+    """Else it asks every problem alike, pays for all of them, and is wrong on all."""
+    prompts = "prompts: {{solve: 'Solve it: {}'}}\n"
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, MODELS + "strategy: best_of_n\n" + prompts.format("{problem}"))
+    assert (raised.value.line, raised.value.column) == (4, 11)
+    assert str(raised.value).endswith(
+        "prompts.solve: it is the same for every problem: write {{ problem }} where that belongs"
+    )
+    for shown in ("{{ problem }}", "{{ problem | upper }}", "{% if problem %}it{% endif %}"):
+        load(tmp_path, MODELS + "strategy: best_of_n\n" + prompts.format(shown))
+    alone = "strategy: universal_self_consistency\nprompts: {select: 'Which? {{ solutions }}'}\n"
+    load(tmp_path, MODELS + alone)  # the problem is left out on purpose
+
+
+def test_a_prompt_of_a_part_must_show_the_problem_too(tmp_path: Path) -> None:
+    strategy = "strategy: {use: outline, path: self_consistency}\n"
+    with pytest.raises(ConfigError, match="the same for every problem"):
+        load(tmp_path, MODELS + strategy + "prompts: {solve: Solve it.}\n")
+
+
+class Blind(Strategy, name="blind"):
+    """Has a prompt without the problem."""
+
+    def roles(self) -> tuple[str, ...]:
+        return ("warm_up",)
+
+    async def solve(self, problem: Problem, run: Run) -> Solution:
+        raise NotImplementedError
+
+    @classmethod
+    def prompts(cls, overrides: Mapping[str, str] | None = None) -> Prompts:
+        return Prompts([], {"warm_up": "Are you there?", **(overrides or {})})
+
+
+def test_a_strategy_may_have_prompts_without_the_problem() -> None:
+    models: dict[str, Provider] = {"m": Given(backend=ScriptedBackend(lambda request: "Answer: 1"))}
+    made = Pipeline(models=models, strategy=Blind(), prompts={"warm_up": "Hello?"})
+    assert made.prompts == {"warm_up": "Hello?"}
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("a\0b.yaml", r"'a\\x00b\.yaml'"), ("a\udc80\ud800", "'a")]
+)
+def test_a_name_that_no_file_can_have_is_a_mistake(name: str, shown: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{shown}.*: cannot read: "):
+        Pipeline.load(name)
 
 
 def test_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:

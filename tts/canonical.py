@@ -101,6 +101,7 @@ def unassigned(text: str) -> str:
     return _ASSIGNED.sub("", text)
 
 
+@lru_cache(maxsize=4096)
 def rational(text: str) -> Fraction | None:
     """Return the number that a bare answer is, or None."""
     if len(text) > 80:

@@ -109,7 +109,7 @@ def _told(first: ErrorDetails, keys: tuple[str, ...]) -> str:
     word = kind.partition("_")[0]
     if kind in _LIMITS:
         limit, how = _LIMITS[kind]
-        return f"give {how} {context[limit]:g}, not {_shown(given)}"
+        return f"give {how} {context[limit]:,.15g}, not {_shown(given)}"
     if kind in {"too_short", "string_too_short"} and not given:
         return f"it is empty: give at least {'one' if context['min_length'] == 1 else 2}"
     if kind in {"literal_error", "enum"}:

@@ -15,7 +15,7 @@ from tts.layers import Budget
 from tts.mistakes import describe, first_mistake
 from tts.origins import Origin
 from tts.problem import Problem
-from tts.prompts import check_template
+from tts.prompts import check_template, variables
 from tts.registry import mistake, nearest
 from tts.strategy import Strategy
 from tts.yaml_files import Marks, located, parse_yaml, read_text
@@ -61,6 +61,19 @@ class Pipeline(Frozen):
                 check_template(text)
             except ConfigError as error:
                 raise mistake(Pipeline, ("prompts", role), error.message, text) from error
+        return self
+
+    @model_validator(mode="after")
+    def _prompts_show_the_problem(self) -> Self:
+        """Refuse a prompt that is the same for every problem, where the strategy's own is not."""
+        asking = [self.strategy, *self.strategy.parts()]
+        strategies = [part for part in asking if isinstance(part, Strategy)]
+        for role, text in self.prompts.items():
+            own = [found for each in strategies if (found := each.prompts().find(role)) is not None]
+            shown = own and all("problem" in variables(found) for found in own)
+            if shown and not variables(text):
+                message = "it is the same for every problem: write {{ problem }} where that belongs"
+                raise mistake(Pipeline, ("prompts", role), message, text)
         return self
 
     @model_validator(mode="after")

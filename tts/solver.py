@@ -39,6 +39,7 @@ class Solver:
         pipeline: What is solved with.
         stacks: Its open models, by their names.
         turns: Shared with other solvers, so that each tool's limit holds for all of them together.
+        is_checked: These models passed `check_pipeline`; it is not asked again for each problem.
 
     Attributes:
         stacks: Each model's layers, by its name in the pipeline.
@@ -48,7 +49,12 @@ class Solver:
     """
 
     def __init__(
-        self, pipeline: Pipeline, stacks: Mapping[str, Stack], *, turns: Turns | None = None
+        self,
+        pipeline: Pipeline,
+        stacks: Mapping[str, Stack],
+        *,
+        turns: Turns | None = None,
+        is_checked: bool = False,
     ) -> None:
         self.pipeline = pipeline
         self.stacks = stacks
@@ -57,7 +63,8 @@ class Solver:
         self.is_interrupted = False
         self._bills = {name: each.take_bill() for name, each in pipeline.models.items()}
         self._told = {stacks[name].top.name: each.name for name, each in pipeline.models.items()}
-        check_pipeline(pipeline, {name: stack.top for name, stack in stacks.items()})
+        if not is_checked:
+            check_pipeline(pipeline, {name: stack.top for name, stack in stacks.items()})
         alike = Counter(stack.top.name for stack in stacks.values())
         self._labels = {n: n if alike[each.top.name] > 1 else None for n, each in stacks.items()}
 

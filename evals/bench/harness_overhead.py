@@ -7,15 +7,17 @@ harness: with every call kept, each row judged, traced and written to the disk. 
 the harness's; measured with 1 and with 9 samples it parts into what a problem costs (`problem_ms`:
 one row) and what each of its calls costs (`call_us`: keeping it, its trace, its candidate).
 `replayed`: all calls are answered by those kept, as after `--resume`. What a run costs once is left
-out. Medians over repeats; garbage collection included.
+out. Each time is the least of its repeats, since what else a machine does only adds; garbage
+collection is included. `loop_ms` is what a million additions took in between, least and most:
+machines differ by the least, and where the most is far off the machine was not quiet.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import time
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -74,28 +76,39 @@ async def harness_seconds(folder: Path, name: str, problems: int, samples: int, 
         return time.process_time() - began
 
 
-def added(problems: int, samples: int, keep: str) -> tuple[float, float]:
-    """Return what the harness adds to a problem, in seconds: at first, and where calls are kept."""
-
-    def seconds(count: int) -> list[float]:
-        with TemporaryDirectory() as folder:
-            return [
-                anyio.run(harness_seconds, Path(folder), name, count, samples, keep)
-                for name in ("first", "again")
-            ]
-
+def times(problems: int, samples: int, keep: str) -> tuple[float, ...]:
+    """Return seconds: plain ones a problem, with few problems and with many, first and again."""
     plain = anyio.run(plain_seconds, problems, samples)
-    few, many = seconds(FEW), seconds(problems + FEW)
-    first, again = ((b - a) / problems - plain for a, b in zip(few, many, strict=True))
-    return first, again
+    found = [plain]
+    for count in (FEW, problems + FEW):
+        with TemporaryDirectory() as folder:
+            for name in ("first", "again"):
+                run = partial(harness_seconds, Path(folder), name, count, samples, keep)
+                found.append(anyio.run(run))
+    return tuple(found)
 
 
-def measure(problems: int, repeats: int, keep: str) -> dict[str, float]:
+def loop_seconds() -> float:
+    """Add a million numbers: how fast the machine is at the moment."""
+    began, total = time.process_time(), 0
+    for number in range(1_000_000):
+        total += number
+    return time.process_time() - began
+
+
+def measure(problems: int, repeats: int, keep: str, loops: list[float]) -> dict[str, float]:
     """Part what is added into a problem's share and a call's."""
-    found: dict[int, list[float]] = {}
+    found: dict[int, tuple[float, float]] = {}
     for samples in SIZES:
-        pairs = [added(problems, samples, keep) for _ in range(repeats)]
-        found[samples] = [statistics.median(each) for each in zip(*pairs, strict=True)]
+        every = []
+        for _ in range(repeats):
+            loops.append(loop_seconds())
+            every.append(times(problems, samples, keep))
+        plain, first, again, more_first, more_again = map(min, zip(*every, strict=True))
+        found[samples] = (
+            (more_first - first) / problems - plain,
+            (more_again - again) / problems - plain,
+        )
     figures: dict[str, float] = {}
     for place, name in enumerate(("", "_replayed")):
         low, high = (found[samples][place] for samples in SIZES)
@@ -111,19 +124,25 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    problems, repeats = (100, 3) if options.quick else (400, 7)
+    problems, repeats = (100, 3) if options.quick else (100, 16)
     for count in (FEW, problems, problems + FEW):
         Graphs(level=4, problems=count).examples()  # drawn once, and remembered
     figures: dict[str, Any] = {"problems": problems}
+    loops: list[float] = []
     for keep in ("texts", "trace", "answers"):
-        figures[keep] = measure(problems, repeats, keep)
+        figures[keep] = measure(problems, repeats, keep, loops)
+    figures["loop_ms"] = [round(1e3 * each(loops), 1) for each in (min, max)]
     if options.json:
         print(json.dumps(figures))
         return
-    print(f"CPU that the harness adds, by what is kept; {problems} problems, median of {repeats}")
+    print(
+        f"CPU that the harness adds, by what is kept; {problems} problems, the least of {repeats}"
+    )
     for keep in ("texts", "trace", "answers"):
         told = ", ".join(f"{name} {value}" for name, value in figures[keep].items())
         print(f"  {keep:8} {told}")
+    least, most = figures["loop_ms"]
+    print(f"  a million additions took {least} to {most} ms")
 
 
 if __name__ == "__main__":

@@ -57,6 +57,10 @@ class Numeric(Checker, name="numeric"):
         given = None if answer is None else number_of(answer)
         if answer is None or given is None:
             return False
+        if given == right:
+            return True
+        if not (self.relative or self.absolute or self.percent):
+            return False
         allowed = max(Fraction(self.relative) * abs(right), Fraction(self.absolute))
         read = [given]
         if self.percent and _in_percent(answer) and not _in_percent(example.answer):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Any, Final
 
+from tts.evals.records import Row
 from tts.evals.report import curves, frontier, measures
 from tts.evals.report.details import compact, detail, size
 from tts.evals.report.runs import Entry, Result, Run
+from tts.evals.report.textless import textless_result, textless_settings
 from tts.evals.store import RunStore
 from tts.evals.tries import Spent
 
@@ -55,7 +57,9 @@ def contents(
     Args:
         runs: The runs.
         entries: Their entries, in the order of the suite.
-        questions: Tell what problems say, and their right answers.
+        questions: Whether texts may be told: what problems say and their own fields, answers,
+            errors, and texts in settings, such as prompts. Without it no text of problems or models
+            is there but in details: of each result its verdict, costs and counts.
         text_bytes: Most bytes of details; 0 leaves all of them out. Each entry gets those of its
             first problems; the statistics are of all.
         replay_rules: Whether to replay stopping rules over the stored samples, which takes
@@ -67,6 +71,8 @@ def contents(
     details, left_out = _details(runs, listed, text_bytes)
     pools = _pools(entries)
     told = [{**_told(entry), "is_pool": at in pools} for at, entry in enumerate(entries)]
+    if not questions:
+        told = [{**each, "settings": textless_settings(each["settings"])} for each in told]
     fronts = _fronts(told)
     paths = [run.path.resolve() for run in runs]
     summary = {
@@ -77,8 +83,9 @@ def contents(
         "fronts": fronts,
         "rules": _rules(entries, pools) if replay_rules else [],
         "problems": problems,
-        "results": _results(listed, places),
+        "results": _results(listed, places, compact if questions else textless_result),
         "left_out": {
+            "texts": not questions,
             "details": left_out,
             "results": sum(len(entry.results) for entry in entries) - len(listed),
             "text_bytes": text_bytes,
@@ -97,7 +104,9 @@ def _about(run: Run, *, is_new: bool) -> dict[str, Any]:
 
 
 def _results(
-    listed: Sequence[tuple[int, Entry, Result]], places: dict[tuple[str, str], int]
+    listed: Sequence[tuple[int, Entry, Result]],
+    places: dict[tuple[str, str], int],
+    told: Callable[[Row], dict[str, Any]],
 ) -> list[dict[str, Any]]:
     return [
         {
@@ -106,7 +115,7 @@ def _results(
             "run": result.run,
             "cell": result.row.cell,
             "seed": result.seed,
-            **compact(result.row),
+            **told(result.row),
         }
         for number, entry, result in listed
     ]
@@ -205,7 +214,7 @@ def _fronts(told: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 for each in members
                 if each["baseline"] and cost != "seconds"
                 for point in each["curve"]
-                if point[cost]
+                if point[cost] and point["accuracy"][0] > 0
             ]
             path = measures.front([*(each for each in places.values() if each), *fewer])
             for each in members:

@@ -24,7 +24,7 @@ from tts.evals.report.contents import Contents, contents
 from tts.evals.report.details import detail
 from tts.evals.report.page import encoded, page, policy
 from tts.evals.report.runs import load, store_path, stored_row
-from tts.evals.store import RunStore
+from tts.evals.store import RunStore, StoreFailed
 
 __all__ = ["Live", "serve"]
 
@@ -54,6 +54,7 @@ class Live:
 
     Raises:
         ConfigError: If a path is no run store.
+        StoreFailed: If one cannot be read.
     """
 
     def __init__(
@@ -81,12 +82,16 @@ class Live:
         if (name or request.host) not in own and not (
             _is_open(self.host) and _is_own(name or request.host)
         ):
-            raise web.HTTPForbidden(text="this server answers to its own address only\n")
+            told = "this server answers to its own address only\n"
+            raise web.HTTPForbidden(text=told, headers=_HEADERS)
         answer: web.StreamResponse
         try:
             answer = await handler(request)
-        except ConfigError as error:  # the store has gone, or is another one's by now
+        except (ConfigError, StoreFailed) as error:  # it has gone, is another one's, or is damaged
             answer = web.Response(status=503, text=f"{error}\n")
+        except web.HTTPException as refused:
+            refused.headers.update(_HEADERS)
+            raise
         answer.headers.update(_HEADERS)
         return answer
 

@@ -15,6 +15,8 @@ _ENDINGS: Final = (".png", ".svg", ".pdf")
 _COLOURS: Final = ("#0b62a8", "#c2500d", "#11805a", "#9a3f87", "#a07800", "#2183b8", "#7d4d2e",
                    "#565b64")  # fmt: skip
 _MARKERS: Final = ("o", "^", "D", "s")
+_RINGS: Final = ("-", "--", ":")
+"""Around the marks of each budget; those without one have none."""
 _COSTS: Final = {
     "total": "total tokens a problem",
     "critical": "tokens on the critical path a problem",
@@ -88,11 +90,17 @@ def _look(entries: Sequence[dict[str, Any]]) -> dict[str, tuple[str, str]]:
     }
 
 
+def _rings(entries: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Return the line around the marks of each budget."""
+    names = dict.fromkeys(entry["budget"] for entry in entries if entry["budget"] != "none")
+    return {name: _RINGS[at % len(_RINGS)] for at, name in enumerate(names)}
+
+
 def _scatter(axes: Any, summary: dict[str, Any], facet: str, cost: str) -> None:
     entries = summary["entries"]
     path = next(each["path"] for each in summary["fronts"]
                 if each["cost"] == cost and _facet(each) == facet)  # fmt: skip
-    look = _look(entries)
+    look, rings = _look(entries), _rings(entries)
     shown = [each for each in entries if _facet(each) == facet and _knows(cost)(each)]
     ends = [end for each in shown for end in each["costs"][cost]]
     spans = bool(ends) and max(ends) > 5 * min(ends) > 0
@@ -105,6 +113,8 @@ def _scatter(axes: Any, summary: dict[str, Any], facet: str, cost: str) -> None:
             color=colour, marker=marker, markersize=5, linewidth=0.8,
             markerfacecolor="white" if entry["baseline"] else colour,
         )  # fmt: skip
+        if entry["budget"] != "none":
+            axes.scatter(x, y, 90, "none", edgecolors=colour, linestyles=rings[entry["budget"]])
     for entry in shown:
         fewer = [point for point in entry["curve"] if entry["baseline"] and point.get(cost)]
         if fewer:
@@ -156,9 +166,15 @@ def _votes(axes: Any, summary: dict[str, Any], facet: str) -> None:
 def _legend(figure: Any, entries: Sequence[dict[str, Any]]) -> None:
     from matplotlib.lines import Line2D
 
-    marks = [
+    marks: list[Any] = [
         Line2D([], [], color=colour, marker=marker, linestyle="", label=name)
         for name, (colour, marker) in _look(entries).items()
+    ]
+    marks += [
+        figure.axes[0].scatter(
+            [], [], 90, "none", edgecolors="gray", linestyles=line, label=f"under {name}"
+        )
+        for name, line in _rings(entries).items()
     ]
     figure.legend(
         handles=marks, loc="outside lower center", ncols=min(6, len(marks)), frameon=False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import cache, partial
 from typing import Final, Literal
 
 from tts.answers import AnswerFormat
@@ -65,8 +66,8 @@ class SX(DrawnTask, name="sx"):
         low, high = rng.choice(_BANDS[self.level])
         while True:
             program, x = draw_program(rng, _SHAPES[self.level]), rng.randrange(_INPUTS)
-            found = trace(program, x)
-            if found is not None and low <= found.steps <= high and _is_fit(program, found, rng):
+            found = trace(program, x, most=high)
+            if found is not None and low <= found.steps and _is_fit(program, found, rng):
                 break
         source = written(program)
         question = _QUESTIONS[self.ask].format(x=x)
@@ -91,9 +92,14 @@ def _is_fit(program: Program, asked: Trace, rng: random.Random) -> bool:
     source = written(program)
     if asked.steps == source.count("steps += 1"):
         return False
-    some = [trace(program, rng.randrange(_INPUTS)) for _ in range(6)]
+    traced = cache(partial(trace, program))  # of 46 inputs among 100, many are drawn twice
+    some = [traced(rng.randrange(_INPUTS)) for _ in range(6)]
     if len({found.steps for found in some if found is not None}) < 3:
         return False
-    probes = (trace(program, rng.randrange(_INPUTS)) for _ in range(_PROBES))
-    arms = {arm for found in probes if found is not None for arm in found.arms}
-    return len(arms) == 2 * source.count("else:")
+    probes = [rng.randrange(_INPUTS) for _ in range(_PROBES)]  # all: what is drawn next depends
+    arms, alive = set[tuple[int, bool]](), 2 * source.count("else:")
+    for found in map(traced, probes):
+        arms |= found.arms if found is not None else set()
+        if len(arms) == alive:
+            return True
+    return False

@@ -109,6 +109,8 @@ class Trace:
     """What a program does on one input."""
 
     value: int
+    most: int
+    """Steps that it may take."""
     steps: int = 0
     arms: set[tuple[int, bool]] = field(default_factory=set)
     """Branches by key, and which of their arms was taken."""
@@ -118,60 +120,58 @@ class _TooLong(Exception):
     """More steps, or a larger number, than a reader should follow."""
 
 
-def trace(program: Program, x: int) -> Trace | None:
-    """Count a program's steps on an input; None beyond 5,000 steps or values of a million."""
-    found = Trace(x)
+def trace(program: Program, x: int, most: int = _MOST_STEPS) -> Trace | None:
+    """Count a program's steps on an input; None beyond `most` steps or values of a million."""
+    found = Trace(x, most)
     try:
-        _call(program, program.main, found)
+        _step(found, x)
+        _follow(program, program.main, found, 0)
     except _TooLong:
         return None
     return found
 
 
-def _call(program: Program, body: Sequence[Statement], at: Trace) -> None:
-    _step(at)
-    _follow(program, body, at, 0)
-
-
-def _step(at: Trace) -> None:
-    at.steps += 1
-    if at.steps > _MOST_STEPS or abs(at.value) > _LARGEST:
-        raise _TooLong
-
-
-def _set(at: Trace, value: int) -> None:
+def _step(at: Trace, value: int) -> None:
     at.value = value
-    _step(at)
+    at.steps += 1
+    if at.steps > at.most or not -_LARGEST <= value <= _LARGEST:
+        raise _TooLong
 
 
 def _follow(program: Program, body: Sequence[Statement], at: Trace, index: int) -> None:
     for statement in body:
         match statement:
             case Assign(sign, number, by_index):
-                _set(at, _applied(at.value, sign, number * (index if by_index else 1)))
-            case Shrink(modulus, by):
-                _set(at, at.value % modulus)
-                while at.value >= by:
-                    _step(at)
-                    _set(at, at.value - by)
+                _step(at, _applied(at.value, sign, number * index if by_index else number))
             case Call(function):
-                _call(program, program.functions[function], at)
-                _step(at)
+                _step(at, at.value)
+                _follow(program, program.functions[function], at, 0)
+                _step(at, at.value)
             case Branch(modulus, remainder, then, otherwise, key):
                 taken = at.value % modulus == remainder
                 at.arms.add((key, taken))
-                _step(at)
+                _step(at, at.value)
                 _follow(program, then if taken else otherwise, at, index)
             case Repeat(times, inner):
                 for turn in range(times):
-                    _step(at)
+                    _step(at, at.value)
                     _follow(program, inner, at, turn)
+            case Shrink(modulus, by):
+                _step(at, at.value % modulus)
+                while at.value >= by:
+                    _step(at, at.value)
+                    _step(at, at.value - by)
 
 
 def _applied(value: int, sign: str, number: int) -> int:
-    if sign == "%":
-        return value % number
-    return {"+": value + number, "-": value - number, "*": value * number}[sign]
+    match sign:
+        case "+":
+            return value + number
+        case "-":
+            return value - number
+        case "*":
+            return value * number
+    return value % number
 
 
 def draw_program(rng: random.Random, shape: Shape) -> Program:

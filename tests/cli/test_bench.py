@@ -79,8 +79,8 @@ def test_plain_output_has_the_figures_and_what_they_do_not_say(tts: Tts, suite: 
         "graphs 1 facts on small", "accuracy [95%]", "against plain votes at equal critical tokens",
         "too few: with fewer than 6 problems no difference can have p < 0.05", "kept in here",
         "p (Holm)",
-        "2 comparisons: if nothing differed, about 0.1 would have p < 0.05, and that any has p "
-        "(Holm) < 0.05 would have a chance of about 0.05: fewer where few problems differ, but up ",
+        "2 comparisons: if nothing differed, about 0.1 would have p < 0.05 by chance, and in 5% of "
+        "such benches any would have p (Holm) < 0.05. Both are less where few problems differ, and",
         "nothing is told apart from plain votes here: no p (Holm) is below 0.05.",
         "too few: with fewer than 6 problems no difference can have p < 0.05",
         "gain: accuracy less theirs", "plain votes: self-consistency of",
@@ -298,8 +298,11 @@ def test_remarks_tell_fewer_pairs_and_problems_of_every_comparison(tts: Tts, sui
     found[1] = replace(found[1], failed=1, equal=(less,))
     found[2] = replace(found[2], equal=(replace(two, problems=9, detectable=0.8),))
     lines = remarks(found)
-    told = "compared on fewer runs than there are: vote 8 of 9 (total tokens); the baseline's "
+    told = "compared on fewer runs than there are: 8 of 9 of vote. The others have no pool of the "
     assert any(line.startswith(told) for line in lines)
+    both = replace(found[1], equal=(less, replace(less, kind="critical", left_out=0)))
+    told = "compared on fewer runs than there are: 8 of 9 of vote (at equal total tokens). The "
+    assert any(line.startswith(told) for line in remarks([both]))
     assert any(line.startswith("runs that failed: up to 1 in a comparison") for line in lines)
     assert any("8 to 9 problems show true gains of 80 to 90 points" in line for line in lines)
     none = remarks([replace(found[1], equal=(), unequal={"total": "the baseline costs nothing"})])
@@ -336,8 +339,25 @@ def test_a_narrow_terminal_gets_fewer_columns_and_is_told(
     assert printed(found, width, terminal=False) == printed(found, 400, terminal=False)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--equal", "foo", "'--equal': 'foo' is not one of 'total', 'critical', 'usd'"),
+        ("--limit", "x", "'--limit': give a whole number"),
+    ],
+)
+def test_options_that_cannot_be_read_are_told_in_our_words(
+    tts: Tts, suite: Path, option: str, value: str, message: str
+) -> None:
+    code, _, told = tts("bench", suite, option, value)
+    assert code == 2
+    assert message in told
+    assert "error" not in told
+    assert "Input" not in told
+
+
 def test_the_help_names_the_exit_codes(tts: Tts) -> None:
     lines = [line.split(maxsplit=1) for line in tts("bench", "--help").out.splitlines()]
     codes = {line[0]: line[1] for line in lines if len(line) == 2 and line[0].isdigit()}
     assert list(codes) == ["0", "1", "2", "130"]
-    assert codes["2"] == "the input is wrong; nothing was spent"
+    assert codes["2"].startswith("the input is wrong; nothing was spent, but for a look")

@@ -39,6 +39,7 @@ main(["bench", "suite.yaml", "--out", "out"])
 """
 
 
+@pytest.mark.long
 def test_a_second_ctrl_c_ends_a_stop_that_hangs_and_loses_nothing(tmp_path: Path) -> None:
     (tmp_path / "suite.yaml").write_text(SUITE)
     ended = subprocess.run(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.evals.sums import row
 from tts.cli.bench_remarks import marks, remarks
+from tts.evals.comparing import FREE, UNPRICED
 from tts.evals.figures import Comparison, Saving, Summary
 from tts.evals.records import Cell, Row
 from tts.evals.statistics import Interval
@@ -170,6 +172,84 @@ def test_what_a_stopping_rule_has_saved_is_told() -> None:
         "tokens that stopping rules have saved of full (50 a run) on t on m: mine 40%, other 40%."
     ) in remarks([summary(saving=saving), summary("other", saving=saving)])
     assert not any("stopping rules" in line for line in remarks([summary()]))
+
+
+def test_what_a_stopping_rule_has_cost_more_is_told_as_that() -> None:
+    dear = summary("dear", saving=Saving("full", "none", 20, 1400, 1000))
+    assert (
+        "stopping rules have saved nothing of full (50 a run) on t on m: dear has cost 40% more."
+    ) in remarks([dear])
+    some = summary(saving=Saving("full", "none", 19, 500, 1007))
+    same = summary("same", saving=Saving("full", "none", 20, 1001, 1000))
+    told = [line for line in remarks([dear, some, same]) if "stopping rules" in line]
+    assert told == [
+        "tokens that stopping rules have saved of full (50 to 53 a run) on t on m: mine 50%, "
+        "same 0%; dear has cost 40% more."
+    ]
+
+
+def test_a_long_error_is_cut_and_other_errors_are_counted() -> None:
+    long = summary(failed=3, why_failed="x" * 3000, failed_otherwise=1)
+    (line,) = [line for line in remarks([long]) if line.startswith("failed: ")]
+    assert line == (
+        f"failed: 3 of mine on t on m, most often: {'x' * 200}... (2800 more characters, in "
+        "--json); 1 with other messages"
+    )
+    many = remarks([replace(long, strategy=str(n)) for n in range(7)])
+    assert len([line for line in many if line.startswith("failed: ")]) == 5
+    assert "failed, too: runs of 2 more entries, as why_failed of --json tells" in many
+
+
+def test_the_most_common_error_is_told_with_the_number_of_others(tmp_path: Path) -> None:
+    failed = [
+        row(MINE.key, str(n), None, status="failed", error=error)
+        for n, error in enumerate(("a", "b", "b", "c"))
+    ]
+    assert ("failed: 4 of mine on t on m, most often: b; 2 with other messages") in told(
+        tmp_path, *failed
+    )
+
+
+@pytest.mark.parametrize(
+    ("why", "is_advised"),
+    [
+        (f"{UNPRICED} in 1 of 2 runs of both sides", True),
+        (FREE, True),
+        ("all runs of the strategy failed", False),
+        ("no pool of samples is whole: 10 of 10 failed or lost calls", False),
+    ],
+)
+def test_prices_are_advised_only_where_they_are_the_matter(why: str, is_advised: bool) -> None:
+    (line,) = [line for line in remarks([summary(unequal={"usd": why})]) if "equal dollars" in line]
+    assert line.startswith(f"no comparison at equal dollars for mine: {why}")
+    assert ("give each model its price" in line) is is_advised
+    assert "price" not in remarks([summary(unequal={"total": FREE})])[-1]
+
+
+def test_several_seeds_are_told() -> None:
+    several = remarks([summary(seeds=3), summary("other")])
+    assert "n: runs, of each problem one for each of 3 seeds." in several
+    assert not any(line.startswith("n: runs") for line in remarks([summary(equal=(compared(),))]))
+
+
+def test_budgets_that_ended_runs_are_told_and_no_others() -> None:
+    told = remarks([
+        summary(exhausted=2), summary(budget="4k", exhausted=3),
+        summary("other", budget="4k"), summary(budget="9k"),
+    ])  # fmt: skip
+    assert [line for line in told if line.startswith("budget ")] == [
+        "budget 4k ended 3 of 40 runs."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "is_fairer"), [(["critical"], False), (["total"], True), (["critical", "usd"], True)]
+)
+def test_a_larger_baseline_is_advised_where_it_is_fairer(kinds: list[str], is_fairer: bool) -> None:
+    """At critical tokens nearly all samples fit in the time of one: more of them change little."""
+    capped = tuple(compared(kind=kind, note="capped", off=1.0, samples=16.0) for kind in kinds)
+    (line,) = [each for each in remarks([summary(equal=capped)]) if each.startswith("capped: ")]
+    assert ("a larger baseline" in line) is is_fairer
 
 
 def test_what_runs_failed_of_is_told() -> None:

@@ -102,6 +102,7 @@ def test_samples_and_problems_without_an_answer_are_told(
     assert f"{found['abstentions']} of 20 samples abstain" in printed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["curve.png", "curve.pdf"])
 def test_the_curve_is_drawn_in_other_formats(folder: Path, name: str) -> None:
     assert run(*LOOSE, "--plot", name) == 0

@@ -44,6 +44,7 @@ NESTINGS: dict[str, dict[str, Any]] = {
 every_nesting = pytest.mark.parametrize("chosen", NESTINGS.values(), ids=NESTINGS)
 
 
+@pytest.mark.long
 @every_nesting
 @settings(max_examples=10)
 @given(seed=st.integers(0, 2**31), concurrency=st.integers(1, 64))

@@ -53,6 +53,7 @@ def comparable(solution: Solution) -> dict[str, object]:
     return {key: value for key, value in values.items() if key != "trace_id"}
 
 
+@pytest.mark.long
 @every_strategy
 @given(seed=st.integers(0, 2**31), concurrency=st.integers(1, 64))
 def test_same_seed_gives_the_same_result(name: str, seed: int, concurrency: int) -> None:

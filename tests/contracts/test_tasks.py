@@ -21,6 +21,7 @@ def task_of(name: str, folder: Path, **settings: Any) -> Task:
     return Task.parse({"use": name, "problems": 8, **settings_of(name, folder), **settings})
 
 
+@pytest.mark.long
 @every_task
 def test_examples_are_the_same_every_time(name: str, tmp_path: Path) -> None:
     examples = task_of(name, tmp_path).examples()
@@ -34,6 +35,7 @@ def test_fewer_problems_begin_the_longer_list(name: str, tmp_path: Path) -> None
     assert task_of(name, tmp_path, problems=2).examples() == examples[:2]
 
 
+@pytest.mark.long
 @every_task
 def test_ids_are_unique_and_splits_never_meet(name: str, tmp_path: Path) -> None:
     splits = {

@@ -14,6 +14,7 @@ from tts.backends import Capabilities, Given
 from tts.errors import AuthenticationError, ConfigError
 from tts.evals.executor import Job
 from tts.evals.harness import Harness
+from tts.evals.keeping import Calls
 from tts.evals.records import Row
 from tts.evals.store import RunStore
 from tts.evals.suite import Suite
@@ -282,7 +283,7 @@ def test_an_executor_gets_what_is_missing_and_its_rows_are_kept(tmp_path: Path) 
 
     class Nowhere:
         async def run(
-            self, suite: Suite, jobs: Sequence[Job], calls: Path, on_row: Callable[[Row], None]
+            self, suite: Suite, jobs: Sequence[Job], calls: Calls, on_row: Callable[[Row], None]
         ) -> list[str]:
             seen.extend(jobs)
             return ["nothing was done"]

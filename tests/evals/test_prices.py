@@ -11,6 +11,7 @@ from tts.backends import Given
 from tts.backends.base import Provider
 from tts.errors import ConfigError
 from tts.evals.executor import open_worker
+from tts.evals.keeping import open_calls
 from tts.evals.suite import Lineup, Suite
 from tts.testing import ScriptedBackend, virtual_run
 
@@ -26,8 +27,9 @@ def grid(roles: dict[str, str], **settings: Any) -> Suite:
 
 
 async def opened(suite: Suite, folder: Path) -> bool:
-    async with open_worker(suite, folder / "calls.sqlite"):
-        return True
+    with open_calls(folder / "calls.sqlite") as calls:
+        async with open_worker(suite, calls):
+            return True
 
 
 def test_a_model_that_plays_no_role_needs_no_price(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +19,7 @@ from tts import ConfigError
 from tts.cli import main
 from tts.evals.bill import open_bill
 from tts.evals.executor import Job
+from tts.evals.keeping import open_calls
 from tts.evals.ray_executor import RayExecutor, _Fleet
 from tts.evals.ray_worker import WorkerFailed
 from tts.evals.records import Row
@@ -134,7 +137,7 @@ def run(ray: FakeRay, *, workers: int = 2, at_once: int = 2) -> tuple[list[Row],
     rows: list[Row] = []
 
     async def solve() -> list[str]:
-        with open_bill(Path(":memory:")) as bill:
+        with closing(sqlite3.connect(":memory:")) as file, open_bill(file) as bill:
             fleet = _Fleet(ray, jobs, rows.append, bill)
             async with anyio.create_task_group() as tasks:
                 for number in range(workers):
@@ -261,6 +264,15 @@ def test_a_worker_that_does_not_close_is_killed_and_that_is_said() -> None:
     assert ray.alive == set()
 
 
+def test_a_killed_try_is_not_counted_to_a_cell_that_is_only_judged_again() -> None:
+    (example,) = Sums(problems=1).examples()
+    job = Job(example, ("one", "two"))
+    judged = Job(example, job.cells, unjudged={"one": row(job, "one")})
+    assert [*judged.and_killed().tried] == ["two"]
+    both = Job(example, job.cells, unjudged={key: row(job, key) for key in job.cells})
+    assert [*job.and_killed().tried] == [*both.and_killed().tried] == ["one"]
+
+
 def test_killed_tries_are_counted_and_their_cost_is_not_made_up() -> None:
     rows, _ = run(FakeRay(lambda worker, job: job.example.id != "5"), at_once=1)
     failed = [each for each in rows if each.status == "failed"]
@@ -277,7 +289,7 @@ def test_ctrl_c_counts_for_no_death_and_leaves_no_worker() -> None:
     async def solve() -> int:
         jobs = [Job(example, ("one",)) for example in Sums(problems=12).examples()]
         share = suite(backend()).model_copy(update={"concurrency": 2})
-        with open_bill(Path(":memory:")) as bill:
+        with closing(sqlite3.connect(":memory:")) as file, open_bill(file) as bill:
             fleet = _Fleet(ray, jobs, rows.append, bill)
             with anyio.move_on_after(3.5):
                 await fleet.tend(0, share, Path("calls"), ())
@@ -294,8 +306,11 @@ def test_without_the_extra_the_user_is_told_what_to_install(
     monkeypatch.setitem(sys.modules, "ray", None)
     executor = RayExecutor()
     jobs = [Job(example, ("one",)) for example in Sums(problems=1).examples()]
-    with pytest.raises(ConfigError, match=r"pip install 'tts-orchestrator\[ray\]'"):
-        anyio.run(executor.run, suite(backend()), jobs, tmp_path, lambda row: None)
+    with (
+        open_calls(tmp_path / "calls.sqlite") as calls,
+        pytest.raises(ConfigError, match=r"pip install 'tts-orchestrator\[ray\]'"),
+    ):
+        anyio.run(executor.run, suite(backend()), jobs, calls, lambda row: None)
 
 
 def test_workers_without_ray_are_refused(

@@ -13,13 +13,15 @@ import pytest
 
 from tests.evals.sums import Sums, backend, suite
 from tts import ConfigError
+from tts.backends import Given, Meter
 from tts.errors import AuthenticationError, BackendUnavailable, TTSError
 from tts.evals.executor import Job
 from tts.evals.keeping import open_calls
 from tts.evals.ray_worker import RayWorker, WorkerFailed
-from tts.evals.suite import Suite
+from tts.evals.suite import Lineup, Suite
 from tts.evals.tries import Spent
 from tts.messages import Request
+from tts.testing import ScriptedBackend
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +123,25 @@ def test_only_where_the_file_is_not_it_has_a_folder_that_goes(tmp_path: Path, is
         with open_calls(tmp_path / "calls.sqlite") as calls:
             assert calls.bill.total().total_tokens == own
     assert worker.close() == ([], Spent())  # again: there is nothing left to close
+
+
+@pytest.mark.parametrize("is_far", [True, False])
+def test_a_look_is_paid_for_though_the_worker_cannot_open(tmp_path: Path, is_far: bool) -> None:
+    class Looked(Given, name="looked"):
+        def take_bill(self) -> Meter | None:
+            return Meter(prompt_tokens=9, completion_tokens=5, started=True, attempts=1)
+
+    model = Looked(backend=ScriptedBackend(lambda request: "1", price=None))
+    unpriced = suite(backend(), models={"m": Lineup(models={"m": model})}, equal=("usd",))
+    worker = RayWorker()
+    refused = worker.open(unpriced, tmp_path / "calls.sqlite", (), is_far=is_far)
+    assert isinstance(refused, ConfigError)
+    look = Spent(calls=1, prompt_tokens=9, completion_tokens=5, cost_usd=None)
+    assert worker.close() == ([], look if is_far else Spent())
+    assert worker.close() == ([], Spent())
+    if not is_far:
+        with open_calls(tmp_path / "calls.sqlite") as calls:
+            assert calls.bill.total() == look
 
 
 def test_closing_ends_what_is_under_way(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ def figures(out: str) -> Any:
     return rows
 
 
+@pytest.mark.long
 def test_a_bench_that_is_killed_again_and_again_ends_as_if_it_never_had_been(
     server: CountingServer, tmp_path: Path
 ) -> None:
@@ -69,6 +70,7 @@ def test_a_bench_that_is_killed_again_and_again_ends_as_if_it_never_had_been(
     assert figures(out) == whole  # costs too: as if every call had been paid for
 
 
+@pytest.mark.long
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(
     server: CountingServer, tmp_path: Path
 ) -> None:

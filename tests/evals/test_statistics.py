@@ -161,6 +161,7 @@ def differing(problems: int, differ: int) -> list[float]:
     return [1.0] * differ + [0.0] * (problems - differ)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("level", [0.95, 0.99])
 @pytest.mark.parametrize(
     ("problems", "differ"), [(20, 2), (20, 8), (50, 10), (165, 36), (201, 40), (1000, 100)]
@@ -189,6 +190,7 @@ def test_what_is_detectable_is_detected_four_times_in_five(
     assert seen(0.8 * gain) < 0.775
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("problems", "seeds"), [(40, 3), (100, 3), (40, 5), (100, 5), (300, 5)])
 def test_what_is_detectable_with_seeds_is_what_is_seen_with_them(problems: int, seeds: int) -> None:
     """Problems of chances drawn anew, and the same true gain on each.

@@ -24,6 +24,7 @@ def failing(share: float, problems: int = 500) -> Outcome:
     return Outcome(**{**each, "differs": np.random.default_rng(0).permutation(differs)})
 
 
+@pytest.mark.long
 def test_a_false_certificate_is_counted_among_all_halves() -> None:
     """400 halves, of which about 1% certify: none would by chance 1 time in 50, and 10% never.
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.evals.sums import row as judged
 from tts import ConfigError
-from tts.evals import store as store_module
+from tts.evals import store_file
 from tts.evals.records import Cell, Draw, Row
 from tts.evals.store import RunStore, StoreFailed
 from tts.evals.tries import Spent
@@ -140,14 +143,14 @@ def test_a_store_in_a_folder_that_cannot_be_written_is_read(
 ) -> None:
     with RunStore(tmp_path / "run.sqlite") as store:
         store.add(row(CELLS[0], "a"))
-    opened = store_module._connect
+    opened = store_file._opened
 
     def connect(path: Path, how: str, patience: float) -> sqlite3.Connection:
         if how == "?mode=ro":  # what SQLite does where it can make no index of the log
             return opened(path.parent / "missing" / "run.sqlite", how, patience)
         return opened(path, how, patience)
 
-    monkeypatch.setattr(store_module, "_connect", connect)
+    monkeypatch.setattr(store_file, "_opened", connect)
     with RunStore(tmp_path / "run.sqlite", read_only=True) as again:
         assert again.count() == 1
     (tmp_path / "run.sqlite-wal").write_bytes(b"not written back")
@@ -170,6 +173,67 @@ def test_a_store_that_is_damaged_within_is_told_in_one_line(tmp_path: Path) -> N
         pytest.raises(StoreFailed, match=r"cannot be read: .* malformed; the file is damaged"),
     ):
         list(damaged.rows(CELLS[0]))
+
+
+@pytest.mark.parametrize("text", ["cast(x'7bff7d' as text)", "'{broken'", "'{}'", "'null'"])
+def test_a_damaged_text_is_told_in_one_line(tmp_path: Path, text: str) -> None:
+    with RunStore(tmp_path / "run.sqlite") as store:
+        store.plan(CELLS)
+        store.add(row(CELLS[0], "a"))
+    with closing(sqlite3.connect(tmp_path / "run.sqlite")) as connection:
+        connection.execute(f"UPDATE rows SET row = {text}, texts = {text}, open = 1")
+        connection.execute(f"UPDATE cells SET cell = {text}")
+        connection.commit()
+    with RunStore(tmp_path / "run.sqlite", read_only=True) as damaged:
+        for read in (
+            lambda: damaged.row(CELLS[0].key, "a"),
+            lambda: list(damaged.rows(CELLS[0])),
+            lambda: damaged.open_rows(CELLS[0]),
+            damaged.cells,
+        ):
+            with pytest.raises(StoreFailed, match=r"cannot be read: .*; the file is damaged") as e:
+                read()
+            assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("texts", ["'{}'", "'[]'", "'null'"])
+def test_texts_of_another_shape_are_damage(tmp_path: Path, texts: str) -> None:
+    with RunStore(tmp_path / "run.sqlite") as store:
+        store.add(row(CELLS[0], "a"))
+    with closing(sqlite3.connect(tmp_path / "run.sqlite")) as connection:
+        connection.execute(f"UPDATE rows SET texts = {texts}")
+        connection.commit()
+    with (
+        RunStore(tmp_path / "run.sqlite", read_only=True) as damaged,
+        pytest.raises(StoreFailed, match="the file is damaged"),
+    ):
+        damaged.row(CELLS[0].key, "a")
+
+
+def test_what_is_no_fault_of_the_file_is_not_told_as_one(tmp_path: Path) -> None:
+    with RunStore(tmp_path / "run.sqlite") as store, pytest.raises(UnicodeEncodeError):
+        store.row("cell", "\ud800")
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        store.count()
+
+
+def test_a_store_that_is_refused_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "run.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE other (key)")
+    opened = list[sqlite3.Connection]()
+
+    class Watched(sqlite3.Connection):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            opened.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Watched))
+        with pytest.raises(ConfigError, match="not a run store"):
+            RunStore(path)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].execute("SELECT 1")
 
 
 def test_what_was_paid_is_kept_with_the_row(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tts.evals.records import Cell, Draw, Row
 from tts.evals.statistics import detectable, sign_flip
 from tts.evals.store import RunStore
 from tts.evals.summary import summarise
+from tts.evals.tries import Spent, Tried
 from tts.problem import StoppedBy
 
 BASE = Cell(task="t", model="m", strategy="baseline", is_baseline=True)
@@ -133,6 +134,28 @@ def test_a_run_that_failed_late_is_as_dear_as_it_was(tmp_path: Path) -> None:
     assert one.samples == 1.0  # another try would cost as much as others do
 
 
+@pytest.mark.parametrize("kind", ["total", "usd"])
+def test_what_a_failed_run_paid_in_vain_comes_on_top_of_another_try(
+    tmp_path: Path, kind: str
+) -> None:
+    """A try that succeeds at last pays for itself and for what was lost: no less before it."""
+    names = [str(n) for n in range(10)]
+    pools = [pool(each, *POOL * 3) for each in names]  # twelve samples for 40 tokens
+    ran = [row(MINE.key, each, tokens=10) for each in names[:8]]
+    paid = Spent(calls=3, prompt_tokens=30, cost_usd=30e-6)
+    kept = Spent(calls=1, prompt_tokens=8, cost_usd=8e-6)
+    tried = Tried(tries=1, paid=paid, made={"digest": kept})
+    failed = [failed_run(each, tokens=30).model_copy(update={"tried": tried}) for each in names[8:]]
+    (before,) = summaries(tmp_path, [*pools, *ran, *failed], (BASE, MINE), kind)["mine"].equal
+    earlier = tried.settled(["digest"])
+    again = [row(MINE.key, each, tokens=10, earlier=earlier) for each in names[8:]]
+    (after,) = summaries(tmp_path / "2", [*pools, *ran, *again], (BASE, MINE), kind)["mine"].equal
+    assert before.samples == pytest.approx(after.samples)
+    assert after.failed == 0
+    (waited,) = summaries(tmp_path, [], (BASE, MINE), "critical")["mine"].equal
+    assert waited.off == pytest.approx((8 * 10 + 2 * 30) / 10 / 10 - 1)  # a try begins anew
+
+
 def test_where_few_calls_were_lost_all_pools_are_cut_to_one_size(tmp_path: Path) -> None:
     whole = (("1", True), ("2", False)) * 10
     rows = [pool("a", *whole), pool("b", *whole[:18]), pool("c", *whole[:17])]
@@ -209,11 +232,32 @@ def test_an_answer_without_a_verdict_that_both_sides_gave_says_nothing_of_either
 def test_why_nothing_is_compared_is_told(tmp_path: Path) -> None:
     failed = [row(BASE.key, "a", None, status="failed", error="x"), row(MINE.key, "a")]
     told = summaries(tmp_path, failed)["mine"]
-    assert (told.equal, "1 failed or lost calls" in told.unequal["total"]) == ((), True)
+    assert told.equal == ()
+    assert told.unequal["total"] == "no pool of samples is whole: 1 of 1 failed or lost calls"
     down = [pool("a"), row(MINE.key, "a", None, status="failed", error="x")]
     told = summaries(tmp_path / "down", down)["mine"]
     assert told.unequal["total"] == "all runs of the strategy failed"
-    assert summaries(tmp_path / "none", [row(MINE.key, "a")])["mine"].unequal == {}
+    ahead = summaries(tmp_path / "ahead", [row(MINE.key, "a")])["mine"]
+    assert ahead.unequal["total"] == "the baseline has not drawn the samples of its problems"
+    elsewhere = summaries(tmp_path / "elsewhere", [pool("b"), row(MINE.key, "a")])["mine"]
+    assert elsewhere.unequal == ahead.unequal
+    assert summaries(tmp_path / "none", [pool("a")])["mine"].unequal == {}  # it has not run
+
+
+def test_runs_that_failed_beside_all_whole_pools_are_why_nothing_is_compared(
+    tmp_path: Path,
+) -> None:
+    rows = [pool("a"), pool("b"), row(BASE.key, "c", draws=POOL[:1])]
+    rows += [failed_run("a"), failed_run("b"), row(MINE.key, "c")]
+    told = summaries(tmp_path, rows)["mine"]
+    why = "all its runs failed on the problems that have a whole pool of samples"
+    assert (told.equal, told.unequal) == ((), {"total": why})
+
+
+def test_pools_without_two_samples_are_lost(tmp_path: Path) -> None:
+    rows = [row(BASE.key, "a", draws=POOL[:1]), row(BASE.key, "b"), row(MINE.key, "a")]
+    told = summaries(tmp_path, rows)["mine"].unequal
+    assert told == {"total": "no pool of samples is whole: 1 of 1 failed or lost calls"}
 
 
 def test_without_a_price_there_is_no_equal_price(tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ def test_nothing_is_hedged_while_the_provider_refuses_calls() -> None:
     assert len(backend.times) == 5  # four calls and a retry
 
 
+@pytest.mark.long
 @given(st.integers(0, 200), st.floats(0.01, 0.2))
 def test_hedges_are_at_most_their_part_of_all_calls(salt: int, extra: float) -> None:
     dice = Random(salt)
@@ -110,6 +111,7 @@ def test_hedges_are_at_most_their_part_of_all_calls(salt: int, extra: float) -> 
     assert backend.started - 120 == sum(meter.hedged for meter in meters) <= extra * 120
 
 
+@pytest.mark.long
 def test_the_tail_gets_shorter() -> None:
     """Independent copies, hedged at the 95th percentile for at most five per cent more calls."""
 

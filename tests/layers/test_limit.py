@@ -174,6 +174,7 @@ def test_the_window_finds_what_a_provider_bears() -> None:
     assert bears * 0.6 - 1 <= layer.window.limit <= bears + 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("latency", [0.1, 5.0])
 def test_nine_tenths_of_the_quota_is_never_refused(latency: float) -> None:
     """The provider counts the last minute's requests and tokens, as many do."""

@@ -112,10 +112,10 @@ def test_a_locked_file_holds_nobody_up_and_loses_nothing(path: Path) -> None:
 
 def test_a_file_that_fails_costs_no_call(path: Path) -> None:
     with open_store(Cache(path=path)) as store:
-        store._connection.execute("DROP TABLE totals")
+        store.connection.execute("DROP TABLE totals")
         store.put(b"a", b"1")
         assert store.get(b"a") is None
-        store._connection.execute("DROP TABLE answers")
+        store.connection.execute("DROP TABLE answers")
         assert store.get(b"a") is None
         assert isinstance(store.failure, sqlite3.Error)
 
@@ -131,6 +131,7 @@ def test_the_users_own_file_is_in_the_cache_folder(
     assert store_path(Cache(path=Path("~/x"))) == tmp_path / "x"
 
 
+@pytest.mark.long
 def test_several_processes_share_a_file(path: Path) -> None:
     code = f"""
 import sys

@@ -258,6 +258,7 @@ def test_what_is_almost_a_value_is_plain_text(argument: str) -> None:
 LONG = 100_000
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "text",
     [

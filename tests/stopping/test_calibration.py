@@ -73,6 +73,7 @@ def rates_of_disagreement(rules: list[StoppingRule], problems: list[Recording]) 
     ]
 
 
+@pytest.mark.long
 def test_certified_rules_disagree_more_than_they_may_at_most_at_delta() -> None:
     # False alarm of this test: 1e-6. The level lies just below the true rate of the last rule.
     ladder: list[StoppingRule] = [ESC(window=window) for window in (6, 3, 2)]
@@ -174,6 +175,7 @@ def test_what_cannot_be_certified_says_what_did_not_count() -> None:
         calibrate(LADDER, crowd(1, 3) + silent(9), N, target=SAME, delta=0.1)
 
 
+@pytest.mark.long
 def test_silent_problems_buy_no_false_certificate() -> None:
     # False alarm of this test: 1e-6. The level lies just below the rule's rate where there are
     # answers; four silent problems for each of them would make it look five times as rare.

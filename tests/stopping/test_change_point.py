@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from tests.stopping.chance import is_surely_above, may_be_at_most
 from tts.stopping.conformal import weighted_p
 
@@ -20,6 +22,7 @@ def misses(weights: list[float]) -> int:
     return wrong
 
 
+@pytest.mark.long
 def test_recent_scores_weigh_more_and_the_miss_is_bounded_by_the_distance() -> None:
     # Barber et al. 2023: P(p <= alpha) <= alpha + sum of w_i d_i over the sum of weights, with d_i
     # the distance that swapping a score with the new one makes: 0 for those of the new law, and at
@@ -30,5 +33,6 @@ def test_recent_scores_weigh_more_and_the_miss_is_bounded_by_the_distance() -> N
     assert may_be_at_most(misses(weights), RUNS, bound)
 
 
+@pytest.mark.long
 def test_control_scores_of_all_ages_alike_exceed_that_bound() -> None:
     assert is_surely_above(misses([1.0] * (OLD + NEW)), RUNS, 0.16)

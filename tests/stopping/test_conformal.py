@@ -143,6 +143,7 @@ def test_every_bucket_keeps_its_own_rate() -> None:
     assert rates == pytest.approx([0.4] * 3, abs=0.051)
 
 
+@pytest.mark.long
 def test_control_pooling_drifting_buckets_keeps_the_average_only() -> None:
     rates = [count / 1500 for count in rejected_by_bucket(pooled=True)]
     assert sum(rates) / 3 == pytest.approx(0.4, abs=0.03)

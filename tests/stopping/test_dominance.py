@@ -99,6 +99,7 @@ def stops_and_winner(
     return [winners[seen - 1] for seen in stops], winners[-1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
 def test_no_sequence_of_votes_changes_its_winner_after_a_stop(n: int) -> None:
     for drawn in product(CHOICES, repeat=n):
@@ -107,6 +108,7 @@ def test_no_sequence_of_votes_changes_its_winner_after_a_stop(n: int) -> None:
         assert all(one == winner for one in early), votes
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("tickets", sorted({*permutations(range(4)), *permutations([0, 0, 1, 1])}))
 def test_no_order_of_tickets_changes_the_winner_after_a_stop(tickets: tuple[int, ...]) -> None:
     # Tickets out of order come from order="completion", equal ones from samples in one tally.

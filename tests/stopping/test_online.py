@@ -138,6 +138,7 @@ def alarms(shift: float, *, power: int = 1, runs: int = 200, seed: int = 2) -> i
     return raised
 
 
+@pytest.mark.long
 def test_monitor_raises_false_alarms_at_most_at_delta() -> None:
     # False alarm of this test: 1e-6.
     assert may_be_at_most(alarms(0.0), 200, 0.05)

@@ -74,6 +74,7 @@ def smallest_of_all_looks(losses: list[float]) -> float:
     return min(binomial_p(failures, n, LEVEL) for n, failures in enumerate(sums, 1))
 
 
+@pytest.mark.long
 def test_control_looking_often_with_a_p_value_for_one_look_rejects_too_often() -> None:
     # Bets may be looked at after each loss; it is what `betting_p` does.
     assert is_surely_above(rejections(smallest_of_all_looks, bernoulli), RUNS, DELTA)

@@ -73,6 +73,7 @@ def misses(rule: SetRule, crowd: list[list[Draw]]) -> float:
     ) / len(crowd)
 
 
+@pytest.mark.long
 def test_certified_sets_miss_more_than_they_may_at_most_at_delta() -> None:
     # False alarm of this test: 1e-6. The level lies just below the true risk of the third rule.
     rng = random.Random(1)

@@ -94,6 +94,7 @@ def test_no_scores_move_the_rate_beyond_the_bound(
         assert abs(bucket.takeovers / bucket.decisions - RATE) <= bucket.bound + 1e-12
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["rising", "falling", "equal"])
 def test_levels_that_adapt_hold_the_rate_where_every_score_beats_the_last(kind: str) -> None:
     sign = {"rising": 1.0, "falling": -1.0, "equal": 0.0}[kind]
@@ -191,6 +192,7 @@ def first_turn_rate(rate: float, step: float, samples: int) -> float:
 
 # Five standard errors, were decisions independent (the level's feedback makes them less variable):
 # such a test fails for fewer than one seed in a million.
+@pytest.mark.long
 @pytest.mark.parametrize(("rate", "step", "samples"), [(0.4, 0.05, 16), (0.1, 0.01, 15)])
 def test_first_turn_rate_is_exact_while_no_level_can_leave_its_range(
     rate: float, step: float, samples: int
@@ -202,6 +204,7 @@ def test_first_turn_rate_is_exact_while_no_level_can_leave_its_range(
     assert abs(first_turn_rate(rate, step, samples) - rate) < error
 
 
+@pytest.mark.long
 def test_control_where_levels_can_leave_their_range_the_first_turn_misses_the_rate() -> None:
     assert RateController(0.1, lag=4, step=1.0).unclipped == 4
     error = 5 * math.sqrt(0.1 * 0.9 / (4000 * 16))
@@ -258,6 +261,7 @@ def is_nominal(taken: list[float]) -> bool:
     return is_near(taken, RATE, math.sqrt(RATE * (1 - RATE)))
 
 
+@pytest.mark.long
 def test_first_turn_rate_is_nominal_with_few_scores_and_ties() -> None:
     # Takeovers of the last sample, of scores of samples 0 to 3; another seed fails at 6e-7.
     taken = []
@@ -276,6 +280,7 @@ def test_control_the_published_count_misses_the_rate_on_the_same_scores() -> Non
     assert not is_nominal(taken)
 
 
+@pytest.mark.long
 def test_rate_of_every_turn_stays_within_three_points_on_drift() -> None:
     # False-alarm rate: 0 in the first four buckets, where the bound of the level is below .03
     # whatever the scores; in the last, of two late turns, none of twelve seeds deviates by .02.
@@ -354,10 +359,12 @@ def rate_over_problems(weighed: Callable[[list[list[float]]], list[list[float]]]
 CLUSTERED = 1 / 50 + 5 * math.sqrt(RATE * (1 - RATE) / 1500)
 
 
+@pytest.mark.long
 def test_rate_over_problems_is_nominal_however_alike_and_many_their_scores_are() -> None:
     assert abs(rate_over_problems(lambda known: known) - RATE) <= CLUSTERED < 0.09
 
 
+@pytest.mark.long
 def test_control_scores_that_weigh_the_same_miss_the_rate_on_the_same_problems() -> None:
     def pooled(known: list[list[float]]) -> list[list[float]]:
         return [[score] for own in known for score in own]

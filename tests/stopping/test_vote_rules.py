@@ -235,6 +235,7 @@ def false_certificates(rule: StoppingRule, shares: list[float], runs: int, seed:
     return wrong
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", ["spending", "leader", "first"])
 @pytest.mark.parametrize("shares", [[0.501, 0.499], [0.34, 0.33, 0.33]])
 def test_another_answer_than_the_mode_is_certified_at_most_at_delta(

@@ -48,6 +48,7 @@ def test_what_each_workspace_asks(workspace: Any, calls: dict[str, int]) -> None
     assert {role: roles(backend).count(role) for role in set(roles(backend))} == calls
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", Workspace.names())
 @given(rounds=st.lists(st.integers(1, 4), min_size=1, max_size=4), k=st.integers(1, 3))
 def test_calls_and_depth_keep_the_bound(name: str, rounds: list[int], k: int) -> None:

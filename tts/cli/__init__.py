@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -32,6 +32,14 @@ _UsageMistake: type[typer.BadParameter] = next(
     base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
 )
 
+# typer lets pydantic read options, and tells in its words.
+_WORDS: Final = {
+    "Input should be a valid integer, unable to parse string as an integer": "give a whole number",
+    "Input should be a valid number, unable to parse string as a number": "give a number",
+    "Input should be": "it should be",
+    "Value error, ": "",
+}
+
 app = typer.Typer(
     name="tts",
     help="Test-time scaling, orchestrated: better answers for more compute, at a known cost.",
@@ -40,6 +48,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def _in_our_words(message: str) -> str:
+    for theirs, ours in _WORDS.items():
+        message = message.replace(theirs, ours)
+    return message
 
 
 def _print_version(wanted: bool) -> None:
@@ -88,7 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
         if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help, in its own lines
             typer.echo(error.format_message(), err=True)
             raise SystemExit(2) from None
-        code = _fail(error.format_message(), 2)
+        code = _fail(_in_our_words(error.format_message()), 2)
     except TTSError as error:
         if "--debug" in words:
             raise

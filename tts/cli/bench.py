@@ -46,7 +46,7 @@ EXIT_CODES = """Exit codes:
 \b
   0    every problem is solved, right or wrong
   1    a run failed, problems are left, or a file could not be written
-  2    the input is wrong; nothing was spent
+  2    the input is wrong; nothing was spent, but for a look at an unknown server
   130  interrupted; --resume goes on
 """
 STORE = "run.sqlite"
@@ -139,7 +139,8 @@ def _one_line() -> Iterator[None]:
 def _go_on(store: RunStore, harness: Harness) -> None:
     """Say what is not as it was, and make room for what failed."""
     before, now = store.about().get("version", ""), version("tts-orchestrator")
-    told = [f"tts {before} wrote what is there, and {now} goes on"] if before != now else []
+    is_other = before not in {"", now}  # none is told of a folder in which nothing was begun
+    told = [f"tts {before} wrote what is there, and {now} goes on"] if is_other else []
     told += changes(store.cells(), harness.cells)
     for line in told + changed_problems(store.planned(), harness.examples):
         typer.echo(f"tts: changed since the last run: {line}", err=True)

@@ -6,17 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from tts.cli.told_apart import KINDS, label, told_apart
+from tts.cli.failure_remarks import lost_calls, repeated, unjudged, why_failed
+from tts.cli.told_apart import KINDS, label, told_apart, where
 from tts.cli.words import plain
-from tts.evals.figures import Comparison, Summary
+from tts.evals.comparing import FREE, UNPRICED
+from tts.evals.figures import Comparison, Saving, Summary
 from tts.evals.statistics import LEVEL
 
 __all__ = ["marks", "remarks"]
 
 _FEW: Final = "too few"
 _SPLIT: Final = "signs differ"
-_REASONS: Final = 5
-"""Most strategies of which it is said why runs failed."""
 _LEAST: Final = 6
 """Problems without which no exact test has p < 0.05."""
 
@@ -43,9 +43,9 @@ def _off(one: Comparison) -> str:
 
 def remarks(summaries: Sequence[Summary]) -> list[str]:
     """Return the lines under the tables of a bench."""
-    lines = ["", *told_apart(summaries), *_why_failed(summaries), *_unjudged(summaries)]
-    lines += [*_repeated(summaries), *_seeds(summaries)]
-    lines += [*_other_problems(summaries), *_timed(summaries), *_lost_calls(summaries)]
+    lines = ["", *told_apart(summaries), *why_failed(summaries), *unjudged(summaries)]
+    lines += [*repeated(summaries), *_seeds(summaries)]
+    lines += [*_other_problems(summaries), *_timed(summaries), *lost_calls(summaries)]
     lines += [*_ended(summaries), *_same(summaries), *_savings(summaries)]
     lines += _without_comparison(summaries)
     every = [one for each in summaries if each.same_as is None for one in each.equal]
@@ -95,48 +95,6 @@ def _timed(summaries: Sequence[Summary]) -> list[str]:
     return [f"{told}."]
 
 
-def _unjudged(summaries: Sequence[Summary]) -> list[str]:
-    lines = []
-    if any(each.failed or each.check_failures for each in summaries):
-        lines.append("at worst: accuracy if all that failed or could not be judged were wrong.")
-    lost = max((one.failed for each in summaries for one in each.equal), default=0)
-    if lost:
-        lines.append(
-            f"runs that failed: up to {lost} in a comparison, where they count as right and as "
-            "wrong: gains are in the middle, and intervals hold both ends; --resume tries them "
-            "again."
-        )
-    unknown = max((one.unjudged for each in summaries for one in each.equal), default=0)
-    if unknown:
-        lines.append(
-            f"pairs with an answer that could not be judged: up to {unknown} in a comparison; "
-            "gains are in the middle of what these may be, and intervals hold both ends."
-        )
-    return lines
-
-
-def _repeated(summaries: Sequence[Summary]) -> list[str]:
-    """Say what was paid in vain: it is in the costs, though not in those of a bench without it."""
-    again = [each.repeated for each in summaries if each.repeated.problems]
-    if not again:
-        return []
-    rows, tokens = sum(each.problems for each in again), sum(each.tokens for each in again)
-    some = "1 run that" if rows == 1 else f"{rows} runs that"
-    told = (
-        f"tried again: {some} had failed or could not be judged. {tokens:,} tokens of their "
-        "earlier tries were in vain, and are in calls, total and $; critical and s are those of "
-        "the last try."
-    )
-    killed = sum(each.killed for each in again)
-    if killed:
-        tries = "1 earlier try" if killed == 1 else f"{killed} earlier tries"
-        told += (
-            f" {tries} ended with a killed worker: what that has cost beside calls that were kept "
-            "is not known."
-        )
-    return [told]
-
-
 def _other_problems(summaries: Sequence[Summary]) -> list[str]:
     """Say whose accuracies are of fewer runs: those of a smaller --limit, or of work to do."""
     lines = []
@@ -161,18 +119,14 @@ def _same(summaries: Sequence[Summary]) -> list[str]:
     whose: dict[tuple[str, str, str], list[str]] = {}
     for each in summaries:
         if each.same_as is not None:
-            place = (each.budget, each.same_as, _where(each))
-            whose.setdefault(place, []).append(plain(each.strategy))
+            found = (each.budget, each.same_as, where(each))
+            whose.setdefault(found, []).append(plain(each.strategy))
     once = "; their comparisons count once" if any(each.equal for each in summaries) else ""
     return [
-        f"budget {plain(budget)} changed nothing on {where} for {', '.join(names)}: answers, "
+        f"budget {plain(budget)} changed nothing on {place} for {', '.join(names)}: answers, "
         f"verdicts and costs are those {_under(first)} on every problem{once}."
-        for (budget, first, where), names in whose.items()
+        for (budget, first, place), names in whose.items()
     ]
-
-
-def _where(each: Summary) -> str:
-    return f"{plain(each.task)} on {plain(each.model)}"
 
 
 def _under(budget: str) -> str:
@@ -181,19 +135,26 @@ def _under(budget: str) -> str:
 
 def _savings(summaries: Sequence[Summary]) -> list[str]:
     """Say what stopping rules have saved, where the suite has the same strategy without one."""
-    told: dict[tuple[str, str], list[str]] = {}
+    told: dict[tuple[str, str], list[tuple[str, Saving]]] = {}
     for each in summaries:
         saved = each.saving
         if saved is not None and saved.full_tokens and each.same_as is None:
-            share = 1.0 - saved.tokens / saved.full_tokens
-            full = f"{label(saved.full, saved.budget)} ({saved.full_tokens / saved.pairs:,.0f}"
-            told.setdefault((_where(each), full), []).append(
-                f"{label(each.strategy, each.budget)} {share:.0%}"
-            )
-    return [
-        f"tokens that stopping rules have saved of {full} a run) on {where}: {', '.join(rules)}."
-        for (where, full), rules in told.items()
-    ]
+            full = label(saved.full, saved.budget)
+            rule = (label(each.strategy, each.budget), saved)
+            told.setdefault((where(each), full), []).append(rule)
+    return [_saved(place, full, rules) for (place, full), rules in told.items()]
+
+
+def _saved(place: str, full: str, rules: Sequence[tuple[str, Saving]]) -> str:
+    """Say what rules have saved of one strategy's tokens, or cost more: in whole percents."""
+    means = [saved.full_tokens / saved.pairs for _, saved in rules]
+    run = " to ".join(dict.fromkeys(f"{mean:,.0f}" for mean in (min(means), max(means))))
+    shares = [(name, round(100 * (1 - saved.tokens / saved.full_tokens))) for name, saved in rules]
+    less = ", ".join(f"{name} {share}%" for name, share in shares if share >= 0)
+    more = ", ".join(f"{name} has cost {-share}% more" for name, share in shares if share < 0)
+    what = "tokens that stopping rules have saved" if less else "stopping rules have saved nothing"
+    told = "; ".join(filter(None, [less, more]))
+    return f"{what} of {full} ({run} a run) on {place}: {told}."
 
 
 _GAINS: Final = (
@@ -209,10 +170,10 @@ def _alarms(comparisons: int) -> str:
     """Say how many differences chance alone would show."""
     some = f"{comparisons} comparison{'s' if comparisons > 1 else ''}"
     return (
-        f"{some}: if nothing differed, about {LEVEL * comparisons:g} would have p < {LEVEL:g}, and "
-        f"that any has p (Holm) < {LEVEL:g} would have a chance of about {LEVEL:g}: fewer where "
-        "few problems differ, but up to twice as many where costs vary a lot between problems, or "
-        "where few problems that are won make up for many that are lost."
+        f"{some}: if nothing differed, about {LEVEL * comparisons:g} would have p < {LEVEL:g} by "
+        f"chance, and in {LEVEL:.0%} of such benches any would have p (Holm) < {LEVEL:g}. Both are "
+        "less where few problems differ, and up to twice that where costs vary a lot between "
+        "problems, or where few problems that are won make up for many that are lost."
     )
 
 
@@ -223,7 +184,7 @@ def _without_comparison(summaries: Sequence[Summary]) -> list[str]:
             whose.setdefault((kind, why), []).append(label(each.strategy, each.budget))
     return [
         f"no comparison at equal {KINDS[kind]} for {', '.join(dict.fromkeys(names))}: {why}"
-        + (_PRICES if kind == "usd" and "runs of the strategy" not in why else "")
+        + (_PRICES if kind == "usd" and why.startswith((UNPRICED, FREE)) else "")
         for (kind, why), names in whose.items()
     ]
 
@@ -237,10 +198,9 @@ def _reach(comparisons: Sequence[Comparison]) -> list[str]:
     points = f"{low}" if low == high else f"{low} to {high}"
     few, problems = (pick(one.problems for one in every) for pick in (min, max))
     span = f"{problems}" if few == problems else f"{few} to {problems}"
-    some = "1 problem shows" if problems == 1 else f"{span} problems show"
     alone = ", if nothing else differs" if len(every) > 1 else ""
     seen = f"with a chance of 80% in p (Holm){alone}"
-    shown = f"{some} true gains of {points} points or more {seen}."
+    shown = f"{span} problems show true gains of {points} points or more {seen}."
     small = sum(not one.is_result for one in every)
     if not small:
         return [shown]
@@ -248,33 +208,9 @@ def _reach(comparisons: Sequence[Comparison]) -> list[str]:
     return [f"{held} 0, which is no proof of equality: {shown}"]
 
 
-def _why_failed(summaries: Sequence[Summary]) -> list[str]:
-    """Say what runs failed of, most often."""
-    return [
-        f"failed: {each.failed} of {label(each.strategy, each.budget)} on {_where(each)}, most "
-        f"often: {plain(each.why_failed)}"
-        for each in summaries
-        if each.why_failed is not None
-    ][:_REASONS]
-
-
 def _seeds(summaries: Sequence[Summary]) -> list[str]:
     seeds = max((each.seeds for each in summaries), default=1)
     return [f"n: runs, of each problem one for each of {seeds} seeds."] if seeds > 1 else []
-
-
-def _lost_calls(summaries: Sequence[Summary]) -> list[str]:
-    """Say whose votes are of fewer samples: no column of the table shows it."""
-    lost: Counter[str] = Counter()
-    for each in summaries:
-        lost[label(each.strategy, each.budget)] += each.failed_calls
-    told = ", ".join(f"{name} {count}" for name, count in lost.items() if count)
-    if not told:
-        return []
-    return [
-        f"calls that failed for good: {told} (a shared call counts for each). Votes there are of "
-        "fewer samples, and --resume does not ask for them again."
-    ]
 
 
 def _ended(summaries: Sequence[Summary]) -> list[str]:
@@ -298,16 +234,20 @@ _PRICES: Final = (
 
 def _fewer_pairs(summaries: Sequence[Summary]) -> list[str]:
     """Say which comparisons are of fewer runs than there are."""
-    told = [
-        f"{label(each.strategy, each.budget)} {one.pairs} of {one.pairs + one.left_out} "
-        f"({KINDS[one.kind]})"
-        for each in summaries
-        for one in each.equal
-        if one.left_out
-    ]
+    told: dict[str, list[str]] = {}
+    for each in summaries:
+        kinds: dict[str, list[str]] = {}
+        for one in each.equal:
+            if one.left_out:
+                some = f"{one.pairs} of {one.pairs + one.left_out}"
+                kinds.setdefault(some, []).append(KINDS[one.kind])
+        for some, at in kinds.items():
+            only = "" if len(at) == len(each.equal) else f" (at equal {', '.join(at)})"
+            told.setdefault(some, []).append(label(each.strategy, each.budget) + only)
     if not told:
         return []
+    runs = "; ".join(f"{some} of {', '.join(names)}" for some, names in told.items())
     return [
-        f"compared on fewer runs than there are: {', '.join(told)}; the baseline's samples of the "
-        "rest are missing, or too many of them are."
+        f"compared on fewer runs than there are: {runs}. The others have no pool of the baseline's "
+        "samples beside them: it is not drawn yet, or lost more than a tenth of its calls."
     ]

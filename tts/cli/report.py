@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tts.errors import ConfigError
+from tts.errors import ConfigError, TTSError
 from tts.output_files import write
 
 __all__ = ["report", "view"]
@@ -32,7 +32,10 @@ def report(
     ] = None,
     text_limit: Annotated[
         float,
-        typer.Option(help="Megabytes of candidates, prompts and traces that the page may hold."),
+        typer.Option(
+            help="Megabytes of candidates, prompts and traces that the page may hold. 0: no "
+            "text of problems or models, so no questions, answers, errors or prompts either."
+        ),
     ] = 8.0,
     title: Annotated[str | None, typer.Option(help="What the page is called.")] = None,
 ) -> None:
@@ -100,5 +103,5 @@ def view(
 
     try:
         anyio.run(serving)
-    except* ConfigError as group:
+    except* TTSError as group:
         raise group.exceptions[0] from None

@@ -9,7 +9,7 @@ from tts.cli.words import plain
 from tts.evals.figures import Comparison, Summary
 from tts.evals.statistics import LEVEL
 
-__all__ = ["KINDS", "label", "told_apart"]
+__all__ = ["KINDS", "label", "told_apart", "where"]
 
 KINDS: Final = {"total": "total tokens", "critical": "critical tokens", "usd": "dollars"}
 
@@ -17,6 +17,11 @@ KINDS: Final = {"total": "total tokens", "critical": "critical tokens", "usd": "
 def label(strategy: str, budget: str) -> str:
     """Return the name of a strategy with its budget, as tables have it."""
     return plain(strategy) if budget == "none" else f"{plain(strategy)} [{plain(budget)}]"
+
+
+def where(each: Summary) -> str:
+    """Return the task and the models of a strategy, in words."""
+    return f"{plain(each.task)} on {plain(each.model)}"
 
 
 def told_apart(summaries: Sequence[Summary]) -> list[str]:
@@ -27,15 +32,14 @@ def told_apart(summaries: Sequence[Summary]) -> list[str]:
         for one in each.equal:
             if one.p_holm < LEVEL and not one.is_split:
                 told = unequal if one.note else equal
-                where = f"{plain(each.task)} on {plain(each.model)}"
                 words = f"{label(each.strategy, each.budget)} {_verdict(one)}"
-                told.setdefault(where, []).append(words)
+                told.setdefault(where(each), []).append(words)
     if not any(each.equal for each in summaries):
         return []
     test = f"(p (Holm) < {LEVEL:g})"
     lines = [
-        f"told apart from plain votes {test}, {where}: {'; '.join(words)}."
-        for where, words in equal.items()
+        f"told apart from plain votes {test}, {place}: {'; '.join(words)}."
+        for place, words in equal.items()
     ]
     if not equal:
         but = " where gain and p agree" if any(map(_is_lone, summaries)) else ""
@@ -43,8 +47,8 @@ def told_apart(summaries: Sequence[Summary]) -> list[str]:
         line = f"nothing is told apart from plain votes{at} here: no p (Holm) is below {LEVEL:g}"
         lines = [f"{line}{at and ' there'}{but}."]
     return lines + [
-        f"told apart at another cost {test}, {where}: {'; '.join(words)}."
-        for where, words in unequal.items()
+        f"told apart at another cost {test}, {place}: {'; '.join(words)}."
+        for place, words in unequal.items()
     ]
 
 

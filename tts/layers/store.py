@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from tts.backends.policy import Cache
 from tts.errors import ConfigError
 
-__all__ = ["Store", "StoreStats", "open_store", "store_path"]
+__all__ = ["Store", "StoreStats", "is_busy", "open_store", "store_path"]
 
 _APPLICATION: Final = 0x74747301  # "tts", and the number of the layout below
 _PATIENCE_MS: Final = 5000
@@ -70,12 +70,16 @@ class Store:
         connection: The open file.
         max_bytes: Above this, the oldest answers are removed.
         max_seconds: Answers that are older are not found.
+
+    Attributes:
+        connection: For what else lies in the file.
+        failure: Why some of it could not be read or written; None if all could.
     """
 
     def __init__(
         self, connection: sqlite3.Connection, *, max_bytes: float, max_seconds: float
     ) -> None:
-        self._connection = connection
+        self.connection = connection
         self._max_bytes, self._max_seconds = max_bytes, max_seconds
         self._unwritten: dict[bytes, tuple[bytes, float]] = {}
         self._hits = self._misses = 0
@@ -103,7 +107,7 @@ class Store:
 
     def stats(self) -> StoreStats:
         """Return what it holds."""
-        row = self._connection.execute(
+        row = self.connection.execute(
             "SELECT entries, bytes, hits, misses, (SELECT made FROM answers ORDER BY id LIMIT 1)"
             " FROM totals"
         ).fetchone()
@@ -117,10 +121,10 @@ class Store:
         """
         entries = self.stats().entries
         try:
-            self._connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
-            self._connection.execute("DELETE FROM answers")
-            self._connection.execute("UPDATE totals SET hits = 0, misses = 0")
-            self._connection.execute("VACUUM")
+            self.connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+            self.connection.execute("DELETE FROM answers")
+            self.connection.execute("UPDATE totals SET hits = 0, misses = 0")
+            self.connection.execute("VACUUM")
         except sqlite3.Error as error:
             raise ConfigError(f"cannot clear the cache: {error}; try again") from error
         return entries
@@ -128,25 +132,25 @@ class Store:
     def close(self) -> None:
         """Write what is still unwritten, and close the file."""
         try:
-            self._connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+            self.connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
             if self._unwritten:
                 self._write()
             if self._hits or self._misses:
-                self._connection.execute(
+                self.connection.execute(
                     "UPDATE totals SET hits = hits + ?, misses = misses + ?",
                     (self._hits, self._misses),
                 )
         except sqlite3.Error as error:
             self.failure = error
         finally:
-            self._connection.close()
+            self.connection.close()
 
     def _is_old(self, made: float) -> bool:
         return made < time.time() - self._max_seconds
 
     def _read(self, key: bytes) -> tuple[bytes, float] | None:
         try:
-            row = self._connection.execute(
+            row = self.connection.execute(
                 "SELECT answer, made FROM answers WHERE key = ?", (key,)
             ).fetchone()
         except sqlite3.Error as error:
@@ -156,20 +160,20 @@ class Store:
 
     def _write(self) -> None:
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self.connection.execute("BEGIN IMMEDIATE")
             try:
-                self._connection.executemany(
+                self.connection.executemany(
                     "REPLACE INTO answers (key, answer, made) VALUES (?, ?, ?)",
                     [(key, answer, made) for key, (answer, made) in self._unwritten.items()],
                 )
                 self._sweep()
-                self._connection.execute("COMMIT")
-            except sqlite3.Error:
-                self._connection.rollback()
+                self.connection.execute("COMMIT")
+            except BaseException:
+                self.connection.rollback()
                 raise
             self._unwritten.clear()
         except sqlite3.Error as error:
-            if error.sqlite_errorcode & _KIND != sqlite3.SQLITE_BUSY:
+            if not is_busy(error):
                 self.failure = error
                 self._unwritten.clear()
 
@@ -178,12 +182,18 @@ class Store:
         stats = self.stats()
         too_old = time.time() - self._max_seconds
         if stats.bytes > self._max_bytes or (stats.oldest or math.inf) < too_old:
-            self._connection.execute(
+            self.connection.execute(
                 "DELETE FROM answers WHERE id IN (SELECT id FROM (SELECT id, made, sum(length("
                 "answer)) OVER (ORDER BY id) - length(answer) AS before FROM (SELECT * FROM answers"
                 " ORDER BY id LIMIT ?)) WHERE made < ? OR before < ?)",
                 (_SWEEP, too_old, stats.bytes - self._max_bytes),
             )
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Return whether another process keeps a file busy: what failed may work the next time."""
+    # Errors that Python's own module makes have no code.
+    return getattr(error, "sqlite_errorcode", 0) & _KIND == sqlite3.SQLITE_BUSY
 
 
 def store_path(settings: Cache) -> Path:

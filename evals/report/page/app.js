@@ -16,6 +16,8 @@ function prepare(summary) {
   summary.byProblem = summary.problems.map(() => []);
   for (const each of summary.results) summary.byProblem[each.problem].push(each);
   for (const list of summary.byProblem) list.sort((a, b) => a.entry - b.entry || a.seed - b.seed);
+  const budgets = [...new Set(["none", ...summary.entries.map((each) => each.budget)])];
+  for (const each of summary.entries) each.ring = budgets.indexOf(each.budget);
   const families = [...new Set(summary.entries.map((each) => each.strategy))];
   summary.colours = new Map(families.map((name, n) => [name, n]));
   const rules = [...new Set(summary.rules.flatMap((each) => each.points.map((p) => p.rule)))];
@@ -77,7 +79,8 @@ function hide(which, name, part) {
 function frontLegend(facet, members) {
   const hollow = new Set(members.filter((each) => each.baseline).map((each) => each.strategy));
   return legend([...new Set(members.map((each) => each.strategy))], data.colours, { hidden: state.hidden,
-    hollow, key: facet, toggle: (name) => hide("hidden", name, "fronts"),
+    hollow, key: facet, rings: [...new Map(members.filter((each) => each.ring > 0)
+      .map((each) => [each.ring, `under the budget ${each.budget}`]))], toggle: (name) => hide("hidden", name, "fronts"),
     lines: [[["front"], "the front"], [["whisker"], "95% intervals"],
       ...(hollow.size ? [[[`line thin s${data.colours.get([...hollow][0]) % 8}`], "fewer samples of the baseline"]] : [])] });
 }
@@ -150,7 +153,7 @@ const drawers = {
         `${chosen().length} of ${count(data.entries.length, "entry", "entries")}`)));
   },
   notes() {
-    const { details: without, results, text_bytes: bytes } = data.left_out;
+    const { details: without, results, texts, text_bytes: bytes } = data.left_out;
     const sum = (kind) => data.entries.reduce((all, each) => all + each.counts[kind], 0);
     const all = [
       sum("failed") > 0 && `${count(sum("failed"), "run")} failed with an error: no accuracy counts them, and gains hold whatever they would have answered.`,
@@ -159,7 +162,8 @@ const drawers = {
         + "“oracle” takes them for not right, intervals of votes hold whatever they are, and stopping rules are not "
         + "replayed on their problems.",
       results > 0 && `${count(results, "result")} count in the statistics and are not listed below.`,
-      !LIVE && without > 0 && `Candidates and traces of ${count(without, "listed result")} were left out: `
+      texts && "This page holds no text of problems or models: no question, answer, error, prompt or trace. The run store has all.",
+      !LIVE && !texts && without > 0 && `Candidates and traces of ${count(without, "listed result")} were left out: `
         + `this page keeps at most ${short(bytes / 1e6)} MB of them. The run store has all.`].filter(Boolean);
     show(parts.notes, el("div", { class: "prose notes" }, el("p", null,
       "Accuracy is the share of problems solved; intervals are at 95%, over problems. Total tokens "

@@ -100,10 +100,17 @@ const SHAPES = [
   (x, y, r) => `M${x - r * 0.9} ${y - r * 0.9}h${r * 1.8}v${r * 1.8}h${-r * 1.8}Z`,
 ];
 
-function mark(colour, x, y, r, hollow) { // colours come round again in another shape
+function mark(colour, x, y, r, hollow, ring = 0) { // colours come round again in another shape
   const shape = SHAPES[Math.floor(colour / 8) % SHAPES.length];
-  return svg("path", { class: `mark s${colour % 8} f${colour % 8}${hollow ? " hollow" : ""}`,
-    d: shape(x, y, r) });
+  return [svg("path", { class: `mark s${colour % 8} f${colour % 8}${hollow ? " hollow" : ""}`,
+    d: shape(x, y, r) }), ring > 0 && ringed(`s${colour % 8}`, x, y, r, ring)];
+}
+
+const RINGS = [null, "3 1.6", "1 1.6"]; // dashes: budgets come round again after them
+
+function ringed(colour, x, y, r, ring) {
+  return svg("circle", { class: `ring ${colour}`, cx: x, cy: y, r: r + 2.4,
+    "stroke-dasharray": RINGS[(ring - 1) % RINGS.length] });
 }
 
 // Writes names beside points where there is room; those that find none stay in the tips.

@@ -31,8 +31,8 @@ function openProblem(data, result, loadDetail, go) {
     go(list.find((each) => each.entry === result.entry) || list[0]);
   };
   show(body,
-    el("pre", { tabindex: 0 }, problem.text),
-    pairs([["right answer", problem.answer],
+    problem.text && el("pre", { tabindex: 0 }, problem.text),
+    pairs([["right answer", problem.answer || null],
       ...Object.entries(problem.extra).map(([name, value]) =>
         [name, typeof value === "object" ? JSON.stringify(value) : String(value)])]),
     el("div", { class: "chips", role: "group", "aria-label": "Entries" }, others.map((each) =>
@@ -43,7 +43,7 @@ function openProblem(data, result, loadDetail, go) {
         ? ` · seed ${each.seed}` : ""}`))),
     el("h3", null, entry.label),
     pairs([["answer", [el("strong", { class: tone === "right" ? "good" : tone === "wrong" ? "bad" : "odd" },
-      result.answer ?? ABSTAINED), ` (${words}${result.status === "budget_exhausted"
+      result.answer || (result.answer === null ? ABSTAINED : "left out")), ` (${words}${result.status === "budget_exhausted"
       ? "; the budget ended the run" : ""})`]],
     ["cost", spent(result.costs)], ["calls", result.calls],
     ["error", result.error]]),

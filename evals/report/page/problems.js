@@ -12,7 +12,7 @@ function verdict(result) {
 function markButton(result, entry, open, extra = {}) {
   const [sign, tone, words] = verdict(result);
   const text = `${entry.label}${entry.seeds.length > 1 ? `, seed ${result.seed}` : ""}: ${words}`
-    + (result.answer === null ? "" : `, ${result.answer}`);
+    + (result.answer ? `, ${result.answer}` : "");
   return tipOn(el("button", { type: "button", class: `markbox ${tone}`, "aria-label": text,
     "data-key": `mark:${result.number}`, on: { click: open }, ...extra }, MARKS[sign]), text);
 }
@@ -56,7 +56,7 @@ function problemList(data, chosen, state, set, open) {
           on: { click: () => open(results[0]) } },
         el("strong", null, problem.id), tasks && el("span", { class: "tag" }, problem.task)),
         el("div", { class: "said" }, problem.text),
-        el("div", { class: "muted small" }, `right: ${problem.answer}`)),
+        problem.answer && el("div", { class: "muted small" }, `right: ${problem.answer}`)),
       el("div", { class: "marks" }, results.map((each) =>
         markButton(each, data.entries[each.entry], () => open(each))))))),
     found.length > PAGE && el("div", { class: "controls" },

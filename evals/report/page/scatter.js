@@ -79,17 +79,19 @@ function point(entry, cost, x, y, colours, pick) {
   svg("line", { class: `whisker s${colour % 8}`, x1: left, x2: left, y1: low, y2: high }),
   svg("line", { class: `whisker s${colour % 8}`, x1: from, x2: to, y1: up, y2: up }),
   svg("circle", { cx: left, cy: up, r: 11, fill: "transparent" }),
-  mark(colour, left, up, 5, entry.baseline)), text);
+  mark(colour, left, up, 5, entry.baseline, entry.ring)), text);
 }
 
 // What the marks and lines mean; pressing a name hides and shows its marks.
-function legend(names, colours, { hidden, toggle, hollow = new Set(), key = "", lines = [] }) {
+function legend(names, colours, { hidden, toggle, hollow = new Set(), key = "", lines = [], rings = [] }) {
   return el("ul", { class: "legend", "aria-label": "Legend" },
     names.map((name) => el("li", null, el("button", {
       type: "button", "aria-pressed": !hidden.has(name), "data-key": `legend:${key}:${name}`,
       title: hidden.has(name) ? "Show its marks" : "Hide its marks", on: { click: () => toggle(name) },
     }, svg("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" },
       mark(colours.get(name), 7, 7, 4.5, hollow.has(name))), name))),
+    rings.map(([ring, text]) => el("li", { class: "small" }, svg("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" },
+      ringed("", 7, 7, 4, ring)), text)),
     lineKeys(lines));
 }
 

@@ -88,7 +88,7 @@ const FRONTS = { total: "total", critical: "critical", seconds: "seconds", usd: 
 function entryName(entry, colours, choose) {
   return el("div", { class: "named" },
     svg("svg", { class: "sign", viewBox: "0 0 14 14", "aria-hidden": "true" },
-      mark(colours.get(entry.strategy), 7, 7, 4.5, entry.baseline)),
+      mark(colours.get(entry.strategy), 7, 7, entry.ring ? 4 : 4.5, entry.baseline, entry.ring)),
     el("div", null, el("button", { type: "button", class: "bare", "data-key": `entry:${entry.number}`,
       title: "Its settings, and its problems", on: { click: () => choose(entry) } }, entry.label), " ",
     entry.baseline && el("span", { class: "tag" }, "baseline"),
@@ -127,8 +127,13 @@ function missing(entry) {
 // What the comparisons of a table can and cannot say.
 function comparisonNotes(entries) {
   const all = entries.flatMap((each) => Object.values(each.equal));
-  const without = [...new Set(entries.flatMap((each) => Object.entries(each.unequal)
-    .map(([kind, why]) => `No comparison at equal ${new Map(EQUAL).get(kind) || kind}: ${why}.`)))];
+  const whose = new Map();
+  entries.forEach((each) => Object.entries(each.unequal).forEach(([kind, why]) => {
+    const place = `No comparison at equal ${new Map(EQUAL).get(kind) || kind}\n${why}`;
+    whose.set(place, [...(whose.get(place) || []), each.label]);
+  }));
+  const without = [...whose].map(([place, labels]) =>
+    `${place.split("\n")[0]} for ${[...new Set(labels)].join(", ")}: ${place.slice(place.indexOf("\n") + 1)}.`);
   if (!all.length) return without;
   const least = Math.min(...all.map((each) => each.detectable));
   const most = Math.max(...all.map((each) => each.detectable));

@@ -13,11 +13,14 @@ from tests.faults.conftest import started
 from tts import Budget, Pipeline, Solution, Trace
 from tts.backends import Cache
 from tts.backends.openai import OpenAI
+from tts.backends.replay import Replay
 from tts.backends.wire.over_httpx import HttpxTransport
-from tts.errors import BackendUnavailable
+from tts.errors import BackendUnavailable, ConfigError
 from tts.evals.harness import Harness
+from tts.evals.keeping import open_calls
+from tts.evals.records import Row
 from tts.evals.store import RunStore
-from tts.evals.suite import Suite
+from tts.evals.suite import Lineup, Suite
 from tts.evals.tries import Spent
 from tts.layers import Record
 from tts.layers.store import open_store
@@ -96,22 +99,58 @@ async def test_the_first_run_pays_for_the_look(port: int) -> None:
     assert [(probe["model"], probe["prompt_tokens"]) for probe in probes] == [("m", 9)]
 
 
-async def test_a_bench_pays_for_the_look_too(port: int, tmp_path: Path) -> None:
-    url = f"http://127.0.0.1:{port}/fine/v1"
-    asked = Suite.model_validate(
+def bench(port: int, price: dict[str, float] | None = None) -> Suite:
+    model = {
+        "backend": "openai",
+        "base_url": f"http://127.0.0.1:{port}/fine/v1",
+        "model": "m",
+        "price": price,
+    }
+    return Suite.model_validate(
         {
-            "tasks": [{"use": "graphs", "level": 1, "problems": 1}],
-            "models": {"m": {"backend": "openai", "base_url": url, "model": "m"}},
+            "tasks": [{"use": "graphs", "level": 1, "problems": 2}],
+            "models": {"m": model},
             "strategies": {"one": {"use": "self_consistency", "samples": 1}},
+            "budgets": {"one call": {"calls": 1}},
         }
     )
-    harness = Harness(asked, tmp_path / "calls.sqlite")
-    with RunStore(tmp_path / "run.sqlite") as store:
+
+
+async def filled(suite: Suite, folder: Path) -> tuple[list[Row], Spent]:
+    harness = Harness(suite, folder / "calls.sqlite")
+    with RunStore(folder / "run.sqlite") as store:
         store.plan(harness.cells, harness.examples)
         await harness.run(store)
-        (row,) = store.rows(harness.cells[0])
-        assert Spent.model_validate(store.about()["paid"]) == Spent.of(row.usage)
-    assert row.usage.calls == 2
+        rows = [row for cell in harness.cells for row in store.rows(cell)]
+        return rows, Spent.model_validate(store.about()["paid"])
+
+
+async def test_the_bill_of_a_bench_has_the_look_and_no_problem_pays_for_it(
+    port: int, tmp_path: Path
+) -> None:
+    suite = bench(port, {"input": 1e6, "output": 1e6})
+    rows, paid = await filled(suite, tmp_path)
+    assert {(row.status, row.usage.calls) for row in rows} == {("ok", 1)}  # a budget of one call
+    solved, look = Spent.sum(Spent.of(row.usage) for row in rows), paid
+    assert (look.calls, look.total_tokens) == (solved.calls + 1, solved.total_tokens + 14)
+    assert look.cost_usd == look.total_tokens
+    again, more = await filled(bench(port, {"input": 1e6, "output": 1e6}), tmp_path)
+    assert again == rows
+    assert more.less(paid) == Spent(calls=1, prompt_tokens=9, completion_tokens=5, cost_usd=14.0)
+
+
+async def test_a_look_is_paid_for_even_if_another_model_cannot_be_opened(
+    port: int, tmp_path: Path
+) -> None:
+    suite = bench(port)
+    other = Lineup(models={"model": Replay(cassette=tmp_path / "missing")})
+    broken = suite.model_copy(update={"models": {**suite.models, "other": other}})
+    with pytest.raises(ConfigError, match="missing"):
+        await filled(broken, tmp_path)
+    with open_calls(tmp_path / "calls.sqlite") as calls:
+        assert calls.bill.total() == Spent(
+            calls=1, prompt_tokens=9, completion_tokens=5, cost_usd=None
+        )
 
 
 async def test_what_was_found_is_kept_with_the_cache_so_that_no_server_is_needed(

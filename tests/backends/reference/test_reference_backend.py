@@ -88,6 +88,7 @@ async def test_its_settings_open_it_by_name() -> None:
         assert (await opened.generate(request(max_tokens=2), Meter())).model == "reference"
 
 
+@pytest.mark.long
 @pytest.mark.anyio
 async def test_texts_are_the_same_at_any_concurrency() -> None:
     requests = [

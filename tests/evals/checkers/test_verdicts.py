@@ -296,6 +296,7 @@ async def test_numbers_of_other_bases_differ(given: str) -> None:
         assert not await right(MathVerify(), other, example("2516_8"))
 
 
+@pytest.mark.long
 async def test_mathematics_that_takes_too_long_fails_the_check() -> None:
     checker = MathVerify(seconds=0.001)
     with pytest.raises(CheckFailed, match=r"no result in 0\.001 seconds"):

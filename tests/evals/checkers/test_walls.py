@@ -97,6 +97,7 @@ async def need(code: Code, monkeypatch: pytest.MonkeyPatch, *names: str) -> None
         pytest.skip(f"this system has no wall {' or '.join(names)}, only {', '.join(walls)}")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("harm", HARMS)
 @pytest.mark.parametrize("around", [False, True], ids=["by Python", "by another process"])
 async def test_nothing_of_the_users_is_harmed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,58 @@ def test_a_problem_is_found_and_opened(tab: Tab) -> None:
     assert tab.text("dialog h2") == "p0"  # of the next task
     dialog.get_by_role("button", name="Close").click()
     assert not dialog.is_visible()
+
+
+def test_a_page_without_texts_says_so_and_its_problems_open(
+    browser: Any, loaded: tuple[list[Run], list[Entry]], tmp_path: Path
+) -> None:
+    path = tmp_path / "textless.html"
+    told = contents(*loaded, text_bytes=0, questions=False, replay_rules=False)
+    path.write_bytes(page(told))
+    tab = opened(browser, path)
+    assert "no text of problems or models" in tab.text(".notes")
+    assert tab.text(".problems .what") == "p0graphs-4"
+    tab.page.locator(".problems .markbox").first.click()
+    assert "left out (" in tab.text("dialog")
+    assert "right answer" not in tab.text("dialog")
+    assert "hats" not in tab.text("body")
+    assert (tab.complaints, tab.requests) == ([], [])
+    tab.page.context.close()
+
+
+def test_each_budget_has_a_ring_of_its_own(
+    browser: Any, loaded: tuple[list[Run], list[Entry]], tmp_path: Path
+) -> None:
+    runs, entries = loaded
+    for at, budget in ((1, "4k"), (2, "9k")):
+        under = replace(entries[at].summary, budget=budget)
+        entries = [*entries[:at], replace(entries[at], summary=under), *entries[at + 1 :]]
+    path = tmp_path / "budgets.html"
+    path.write_bytes(page(contents(runs, entries, text_bytes=0, replay_rules=False)))
+    tab = opened(browser, path)
+    drawn = tab.page.locator('[data-section="fronts"] .plot').first.locator("circle.ring")
+    assert [each.get_attribute("stroke-dasharray") for each in drawn.all()] == [None, "3 1.6"]
+    legend = tab.page.locator('[data-section="fronts"] .legend').first.inner_text()
+    assert "under the budget 4k" in legend
+    assert "under the budget 9k" in legend
+    assert tab.number('[data-section="table"] tbody circle.ring') == 2
+    assert (tab.complaints, tab.requests) == ([], [])
+    tab.page.context.close()
+
+
+def test_who_is_not_compared_is_named_with_the_reason(
+    browser: Any, loaded: tuple[list[Run], list[Entry]], tmp_path: Path
+) -> None:
+    runs, entries = loaded
+    for at in (1, 2):
+        without = replace(entries[at].summary, equal=(), unequal={"total": "it fails\nalways"})
+        entries = [*entries[:at], replace(entries[at], summary=without), *entries[at + 1 :]]
+    path = tmp_path / "unequal.html"
+    path.write_bytes(page(contents(runs, entries, text_bytes=0, replay_rules=False)))
+    tab = opened(browser, path)
+    told = "No comparison at equal total for single, pdr: it fails\nalways."
+    assert told.replace("\n", " ") in tab.text('[data-section="table"]').replace("\n", " ")
+    tab.page.context.close()
 
 
 def test_what_a_model_says_stays_text(tab: Tab) -> None:

@@ -29,6 +29,19 @@ def test_the_same_run_gives_the_same_file(found: Contents, tmp_path: Path, endin
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
+def test_budgets_are_drawn_with_a_ring_and_told_in_the_legend(
+    found: Contents, tmp_path: Path
+) -> None:
+    entries = found.summary["entries"]
+    under = [{**each, "budget": "4k"} if at == 1 else each for at, each in enumerate(entries)]
+    told = []
+    for name, drawn in (("without", entries), ("with", under)):
+        plot({**found.summary, "entries": drawn}, tmp_path / f"{name}.svg")
+        told.append((tmp_path / f"{name}.svg").read_text())
+    assert [text.count("under 4k") for text in told] == [0, 1]
+    assert told[0].count("PathCollection") < told[1].count("PathCollection")
+
+
 def test_a_plot_that_cannot_be_written_is_told(found: Contents, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot write"):
         plot(found.summary, Path(__file__) / "plot.svg")

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.evals.report.samples import NASTY, cells, row
-from tts.evals.report import Contents, Entry, Run, contents
+from tts.evals.report import Contents, Entry, Run, contents, load
 from tts.evals.report.details import compact, detail, size
+from tts.evals.report.measures import COSTS
+from tts.evals.store import RunStore
 from tts.evals.tries import Earlier, Spent
 
 Loaded = tuple[list[Run], list[Entry]]
@@ -104,6 +106,34 @@ def test_what_costs_nothing_is_on_no_front_of_money(loaded: Loaded) -> None:
     told = contents(runs, free, text_bytes=0, replay_rules=False).summary
     assert not any("usd" in each["front"] for each in told["entries"])
     assert any("total" in each["front"] for each in told["entries"])
+
+
+def test_what_solves_nothing_is_on_no_front(tmp_path: Path) -> None:
+    """A wrong answer is the cheapest one: neither a strategy nor fewer votes win by that."""
+    base, cheap, dear = cells(["g"])[:3]
+    wrong: dict[str, Any] = {
+        "answer": "0",
+        "right": False,
+        "status": "ok",
+        "error": None,
+        "check_failure": None,
+    }
+    with RunStore(tmp_path / "run.sqlite") as store:
+        store.plan([base, cheap, dear])
+        for number in range(6):
+            for cell in (base, cheap, dear):
+                made = row(cell, number, 0.0)
+                draws = tuple(each.model_copy(update={"right": False}) for each in made.draws)
+                usage = made.usage.model_copy(update={"total_tokens": 10**6})
+                right: dict[str, Any] = {
+                    "answer": made.right_answer, "right": True, "usage": usage,
+                }  # fmt: skip
+                told = {**wrong, "draws": draws, **(right if cell is dear else {})}
+                store.add(made.model_copy(update=told))
+    told = contents(*load([tmp_path]), text_bytes=0, replay_rules=False).summary
+    (path,) = [each["path"] for each in told["fronts"] if each["cost"] == "total"]
+    assert path == [(10.0**6, 1.0)]
+    assert [each["front"] for each in told["entries"]] == [[], [], [*COSTS]]
 
 
 def test_the_title_is_the_runs_name(found: Contents, store: Path) -> None:

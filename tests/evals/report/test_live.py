@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import aiohttp
@@ -83,6 +84,7 @@ def test_details_that_are_not_there_are_refused(store: Path, query: str, status:
             served(store) as (address, session),
             session.get(f"{address}detail.json?{query}") as answer,
         ):
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
             return answer.status
 
     assert anyio.run(ask) == status
@@ -122,6 +124,7 @@ def test_a_foreign_name_of_this_server_reads_nothing(store: Path) -> None:
             served(store) as (address, session),
             session.get(address, headers={"Host": host}) as answer,
         ):
+            assert answer.headers["X-Frame-Options"] == "DENY"
             return answer.status
 
     assert anyio.run(ask, "evil.example:80") == 403
@@ -164,6 +167,25 @@ def test_another_run_in_the_same_place_is_shown_and_a_deleted_one_is_told(tmp_pa
             async with session.get(f"{address}summary.json") as answer:
                 assert answer.status == 503
                 assert "no run store here" in await answer.text()
+
+    anyio.run(watch)
+
+
+def test_a_store_that_cannot_be_read_is_told_and_foreign_pages_still_read_nothing(
+    tmp_path: Path,
+) -> None:
+    place = fill(tmp_path / "run.sqlite", problems=1)
+
+    async def watch() -> None:
+        async with served(place) as (address, session):
+            with closing(sqlite3.connect(place)) as store:
+                store.execute("DROP TABLE rows")
+            for asked in ("", "summary.json", "detail.json?run=0&cell=x&example=y"):
+                async with session.get(f"{address}{asked}") as answer:
+                    assert answer.status == 503
+                    assert "the run store cannot be read: no such table" in await answer.text()
+                    assert answer.headers["X-Frame-Options"] == "DENY"
+                    assert answer.headers["Cache-Control"] == "no-store"
 
     anyio.run(watch)
 

@@ -198,6 +198,7 @@ ODD = st.recursive(
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", FORMATS)
 @given(data=st.data())
 @settings(

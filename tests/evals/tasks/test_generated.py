@@ -29,6 +29,7 @@ def test_levels_of_graphs_are_the_operations_and_forms_differ() -> None:
             assert example.problem.text.startswith("Facts:") == (form == "facts")
 
 
+@pytest.mark.long
 def test_other_seed_draws_other_graphs_that_keep_to_the_split() -> None:
     one, two = (Graphs(seed=seed, problems=40).examples() for seed in (0, 1))
     develop = Graphs(seed=1, split="develop", problems=40).examples()
@@ -103,6 +104,7 @@ def test_more_problems_than_there_are_is_refused() -> None:
         Countdown(highest=4, problems=5000).examples()
 
 
+@pytest.mark.long
 def test_calls_know_their_longest_chain() -> None:
     task = Calls(level=5, parallel=1, mul_seconds=2.0, problems=10)
     for example in task.examples():

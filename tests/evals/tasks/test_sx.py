@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tts.evals.tasks.drawn import identity
 from tts.evals.tasks.sx import SX
 from tts.evals.tasks.sx_programs import Shape, draw_program, trace, written
 
@@ -67,13 +68,27 @@ def test_count_is_the_number_of_lines_that_the_interpreter_reaches(level: str) -
         assert lines_run(source, x) == int(example.answer)
 
 
+@pytest.mark.parametrize(
+    ("level", "digest"),
+    [("easy", "2cb1a592f0e1"), ("hard", "f396f85116f8")],
+)
+def test_a_seed_draws_the_same_programs_for_ever(level: str, digest: str) -> None:
+    """Figures of a bench are about them: a faster generator must draw them to the byte."""
+    examples = SX.model_validate({"level": level, "problems": 5}).examples()
+    said = [(each.id, each.problem.text, each.answer) for each in examples]
+    assert identity(said) == digest
+
+
 def _parts(text: str) -> tuple[str, int]:
     found = re.fullmatch(r"```python\n(.*)```\n\n.*`main\((\d+)\)`.*", text, re.DOTALL)
     assert found is not None
     return found[1], int(found[2])
 
 
-@pytest.mark.parametrize(("level", "low", "high"), [("easy", 13, 17), ("hard", 64, 78)])
+@pytest.mark.parametrize(
+    ("level", "low", "high"),
+    [("easy", 13, 17), pytest.param("hard", 64, 78, marks=pytest.mark.long)],
+)
 def test_mean_steps_are_near_the_published_and_no_guess_is_good(
     level: str, low: int, high: int
 ) -> None:
@@ -90,6 +105,7 @@ def programs_of(split: str, **more: Any) -> list[str]:
     return [_parts(each.problem.text)[0] for each in SX.model_validate(settings).examples()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ask", ["steps", "value"])
 def test_no_program_is_in_both_splits_whatever_its_input(ask: str) -> None:
     """Few are drawn twice, so many are: easy ones, of several seeds and both questions."""
@@ -99,6 +115,7 @@ def test_no_program_is_in_both_splits_whatever_its_input(ask: str) -> None:
     assert len({*tested}) < len(tested)  # the same program with another input
 
 
+@pytest.mark.long
 def test_the_reference_tells_the_mean_steps() -> None:
     """Seeded, so it is the sentence's figure to its last digit; and within three of its standard
     errors of the published mean, beyond which a true one would be by chance 3 times in 1,000."""
