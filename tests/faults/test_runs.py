@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.faults.conftest import PATIENCE, Loopback
+from tests.faults.conftest import PATIENT, Loopback, timeouts
 from tests.faults.server import FAULTS, TEXT
 from tests.faults.test_one_call import FINE, ROWS
 from tests.play import Rig, rig
@@ -22,14 +22,13 @@ from tts.votes import Tally
 
 pytestmark = pytest.mark.anyio
 
-PATIENT = {"first_byte": 60.0, "between_chunks": 60.0}
 MET_HERE = {"every_other", "three_answers", "echo"}
 RACES = {"kept_then_closed", "kept_then_reset"}
 
 
 def provider(server: Loopback, fault: str, **settings: Any) -> OpenAI:
     fields = {"base_url": f"{server.url}/{fault}/v1", "model": "m", "server": "vllm"}
-    return OpenAI.model_validate(fields | {"timeouts": PATIENCE} | settings)
+    return OpenAI.model_validate(fields | {"timeouts": timeouts(fault)} | settings)
 
 
 async def voted(model: OpenAI, **settings: Any) -> Solution:

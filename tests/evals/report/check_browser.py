@@ -211,7 +211,7 @@ def test_skipping_to_the_results_keeps_what_is_chosen(tab: Tab) -> None:
     tab.page.get_by_label("Search strategies").fill("pdr")
     tab.page.locator(".skip").focus()
     tab.page.keyboard.press("Enter")
-    tab.page.wait_for_function("location.hash.includes('s=pdr')")
+    tab.page.wait_for_url(lambda url: "s=pdr" in url)
     assert tab.page.get_by_label("Search strategies").input_value() == "pdr"
 
 
