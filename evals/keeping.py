@@ -34,6 +34,7 @@ _NO_MATTER: Final = {
 }  # fmt: skip
 _COUNTS: Final = ("prompt_tokens", "completion_tokens", "cached_tokens", "attempts", "hedged")
 _OF_ANOTHER_SHAPE: Final = sqlite3.SQLITE_ERROR
+"""The code where a table lacks what a statement asks of it."""
 _FOR_EVER: Final = Cache(max_megabytes=1e9, max_days=10_000)
 
 
@@ -42,8 +43,11 @@ class Calls:
     """The file of a bench's finished calls, and of what all its calls have cost."""
 
     path: Path
+    """The file."""
     store: Store
+    """Finished calls, each under the digest of all that its answer depends on."""
     bill: Bill
+    """What all calls have cost, however they ended."""
     _is_told: bool = False
 
     @property
@@ -51,7 +55,7 @@ class Calls:
         """What could not be written, and why; empty if all was."""
         told = {
             "the kept calls are incomplete": self.store.failure,
-            "what was paid in all is more than is told": self.bill.failure,
+            "what was paid in all may be more than is told": self.bill.failure,
         }
         return [f"{what}: {failure}" for what, failure in told.items() if failure is not None]
 
@@ -197,9 +201,8 @@ def open_calls(path: Path) -> Iterator[Calls]:
             store = opened.enter_context(open_store(settings, survives_power=True))
             bill = opened.enter_context(open_bill(store.connection))
         except ConfigError as error:
-            told = (
-                f"finished calls cannot be kept here: {error.__cause__}; {_remedy(error.__cause__)}"
-            )
+            cause = error.__cause__
+            told = f"finished calls cannot be kept here: {cause}; {_remedy(cause)}"
             raise ConfigError(f"{told}, or give another folder", path=str(path)) from error
         yield Calls(path, store, bill)
 

@@ -14,10 +14,10 @@ __all__ = ["LEFT_OUT", "textless_result", "textless_settings"]
 LEFT_OUT: Final = "[left out]"
 """Stands where a text was."""
 _WORD: Final = re.compile(r"[\w./:@+-]{0,80}", re.ASCII)
-_TEXTS: Final = frozenset(
-    {"prompts", "instruction", "pattern", "table", "description", "nudges"}
-    | {"base_url", "proxy", "extra", "headers"}
-)
+_TEXTS: Final = {
+    "prompts", "instruction", "pattern", "table", "description", "nudges",
+    "base_url", "proxy", "extra", "headers",
+}  # fmt: skip
 """Settings that are texts of whatever words, or tell of a house: servers, and who asks them."""
 _ENDS: Final = "stop"
 """Texts that end a completion, where it is a list; else it is a stopping rule."""
